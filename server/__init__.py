@@ -1,0 +1,1 @@
+"""The resource server: verify the token, find the tenant, let PostgreSQL and the knowledge base enforce it."""

@@ -1,0 +1,81 @@
+"""The command line: `tenantgate VERB`. Errors are one line on standard error; exit code 1 or 2, never a traceback."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from server.errors import StartupError
+
+cli: Final = typer.Typer(
+    help="A multi-tenant MCP server: the token decides, the database enforces.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+Config = Annotated[Path | None, typer.Option("--config", help="The settings file (TOML); else TENANTGATE_CONFIG.")]
+Folder = Annotated[Path | None, typer.Option("--folder", help="Where development data lives; else .tenantgate.")]
+
+
+@cli.command()
+def serve(
+    config: Config = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on, in place of the setting.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, in place of the setting.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes, in place of the setting.")] = None,
+) -> None:
+    """Run the server on configured services until it is stopped."""
+    from server.serving import serve as run
+    from server.settings import load_settings
+
+    run(load_settings(config, host=host, port=port, workers=workers))
+
+
+@cli.command()
+def migrate(config: Config = None) -> None:
+    """Bring the database to this version's schema, with the administrator's connection."""
+    from server.errors import SettingsError
+    from server.migrations import migrate as run
+    from server.settings import load_settings
+
+    admin_url = load_settings(config).database.admin_url.get_secret_value()
+    if not admin_url:
+        raise SettingsError("database.admin_url is missing; set TENANTGATE_DATABASE__ADMIN_URL for this command")
+    run(admin_url, typer.echo)
+
+
+@cli.command()
+def dev(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON line once everything is ready.")] = False,
+    port: Annotated[int, typer.Option(help="Port of the server; its companions take the next two. 0: any.")] = 8000,
+    documents: Annotated[Path | None, typer.Option(help="A folder of documents with side-cars of your own.")] = None,
+    folder: Folder = None,
+) -> None:
+    """Run the server with an embedded database, identity provider and knowledge base, on loopback."""
+    from server.dev.command import run_development
+
+    run_development(json=json, port=port, documents=documents, folder=folder)
+
+
+@cli.command()
+def token(person: Annotated[str, typer.Argument(help="A sample person.")], folder: Folder = None) -> None:
+    """Print an access token of a sample person, while `tenantgate dev` runs."""
+    from server.dev.folder import data_folder
+    from server.dev.stack import running_issuer
+
+    typer.echo(running_issuer(data_folder(folder)).mint(person))
+
+
+def main() -> None:
+    """Run one verb; an error on purpose becomes one line and its exit code."""
+    try:
+        cli()
+    except StartupError as error:
+        print(f"tenantgate: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

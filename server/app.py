@@ -1,0 +1,53 @@
+"""The whole wiring of the server, on one screen."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from server.auth.gate import Gate
+from server.auth.metadata import WELL_KNOWN, ResourceMetadata
+from server.auth.verifier import TokenVerifier
+from server.directory import TenantDirectory
+from server.health import health_routes
+from server.protocol import Protocol
+from server.resources import Resources
+from server.settings import Settings
+from server.tenancy import Tenancy
+from tools import all_tools
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Return the ASGI application; connections are opened when it starts and closed when it stops."""
+    resources = Resources(settings)
+    verifier = TokenVerifier(settings)
+    metadata = ResourceMetadata(settings)
+    tenancy = Tenancy(settings, TenantDirectory(resources.database))
+    protocol = Protocol(all_tools(), settings, tenancy, resources)
+    # Plain JSON answers and no sessions: every request carries its own identity, any replica can answer it.
+    sessions = StreamableHTTPSessionManager(
+        protocol.server, json_response=True, stateless=True, max_request_body_size=settings.max_body_bytes
+    )
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        await resources.database.open()
+        async with sessions.run():
+            yield
+        await resources.database.close()
+        await verifier.close()
+
+    app = Starlette(
+        lifespan=lifespan,
+        routes=[
+            Route("/mcp", Gate(sessions.asgi_app, settings, verifier, metadata)),
+            Route(WELL_KNOWN, metadata.endpoint),
+            Route(f"{WELL_KNOWN}/mcp", metadata.endpoint),
+            *health_routes(resources.database),
+        ],
+    )
+    # A redirect to a URL built from Host would send a token wherever the caller says.
+    app.router.redirect_slashes = False
+    return app

@@ -1,0 +1,51 @@
+"""The keys that sign the tenant context which PostgreSQL verifies."""
+
+import base64
+import binascii
+import re
+import secrets
+from dataclasses import dataclass, field
+from typing import Final
+
+_KID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_SECRET_BYTES: Final = 32
+_BLOCK_BYTES: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ContextKey:
+    """A key id and its 32 secret bytes."""
+
+    kid: str
+    secret: bytes = field(repr=False)
+
+    def pads(self) -> tuple[bytes, bytes]:
+        """Return the inner and outer HMAC pads, 64 bytes each, as the database stores them (RFC 2104 section 2).
+
+        The database has SHA-256 but, in its core, neither HMAC nor XOR of bytes.
+        """
+        block = self.secret.ljust(_BLOCK_BYTES, b"\0")
+        return bytes(byte ^ 0x36 for byte in block), bytes(byte ^ 0x5C for byte in block)
+
+    def text(self) -> str:
+        """Return `kid:BASE64`, the form that the settings take."""
+        return f"{self.kid}:{base64.b64encode(self.secret).decode()}"
+
+
+def parse_context_key(text: str) -> ContextKey:
+    """Read `kid:BASE64`; raise ValueError that says what is wrong, without the secret."""
+    kid, _, encoded = text.partition(":")
+    if not _KID.fullmatch(kid):
+        raise ValueError("must be `kid:BASE64`; a key id has lower-case letters, digits and hyphens, 32 at most")
+    try:
+        secret = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        raise ValueError(f"key {kid} is not valid base64; create one with `tenantgate keys add`") from None
+    if len(secret) != _SECRET_BYTES:
+        raise ValueError(f"key {kid} must hold 32 bytes; create one with `tenantgate keys add`")
+    return ContextKey(kid, secret)
+
+
+def new_context_key(kid: str) -> ContextKey:
+    """Make a fresh random key; raise ValueError for a malformed key id."""
+    return parse_context_key(ContextKey(kid, secrets.token_bytes(_SECRET_BYTES)).text())

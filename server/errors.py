@@ -1,0 +1,94 @@
+"""Every error that tenantgate raises on purpose.
+
+    TenantgateError
+    ├── StartupError            the process cannot start or a verb cannot run: one line, exit code 1
+    │   └── SettingsError       a wrong setting or wrong usage: one line naming the key, exit code 2
+    ├── TokenRefusedError       401: the bearer token is not acceptable; one constant sentence, whatever the reason
+    ├── IssuerUnavailableError  503: the issuer's keys cannot be had, so no token of it can be judged
+    ├── ForbiddenError          403: the caller is known and may not do this at all
+    │   ├── ScopeMissingError   the token lacks the scopes of this tool
+    │   └── TenancyError        the token does not lead to exactly one known, active tenant
+    └── ToolError               a tool's own answer of failure, told to the model as a result with isError
+        ├── ArgumentsError      unknown, missing or malformed arguments
+        ├── RefusedError        this person may not see this; a retry does not help
+        ├── WithheldError       a dependency broke the isolation it was asked for; everything it returned was dropped
+        └── UnavailableError    a dependency is down or too slow; a retry may help
+
+The message of every error is one sentence for the caller that says what to do next. What an operator needs and a
+caller must not see travels as `__cause__` into the log, and nowhere else.
+"""
+
+
+class TenantgateError(Exception):
+    """The root: `except TenantgateError` catches what was raised on purpose, and nothing else."""
+
+
+class StartupError(TenantgateError):
+    """The process cannot start; the message is one line naming the cause and the remedy."""
+
+    exit_code = 1
+
+
+class SettingsError(StartupError):
+    """A setting or a command line is wrong; the message is one line naming the key and the remedy."""
+
+    exit_code = 2
+
+
+class TokenRefusedError(TenantgateError):
+    """The bearer token is refused. The caller reads one constant sentence (RFC 6750 section 3.1, OWASP ASVS 5.0)."""
+
+    def __init__(self, reason: str) -> None:
+        """Keep `reason` for the log; it never reaches the caller."""
+        super().__init__("The access token is missing, malformed, expired or not meant for this server; sign in again.")
+        self.reason = reason
+
+
+class IssuerUnavailableError(TenantgateError):
+    """The issuer's key set cannot be fetched, so the token can be neither accepted nor refused."""
+
+    def __init__(self, issuer: str) -> None:
+        """Name the issuer for the log."""
+        super().__init__("The identity provider's keys cannot be reached; retry in a few seconds.")
+        self.issuer = issuer
+
+
+class ForbiddenError(TenantgateError):
+    """The caller is known and is not allowed to do this; HTTP 403."""
+
+
+class ScopeMissingError(ForbiddenError):
+    """The token lacks scopes; `scopes` holds all that the call needs (RFC 6750 section 3.1, insufficient_scope)."""
+
+    def __init__(self, scopes: tuple[str, ...]) -> None:
+        """Name every scope that the call needs, so that one step-up is enough."""
+        super().__init__(f"Insufficient scope: this needs {' '.join(scopes)}; sign in again and grant it.")
+        self.scopes = scopes
+
+
+class TenancyError(ForbiddenError):
+    """The verified token does not lead to exactly one known, active tenant."""
+
+
+class ToolError(TenantgateError):
+    """A failure that the model should read and can act on; `retryable` says whether the same call may succeed later."""
+
+    retryable = False
+
+
+class ArgumentsError(ToolError):
+    """The arguments do not fit the tool's schema; the message names each one and what is allowed."""
+
+
+class RefusedError(ToolError):
+    """This person may not see what was asked for; the same call will be refused again."""
+
+
+class WithheldError(ToolError):
+    """A returned document was outside the caller's tenant or tier, so the whole answer was dropped."""
+
+
+class UnavailableError(ToolError):
+    """A dependency did not answer in time; nothing was read, and the same call may succeed later."""
+
+    retryable = True

@@ -1,0 +1,241 @@
+"""The settings: one TOML file and environment variables, read once, checked at start-up, frozen."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from server.context_keys import ContextKey, parse_context_key
+from server.errors import SettingsError
+
+CONFIG_VARIABLE: Final = "TENANTGATE_CONFIG"
+_PREFIX: Final = "TENANTGATE_"
+# Variables of other parts of the project, which the server leaves alone.
+_OTHER_PREFIXES: Final = (CONFIG_VARIABLE, "TENANTGATE_DEV_", "TENANTGATE_DEMO_")
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+Scope = Literal["claims:read", "policies:read"]
+SCOPES: Final[tuple[Scope, ...]] = ("claims:read", "policies:read")
+# Symmetric algorithms and `none` cannot even be named: anyone who can verify could also sign (RFC 8725 section 3.1).
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+
+
+def is_https_or_loopback(url: str) -> bool:
+    """Whether `url` is https, or http to this very machine."""
+    parts = urlsplit(url)
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    )
+
+
+def _url(url: str) -> str:
+    if not is_https_or_loopback(url):
+        raise ValueError("must be an absolute https URL; plain http is accepted on loopback only")
+    parts = urlsplit(url)
+    if parts.fragment or parts.query or parts.username:
+        raise ValueError("must have no user, query or fragment")
+    return url
+
+
+Url = Annotated[str, AfterValidator(_url)]
+Tier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class IssuerSettings(_Section):
+    """One identity provider whose access tokens are accepted, and how its claims are read."""
+
+    issuer: Url
+    jwks_url: Url | Literal[""] = ""
+    audiences: tuple[str, ...] = ()
+    client_ids: tuple[str, ...] = ()
+    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256",)
+    token_type: str | None = None
+    token_use: str | None = None
+    max_lifetime_s: Annotated[int, Field(ge=60)] = 86_400
+    tenant_claims: tuple[str, ...] = ("tenant_id", "custom:tenant_id")
+    tier_claim: str = "cognito:groups"
+    scope_map: Mapping[Scope, tuple[str, ...]] = {}
+    scopes_granted: tuple[Scope, ...] = ()
+
+    @model_validator(mode="after")
+    def _someone_is_meant(self) -> Self:
+        if not self.audiences and not self.client_ids:
+            raise ValueError("name `audiences` or `client_ids`: a token for any audience is a token for none")
+        return self
+
+    def names_of(self, scope: Scope) -> tuple[str, ...]:
+        """Return the names under which this issuer grants `scope`, the preferred one first."""
+        return self.scope_map.get(scope, (scope,))
+
+
+class TenancySettings(_Section):
+    """How a verified token leads to a tenant and a tier."""
+
+    tenant_lookup: bool = True
+    tiers: tuple[Tier, ...] = ()
+
+
+class DatabaseSettings(_Section):
+    """The claims database, as the read-only login `app_user` sees it."""
+
+    url: SecretStr = SecretStr("")
+    admin_url: SecretStr = SecretStr("")
+    context_keys: tuple[SecretStr, ...] = ()
+    pool_size: Annotated[int, Field(ge=1, le=200)] = 8
+    statement_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 5_000
+
+    @field_validator("url", "admin_url")
+    @classmethod
+    def _is_postgresql(cls, url: SecretStr) -> SecretStr:
+        text = url.get_secret_value()
+        if text and urlsplit(text).scheme not in {"postgresql", "postgres"}:
+            raise ValueError("must look like postgresql://user@host:5432/database")
+        return url
+
+    @field_validator("context_keys")
+    @classmethod
+    def _are_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        names = [parse_context_key(key.get_secret_value()).kid for key in keys]
+        if len(names) != len(set(names)):
+            raise ValueError("name each key id once")
+        return keys
+
+    def signing_keys(self) -> tuple[ContextKey, ...]:
+        """Return the parsed context keys; the first signs."""
+        return tuple(parse_context_key(key.get_secret_value()) for key in self.context_keys)
+
+
+class DocumentsSettings(_Section):
+    """The knowledge base of policy documents."""
+
+    knowledge_base_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{10}$")]
+    region: str | None = None
+    isolate_by: tuple[Literal["tier", "tenant_id"], ...] = ("tier",)
+    timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 5_000
+
+    @field_validator("isolate_by")
+    @classmethod
+    def _begins_with_tier(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        if keys not in {("tier",), ("tier", "tenant_id")}:
+            raise ValueError('must be ["tier"] or ["tier", "tenant_id"]')
+        return keys
+
+
+class Settings(BaseSettings):
+    """Everything the server needs to know; see docs/settings.md for each key."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    resource_url: Url
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65_535)] = 8000
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    max_body_bytes: Annotated[int, Field(ge=1_024, le=16_777_216)] = 262_144
+    issuers: Annotated[tuple[IssuerSettings, ...], Field(min_length=1)]
+    tenancy: TenancySettings = TenancySettings()
+    database: DatabaseSettings
+    documents: DocumentsSettings | None = None
+
+    @field_validator("allowed_hosts", "allowed_origins")
+    @classmethod
+    def _are_exact(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if any("*" in name or not name for name in names):
+            raise ValueError("must list exact names; a wildcard would accept `name:*@elsewhere`")
+        return names
+
+    @model_validator(mode="after")
+    def _issuers_are_distinct(self) -> Self:
+        names = [issuer.issuer for issuer in self.issuers]
+        if len(names) != len(set(names)):
+            raise ValueError("issuers: name each issuer once")
+        return self
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The Host headers that are answered: the listed ones, else the one in `resource_url`."""
+        return frozenset(self.allowed_hosts or (urlsplit(self.resource_url).netloc,))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, and read nothing else."""
+        file = os.environ.get(CONFIG_VARIABLE)
+        toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
+        return (init_settings, env_settings, *toml)
+
+
+def load_settings(config: Path | None = None, **overrides: object) -> Settings:
+    """Read the settings from `config` (else TENANTGATE_CONFIG) and the environment; flags in `overrides` win.
+
+    Raises SettingsError with one line that names the key and the remedy.
+    """
+    # Through the environment, so that worker processes read the same.
+    if config is not None:
+        os.environ[CONFIG_VARIABLE] = str(config)
+    os.environ.update({_PREFIX + name.upper(): str(value) for name, value in overrides.items() if value is not None})
+    file = os.environ.get(CONFIG_VARIABLE)
+    if file and not Path(file).is_file():
+        raise SettingsError(f"the settings file {file} does not exist; name an existing one with --config")
+    _refuse_unknown_variables()
+    try:
+        return Settings()  # pyright: ignore[reportCallIssue]  # the sources fill the fields
+    except ValidationError as error:
+        raise SettingsError(_one_line(error)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"the settings file {file} is not valid TOML: {error}") from error
+    except (OSError, ValueError) as error:  # an unreadable file, or a variable that is not JSON
+        raise SettingsError(f"the settings cannot be read: {error}") from error
+
+
+def _refuse_unknown_variables() -> None:
+    known = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    for name in os.environ:
+        if name.startswith(_PREFIX) and not name.startswith(_OTHER_PREFIXES) and name.split("__")[0] not in known:
+            raise SettingsError(f"the variable {name} is no setting of tenantgate; correct its name or unset it")
+
+
+def _one_line(error: ValidationError) -> str:
+    problems: list[str] = []
+    for problem in error.errors(include_url=False, include_input=False):
+        place = ".".join(str(part) for part in problem["loc"])
+        problems.append(f"{place or 'settings'}: {_sentence(problem)}")
+    return "; ".join(problems)
+
+
+def _sentence(problem: Any) -> str:
+    match problem["type"]:
+        case "missing":
+            variable = _PREFIX + "__".join(str(part).upper() for part in problem["loc"])
+            return f"is missing; set it in the settings file or as {variable}"
+        case "extra_forbidden":
+            return "is no setting of tenantgate; correct its name or remove it"
+        case _:
+            return str(problem["msg"]).removeprefix("Value error, ")

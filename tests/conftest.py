@@ -1,0 +1,130 @@
+"""One development stack a test process: real PostgreSQL, issuer, knowledge base and server, over real HTTP."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+
+from server.dev.corpus import SAMPLE_DOCUMENTS
+from server.dev.stack import Stack, development_stack
+
+MODERN = "2026-07-28"
+ACCEPT = "application/json, text/event-stream"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="also run the long tests")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--slow"):
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="a longer run; add --slow"))
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Calls the server over HTTP as one sample person, in either protocol era."""
+
+    stack: Stack
+    http: httpx2.Client
+    token: str | None
+
+    def post(
+        self,
+        method: str,
+        params: dict[str, Any] | None = None,
+        *,
+        era: str = "2025-11-25",
+        headers: dict[str, str] | None = None,
+        **overrides: Any,
+    ) -> httpx2.Response:
+        params = dict(params or {})
+        sent = {"accept": ACCEPT, "mcp-protocol-version": era} | (
+            {"authorization": f"Bearer {self.token}"} if self.token else {}
+        )
+        if era == MODERN:
+            sent["mcp-method"] = method
+            if "name" in params:
+                sent["mcp-name"] = params["name"]
+            params["_meta"] = {
+                "io.modelcontextprotocol/protocolVersion": era,
+                "io.modelcontextprotocol/clientCapabilities": {},
+            }
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params} | overrides
+        return self.http.post(self.stack.addresses.mcp_url, json=body, headers=sent | (headers or {}))
+
+    def call(self, tool: str, era: str = "2025-11-25", **arguments: Any) -> dict[str, Any]:
+        """Return the result of a tool call that reached the tool, failures of the tool included."""
+        response = self.post("tools/call", {"name": tool, "arguments": arguments}, era=era)
+        assert response.status_code == 200, response.text
+        return response.json()["result"]
+
+    def answer(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Return the structured content of a call that succeeded."""
+        result = self.call(tool, **arguments)
+        assert not result.get("isError"), result
+        return result["structuredContent"]
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder: Path = tmp_path_factory.mktemp("development")
+    folder.chmod(0o711)
+    with development_stack(folder, 0, SAMPLE_DOCUMENTS) as prepared:
+        ready = threading.Event()
+
+        def run() -> None:
+            with asyncio.Runner(loop_factory=prepared.loop_factory) as runner:
+                runner.run(prepared.run(ready.set))
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            assert ready.wait(20)
+            yield prepared
+        finally:
+            prepared.stop()
+            thread.join()
+
+
+@pytest.fixture(scope="session")
+def http() -> Iterator[httpx2.Client]:
+    with httpx2.Client(timeout=20) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def caller(stack: Stack, http: httpx2.Client):
+    """Return a function: a person's name, and what the token should say otherwise, to a Caller."""
+
+    def make(person: str, **claims: Any) -> Caller:
+        return Caller(stack, http, stack.issuer.mint(person, **claims))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def anonymous(stack: Stack, http: httpx2.Client) -> Caller:
+    return Caller(stack, http, None)
+
+
+@pytest.fixture
+def admin(stack: Stack) -> Iterator[psycopg.Connection]:
+    """The administrator's connection, which row security does not bind."""
+    with psycopg.connect(stack.admin_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def login(stack: Stack) -> Iterator[psycopg.Connection]:
+    """A plain connection as the server's own login, in an attacker's hands."""
+    with psycopg.connect(stack.addresses.database_url, autocommit=True) as connection:
+        yield connection
