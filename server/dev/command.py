@@ -1,0 +1,81 @@
+"""What `tenantgate dev` shows a person: progress, addresses, people, and recipes to copy."""
+
+import asyncio
+import json as json_text
+import logging
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from server.dev.corpus import SAMPLE_DOCUMENTS
+from server.dev.folder import data_folder
+from server.dev.stack import Addresses, Stack, development_stack
+from server.errors import StartupError
+from server.logs import configure_logs
+
+_OUT: Final = Console(soft_wrap=True)
+_PROGRESS: Final = Console(stderr=True)
+
+
+def run_development(*, json: bool, port: int, documents: Path | None, folder: Path | None) -> None:
+    """Run a stack until SIGINT or SIGTERM; raise StartupError when it cannot start."""
+    if documents is not None and not documents.is_dir():
+        raise StartupError(f"the documents folder {documents} does not exist; name an existing one with --documents")
+    place = data_folder(folder)
+    log = place / "server.log"
+    configure_logs(logging.INFO, log)
+    # From here on a signal ends the process in order, also while it is still starting.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with _PROGRESS.status("starting") as status:
+            stack = development_stack(place, port, documents or SAMPLE_DOCUMENTS, status.update)
+            with stack as prepared:
+                status.stop()
+                with asyncio.Runner(loop_factory=prepared.loop_factory) as runner:
+                    runner.run(_serve(prepared, json=json, log=log))
+    except KeyboardInterrupt:
+        pass
+    if not json:
+        _OUT.print("Stopped; nothing is left running.")
+
+
+async def _serve(stack: Stack, *, json: bool, log: Path) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stack.stop)
+    await stack.run(lambda: _announce(stack.addresses, json=json, log=log))
+
+
+def _announce(addresses: Addresses, *, json: bool, log: Path) -> None:
+    if json:
+        sys.stdout.write(json_text.dumps(asdict(addresses)) + "\n")
+        sys.stdout.flush()
+        return
+    where = Table(title="tenantgate dev", title_justify="left", show_header=False)
+    where.add_row("MCP server", addresses.mcp_url)
+    where.add_row("Identity provider", addresses.issuer)
+    where.add_row("Knowledge base", addresses.knowledge_base_url)
+    where.add_row("Database (app_user)", addresses.database_url)
+    where.add_row("Log", str(log))
+    people = Table(title="People who can sign in", title_justify="left")
+    for column in ("person", "tenant", "groups"):
+        people.add_column(column)
+    for person in addresses.people:
+        people.add_row(person["name"], person["tenant"] or "(none)", ", ".join(person["groups"]) or "(none)")
+    _OUT.print(where, people, "Try it from another terminal, in this folder:", sep="\n")
+    _OUT.print(_recipe(addresses), markup=False, highlight=False)
+    _OUT.print("Ctrl-C stops everything.")
+
+
+def _recipe(addresses: Addresses) -> str:
+    call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"query_claims","arguments":{}}}'
+    return (
+        f'  curl -s {addresses.mcp_url} -H "Authorization: Bearer $(tenantgate token mike-broker-a)" \\\n'
+        "    -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \\\n"
+        f"    -d '{call}'\n"
+    )

@@ -1,0 +1,35 @@
+"""A small memory for the development issuer: bounded, and every entry expires."""
+
+import time
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class ExpiringStore(Generic[Value]):
+    """A dictionary that forgets entries after `lifetime_s` seconds, and the oldest ones beyond `capacity`."""
+
+    def __init__(self, *, lifetime_s: float, capacity: int) -> None:
+        self._lifetime_s = lifetime_s
+        self._capacity = capacity
+        # One lifetime for all: the order of insertion is the order of expiry.
+        self._entries: dict[str, tuple[float, Value]] = {}
+
+    def put(self, key: str, value: Value) -> None:
+        """Remember `value` for one lifetime from now, in place of what `key` held before."""
+        now = time.monotonic()
+        self._entries.pop(key, None)
+        self._entries[key] = (now + self._lifetime_s, value)
+        while len(self._entries) > self._capacity or next(iter(self._entries.values()))[0] <= now:
+            del self._entries[next(iter(self._entries))]
+
+    def get(self, key: str) -> Value | None:
+        """Return what `key` holds, or None when it is unknown or expired."""
+        entry = self._entries.get(key)
+        return entry[1] if entry is not None and entry[0] > time.monotonic() else None
+
+    def take(self, key: str) -> Value | None:
+        """Return what `key` holds and forget it, so that nobody gets it twice."""
+        value = self.get(key)
+        self._entries.pop(key, None)
+        return value

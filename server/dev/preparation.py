@@ -1,0 +1,67 @@
+"""What `tenantgate dev` prepares before anything serves: the database, its key, the settings, AWS's variables."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from server.context_keys import ContextKey, new_context_key, parse_context_key
+from server.dev.knowledge_base import KNOWLEDGE_BASE_ID
+from server.dev.postgres import EmbeddedPostgres
+from server.dev.sample_data import load_sample
+from server.key_table import put_key
+from server.migrations import migrate
+from server.settings import Settings
+
+TIERS: Final = ("regular", "platinum")
+
+
+def prepare_database(postgres: EmbeddedPostgres, key: ContextKey, issuer_url: str) -> str:
+    """Migrate, set the login's password, store the key, load the sample; return the login's URL."""
+    migrate(postgres.admin_url, lambda _step: None)
+    password = secrets.token_urlsafe(24)
+    with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("ALTER ROLE app_user PASSWORD {}").format(sql.Literal(password)))
+        put_key(connection, key)
+        load_sample(connection, issuer_url)
+    return postgres.url("app_user", password)
+
+
+def development_settings(mcp_url: str, issuer_url: str, database_url: str, key: ContextKey) -> Settings:
+    """Return the settings that a production file would spell out for these parts."""
+    return Settings.model_validate(
+        {
+            "resource_url": mcp_url,
+            "issuers": [
+                {
+                    "issuer": issuer_url,
+                    "audiences": [mcp_url],
+                    "algorithms": ["RS256", "ES256"],
+                    "token_type": "at+jwt",
+                    "token_use": "access",
+                }
+            ],
+            "tenancy": {"tenant_lookup": True, "tiers": TIERS},
+            "database": {"url": database_url, "context_keys": [key.text()]},
+            "documents": {"knowledge_base_id": KNOWLEDGE_BASE_ID, "region": "us-east-1"},
+        }
+    )
+
+
+def development_key(file: Path) -> ContextKey:
+    """Return the key kept in `file`, made on first use."""
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(new_context_key("dev").text(), encoding="ascii")
+    return parse_context_key(file.read_text(encoding="ascii"))
+
+
+def point_aws_at(knowledge_base_url: str) -> None:
+    """Point AWS's standard variables at the stand-in, with credentials that are worth nothing anywhere else."""
+    os.environ["AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME"] = knowledge_base_url
+    os.environ["AWS_ACCESS_KEY_ID"] = os.environ["AWS_SECRET_ACCESS_KEY"] = "development"  # noqa: S105  # no secret
+    os.environ.pop("AWS_PROFILE", None)
+    os.environ.pop("AWS_SESSION_TOKEN", None)

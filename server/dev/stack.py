@@ -1,0 +1,120 @@
+"""`tenantgate dev`: embedded database, identity provider and knowledge base around the real server, in one process."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from server.app import create_app
+from server.dev.corpus import Corpus
+from server.dev.folder import folder_lock
+from server.dev.issuer import DevelopmentIssuer
+from server.dev.knowledge_base import create_knowledge_base
+from server.dev.people import PEOPLE
+from server.dev.postgres import EmbeddedPostgres
+from server.dev.preparation import development_key, development_settings, point_aws_at, prepare_database
+from server.errors import StartupError
+from server.serving import Server, listen, server_config
+from server.settings import Settings
+
+HOST: Final = "127.0.0.1"
+_STATE: Final = "dev.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where everything listens; this is the line that `--json` prints."""
+
+    mcp_url: str
+    issuer: str
+    people: list[dict[str, Any]]
+    database_url: str
+    knowledge_base_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Everything prepared: sockets bound, database migrated and filled, applications made."""
+
+    addresses: Addresses
+    issuer: DevelopmentIssuer
+    admin_url: str
+    settings: Settings
+    servers: tuple[tuple[Server, socket.socket], ...]
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Serve until `stop`; call `ready` once every server answers."""
+        async with asyncio.TaskGroup() as tasks:
+            for server, listener in self.servers:
+                tasks.create_task(server.serve(sockets=[listener]))
+            # uvicorn tells of its start by an attribute alone.
+            while not all(server.started or server.should_exit for server, _ in self.servers):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            ready()
+
+    @property
+    def loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
+        """The event loop that the server runs on in production too."""
+        return self.servers[0][0].config.get_loop_factory()
+
+    def stop(self) -> None:
+        """Let every server finish what it is answering and end."""
+        for server, _ in self.servers:
+            server.should_exit = True
+
+
+@contextmanager
+def development_stack(
+    folder: Path, port: int, documents: Path, report: Callable[[str], None] = lambda _step: None
+) -> Generator[Stack]:
+    """Prepare a stack in `folder`; the server listens on `port`, its companions on the two ports after it.
+
+    Port 0 takes any three free ports. Raises StartupError; whatever was started is stopped at the end.
+    """
+    with folder_lock(folder):
+        listeners = [listen(HOST, port + place if port else 0) for place in range(3)]
+        server_url, issuer_url, knowledge_base_url = (f"http://{HOST}:{one.getsockname()[1]}" for one in listeners)
+        mcp_url = f"{server_url}/mcp"
+        report("starting PostgreSQL")
+        with EmbeddedPostgres(folder / "postgres") as postgres:
+            report("preparing the database")
+            key = development_key(folder / "context.key")
+            database_url = prepare_database(postgres, key, issuer_url)
+            report("reading the documents")
+            corpus = Corpus.load(documents, folder / "vectors")
+            issuer = DevelopmentIssuer(issuer_url, folder / "issuer", [mcp_url])
+            settings = development_settings(mcp_url, issuer_url, database_url, key)
+            point_aws_at(knowledge_base_url)
+            apps = (create_app(settings), issuer.app, create_knowledge_base(corpus))
+            servers = tuple((Server(server_config(app)), one) for app, one in zip(apps, listeners, strict=True))
+            people = [
+                {"name": one.name, "tenant": one.tenant, "groups": list(one.groups), "sub": one.subject}
+                for one in PEOPLE
+            ]
+            addresses = Addresses(mcp_url, issuer_url, people, database_url, knowledge_base_url)
+            with _published(folder / _STATE, addresses):
+                yield Stack(addresses, issuer, postgres.admin_url, settings, servers)
+
+
+@contextmanager
+def _published(state: Path, addresses: Addresses) -> Generator[None]:
+    """Let other commands find the running stack."""
+    state.touch(mode=0o600)
+    state.write_text(json.dumps(asdict(addresses)), encoding="utf-8")
+    try:
+        yield
+    finally:
+        state.unlink(missing_ok=True)
+
+
+def running_issuer(folder: Path) -> DevelopmentIssuer:
+    """Return the issuer of the stack that runs in `folder`, to mint tokens with; raise StartupError without one."""
+    try:
+        addresses = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StartupError(f"no development server runs in {folder}; start one with `tenantgate dev`") from None
+    return DevelopmentIssuer(addresses["issuer"], folder / "issuer", [addresses["mcp_url"]])
