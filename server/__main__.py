@@ -27,22 +27,26 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="Worker processes, in place of the setting.")] = None,
 ) -> None:
     """Run the server on configured services until it is stopped."""
-    from server.serving import serve as run
     from server.settings import load_settings
 
-    run(load_settings(config, host=host, port=port, workers=workers))
+    settings = load_settings(config, host=host, port=port, workers=workers)
+    # Only now: a wrong setting is told at once, not after the libraries are in.
+    from server.serving import serve as run
+
+    run(settings)
 
 
 @cli.command()
 def migrate(config: Config = None) -> None:
     """Bring the database to this version's schema, with the administrator's connection."""
     from server.errors import SettingsError
-    from server.migrations import migrate as run
     from server.settings import load_settings
 
     admin_url = load_settings(config).database.admin_url.get_secret_value()
     if not admin_url:
         raise SettingsError("database.admin_url is missing; set TENANTGATE_DATABASE__ADMIN_URL for this command")
+    from server.migrations import migrate as run
+
     run(admin_url, typer.echo)
 
 
@@ -63,9 +67,25 @@ def dev(
 def token(person: Annotated[str, typer.Argument(help="A sample person.")], folder: Folder = None) -> None:
     """Print an access token of a sample person, while `tenantgate dev` runs."""
     from server.dev.folder import data_folder
-    from server.dev.stack import running_issuer
+    from server.dev.running import access_token
 
-    typer.echo(running_issuer(data_folder(folder)).mint(person))
+    typer.echo(access_token(data_folder(folder), person))
+
+
+audit: Final = typer.Typer(help="The audit trail.", no_args_is_help=True, rich_markup_mode=None)
+cli.add_typer(audit, name="audit")
+
+
+@audit.command()
+def verify(files: Annotated[list[Path], typer.Argument(help="Trails, each with FILE.head beside it.")]) -> None:
+    """Check the chain of each trail and say where it breaks."""
+    from server.audit import verify as run
+
+    for file in files:
+        held, broken = run(file)
+        if broken is not None:
+            raise StartupError(f"{file}: line {broken.line}: {broken.problem}; {held} records before it hold")
+        typer.echo(f"{file}: {held} records hold")
 
 
 def main() -> None:

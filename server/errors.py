@@ -5,6 +5,8 @@
     │   └── SettingsError       a wrong setting or wrong usage: one line naming the key, exit code 2
     ├── TokenRefusedError       401: the bearer token is not acceptable; one constant sentence, whatever the reason
     ├── IssuerUnavailableError  503: the issuer's keys cannot be had, so no token of it can be judged
+    ├── AuditError              503: the audit trail cannot be written, so nothing is answered
+    ├── LimitError              429: this person or tenant calls too often
     ├── ForbiddenError          403: the caller is known and may not do this at all
     │   ├── ScopeMissingError   the token lacks the scopes of this tool
     │   └── TenancyError        the token does not lead to exactly one known, active tenant
@@ -12,6 +14,7 @@
         ├── ArgumentsError      unknown, missing or malformed arguments
         ├── RefusedError        this person may not see this; a retry does not help
         ├── WithheldError       a dependency broke the isolation it was asked for; everything it returned was dropped
+        ├── MisconfiguredError  a dependency does not accept this server as configured; a retry does not help
         └── UnavailableError    a dependency is down or too slow; a retry may help
 
 The message of every error is one sentence for the caller that says what to do next. What an operator needs and a
@@ -53,6 +56,23 @@ class IssuerUnavailableError(TenantgateError):
         self.issuer = issuer
 
 
+class AuditError(TenantgateError):
+    """The audit trail cannot be written; what is not recorded is not released."""
+
+    def __init__(self) -> None:
+        """Say so without detail."""
+        super().__init__("The server cannot record this access, so it does not answer; retry in a few seconds.")
+
+
+class LimitError(TenantgateError):
+    """A person or tenant is over its budget; `retry_after_s` is a whole number of seconds (RFC 6585 section 4)."""
+
+    def __init__(self, whose: str, retry_after_s: int) -> None:
+        """Say whose budget is used up and when it is free again."""
+        super().__init__(f"Too many calls of this {whose}; retry in {retry_after_s} s.")
+        self.retry_after_s = retry_after_s
+
+
 class ForbiddenError(TenantgateError):
     """The caller is known and is not allowed to do this; HTTP 403."""
 
@@ -86,6 +106,10 @@ class RefusedError(ToolError):
 
 class WithheldError(ToolError):
     """A returned document was outside the caller's tenant or tier, so the whole answer was dropped."""
+
+
+class MisconfiguredError(ToolError):
+    """A dependency refuses this server itself: its credentials, its rights or its settings; the log says which."""
 
 
 class UnavailableError(ToolError):

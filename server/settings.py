@@ -26,6 +26,8 @@ CONFIG_VARIABLE: Final = "TENANTGATE_CONFIG"
 _PREFIX: Final = "TENANTGATE_"
 # Variables of other parts of the project, which the server leaves alone.
 _OTHER_PREFIXES: Final = (CONFIG_VARIABLE, "TENANTGATE_DEV_", "TENANTGATE_DEMO_")
+# The pattern that Retrieve itself publishes for a reranking model.
+_FOUNDATION_MODEL: Final = r"^arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}::foundation-model/.+$"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 Scope = Literal["claims:read", "policies:read"]
@@ -129,7 +131,11 @@ class DocumentsSettings(_Section):
     knowledge_base_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{10}$")]
     region: str | None = None
     isolate_by: tuple[Literal["tier", "tenant_id"], ...] = ("tier",)
+    search_type: Literal["HYBRID", "SEMANTIC"] | None = None
+    reranking_model_arn: Annotated[str, Field(pattern=_FOUNDATION_MODEL)] | None = None
     timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 5_000
+    retry_mode: Literal["standard", "adaptive"] = "standard"
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
 
     @field_validator("isolate_by")
     @classmethod
@@ -137,6 +143,21 @@ class DocumentsSettings(_Section):
         if keys not in {("tier",), ("tier", "tenant_id")}:
             raise ValueError('must be ["tier"] or ["tier", "tenant_id"]')
         return keys
+
+
+class LimitsSettings(_Section):
+    """Budgets per tenant and per person; a rate that is not set is not limited."""
+
+    calls_per_minute_per_tenant: Annotated[int, Field(ge=1)] | None = None
+    calls_per_minute_per_person: Annotated[int, Field(ge=1)] | None = None
+    concurrent_calls_per_tenant: Annotated[int, Field(ge=1)] | None = None
+    storage_url: Annotated[str, Field(pattern=r"^async\+[a-z+]+://")] = "async+memory://"
+
+
+class AuditSettings(_Section):
+    """The audit trail; no path, no trail."""
+
+    path: Path | None = None
 
 
 class Settings(BaseSettings):
@@ -157,6 +178,8 @@ class Settings(BaseSettings):
     tenancy: TenancySettings = TenancySettings()
     database: DatabaseSettings
     documents: DocumentsSettings | None = None
+    limits: LimitsSettings = LimitsSettings()
+    audit: AuditSettings = AuditSettings()
 
     @field_validator("allowed_hosts", "allowed_origins")
     @classmethod
@@ -215,10 +238,15 @@ def load_settings(config: Path | None = None, **overrides: object) -> Settings:
         raise SettingsError(f"the settings cannot be read: {error}") from error
 
 
+def settings_variables() -> list[str]:
+    """Return the names of the environment variables that claim to be settings, known or not."""
+    return [name for name in os.environ if name.startswith(_PREFIX) and not name.startswith(_OTHER_PREFIXES)]
+
+
 def _refuse_unknown_variables() -> None:
     known = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
-    for name in os.environ:
-        if name.startswith(_PREFIX) and not name.startswith(_OTHER_PREFIXES) and name.split("__")[0] not in known:
+    for name in settings_variables():
+        if name.split("__")[0] not in known:
             raise SettingsError(f"the variable {name} is no setting of tenantgate; correct its name or unset it")
 
 

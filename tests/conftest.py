@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from server.dev.corpus import SAMPLE_DOCUMENTS
+from server.dev.postgres import EmbeddedPostgres
 from server.dev.stack import Stack, development_stack
 
 MODERN = "2026-07-28"
@@ -75,10 +76,15 @@ class Caller:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    folder: Path = tmp_path_factory.mktemp("development")
+def stack_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("development")
     folder.chmod(0o711)
-    with development_stack(folder, 0, SAMPLE_DOCUMENTS) as prepared:
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stack(stack_folder: Path) -> Iterator[Stack]:
+    with development_stack(stack_folder, 0, SAMPLE_DOCUMENTS) as prepared:
         ready = threading.Event()
 
         def run() -> None:
@@ -93,6 +99,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         finally:
             prepared.stop()
             thread.join()
+    # As root, in a folder that PostgreSQL's account cannot reach, the data lies elsewhere.
+    EmbeddedPostgres(stack_folder / "postgres").remove()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import asyncio
 import json as json_text
 import logging
+import os
 import signal
 import sys
 from dataclasses import asdict
@@ -14,9 +15,11 @@ from rich.table import Table
 
 from server.dev.corpus import SAMPLE_DOCUMENTS
 from server.dev.folder import data_folder
-from server.dev.stack import Addresses, Stack, development_stack
-from server.errors import StartupError
+from server.dev.running import Addresses
+from server.dev.stack import Stack, development_stack
+from server.errors import SettingsError
 from server.logs import configure_logs
+from server.settings import CONFIG_VARIABLE, settings_variables
 
 _OUT: Final = Console(soft_wrap=True)
 _PROGRESS: Final = Console(stderr=True)
@@ -24,8 +27,7 @@ _PROGRESS: Final = Console(stderr=True)
 
 def run_development(*, json: bool, port: int, documents: Path | None, folder: Path | None) -> None:
     """Run a stack until SIGINT or SIGTERM; raise StartupError when it cannot start."""
-    if documents is not None and not documents.is_dir():
-        raise StartupError(f"the documents folder {documents} does not exist; name an existing one with --documents")
+    _refuse_beside_production(documents)
     place = data_folder(folder)
     log = place / "server.log"
     configure_logs(logging.INFO, log)
@@ -42,6 +44,14 @@ def run_development(*, json: bool, port: int, documents: Path | None, folder: Pa
         pass
     if not json:
         _OUT.print("Stopped; nothing is left running.")
+
+
+def _refuse_beside_production(documents: Path | None) -> None:
+    """Raise SettingsError where real settings are in force: its identity provider signs in anyone as anyone."""
+    if found := [name for name in (CONFIG_VARIABLE, *settings_variables()) if name in os.environ]:
+        raise SettingsError(f"development makes its own settings and runs beside no others; unset {', '.join(found)}")
+    if documents is not None and not documents.is_dir():
+        raise SettingsError(f"the documents folder {documents} does not exist; name an existing one with --documents")
 
 
 async def _serve(stack: Stack, *, json: bool, log: Path) -> None:

@@ -24,7 +24,6 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
-from server.dev.issuer_clients import COMMAND_LINE_CLIENT
 from server.dev.issuer_discovery import Discovery, exact_issuer, issuer_metadata
 from server.dev.issuer_endpoints import Authorize, ClientForm, Token
 from server.dev.issuer_keys import SigningKeys
@@ -33,6 +32,7 @@ from server.dev.issuer_people import SignInRoutes
 from server.dev.issuer_provider import OPENID_SCOPES, DevelopmentProvider
 from server.dev.issuer_tokens import ACCESS_LIFETIME_S, Algorithm, Tokens, access_claims, machine_claims
 from server.dev.people import PEOPLE, Person
+from server.dev.running import COMMAND_LINE_CLIENT
 from server.errors import StartupError
 
 _ISSUER: Final = re.compile(r"http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?")

@@ -13,7 +13,6 @@ from server.dev.issuer_loopback import LOOPBACK_HOSTS
 from server.dev.issuer_store import ExpiringStore
 
 WEB_CLIENT: Final = "tenantgate-web"
-COMMAND_LINE_CLIENT: Final = "tenantgate-command-line"
 MACHINE_CLIENT: Final = "nightly-report"
 # Public on purpose: it opens sample data on this machine, and nothing else.
 MACHINE_CLIENT_SECRET: Final = "nightly-report-secret"  # noqa: S105 - a documented constant of the demonstration

@@ -52,7 +52,7 @@ def _works_on(process: Path, cluster: Path) -> bool:
 
 def _listed_on(cluster: Path) -> list[int]:
     """Ask `ps` where there is no /proc: only the postmaster keeps its command line, and its workers follow it."""
-    command = ["/bin/ps", "-A", "-o", "pid=", "-o", "command="]
+    command = ["/bin/ps", "-A", "-ww", "-o", "pid=", "-o", "command="]
     listed = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     rows = (line.split(maxsplit=1) for line in listed.stdout.splitlines())
     return [int(row[0]) for row in rows if f"/postgres -D {cluster} " in row[-1]]

@@ -1,13 +1,12 @@
 """`tenantgate dev`: embedded database, identity provider and knowledge base around the real server, in one process."""
 
 import asyncio
-import json
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from server.app import create_app
 from server.dev.corpus import Corpus
@@ -17,23 +16,11 @@ from server.dev.knowledge_base import create_knowledge_base
 from server.dev.people import PEOPLE
 from server.dev.postgres import EmbeddedPostgres
 from server.dev.preparation import development_key, development_settings, point_aws_at, prepare_database
-from server.errors import StartupError
+from server.dev.running import Addresses, published
 from server.serving import Server, listen, server_config
 from server.settings import Settings
 
 HOST: Final = "127.0.0.1"
-_STATE: Final = "dev.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where everything listens; this is the line that `--json` prints."""
-
-    mcp_url: str
-    issuer: str
-    people: list[dict[str, Any]]
-    database_url: str
-    knowledge_base_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +83,5 @@ def development_stack(
                 for one in PEOPLE
             ]
             addresses = Addresses(mcp_url, issuer_url, people, database_url, knowledge_base_url)
-            with _published(folder / _STATE, addresses):
+            with published(folder, addresses):
                 yield Stack(addresses, issuer, postgres.admin_url, settings, servers)
-
-
-@contextmanager
-def _published(state: Path, addresses: Addresses) -> Generator[None]:
-    """Let other commands find the running stack."""
-    state.touch(mode=0o600)
-    state.write_text(json.dumps(asdict(addresses)), encoding="utf-8")
-    try:
-        yield
-    finally:
-        state.unlink(missing_ok=True)
-
-
-def running_issuer(folder: Path) -> DevelopmentIssuer:
-    """Return the issuer of the stack that runs in `folder`, to mint tokens with; raise StartupError without one."""
-    try:
-        addresses = json.loads((folder / _STATE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StartupError(f"no development server runs in {folder}; start one with `tenantgate dev`") from None
-    return DevelopmentIssuer(addresses["issuer"], folder / "issuer", [addresses["mcp_url"]])

@@ -1,0 +1,53 @@
+"""What other commands know of a running `tenantgate dev`: its addresses, left in its folder while it runs."""
+
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from server.dev.issuer_keys import SigningKeys
+from server.dev.issuer_tokens import Tokens, access_claims
+from server.dev.people import PEOPLE
+from server.errors import StartupError
+from server.settings import SCOPES
+
+COMMAND_LINE_CLIENT: Final = "tenantgate-command-line"
+_STATE: Final = "dev.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where everything listens; this is the line that `--json` prints."""
+
+    mcp_url: str
+    issuer: str
+    people: list[dict[str, Any]]
+    database_url: str
+    knowledge_base_url: str
+
+
+@contextmanager
+def published(folder: Path, addresses: Addresses) -> Generator[None]:
+    """Let other commands find the running stack."""
+    state = folder / _STATE
+    state.touch(mode=0o600)
+    state.write_text(json.dumps(asdict(addresses)), encoding="utf-8")
+    try:
+        yield
+    finally:
+        state.unlink(missing_ok=True)
+
+
+def access_token(folder: Path, name: str) -> str:
+    """Return an access token of a sample person, signed with the running issuer's key; raise StartupError."""
+    try:
+        addresses = Addresses(**json.loads((folder / _STATE).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise StartupError(f"no development server runs in {folder}; start one with `tenantgate dev`") from None
+    person = next((one for one in PEOPLE if one.name == name), None)
+    if person is None:
+        raise StartupError(f"there is no sample person {name!r}; use one of {', '.join(one.name for one in PEOPLE)}")
+    claims = access_claims(person, COMMAND_LINE_CLIENT, SCOPES, addresses.mcp_url)
+    return Tokens(addresses.issuer, SigningKeys(folder / "issuer")).access(claims)

@@ -1,0 +1,64 @@
+"""Budgets: how often a person and a tenant may call, and how many calls of one tenant run at once."""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.errors import StorageError
+from limits.storage import storage_from_string
+
+from server.errors import LimitError, UnavailableError
+from server.settings import LimitsSettings
+from server.tenancy import TenantContext
+
+_WAIT_S: Final = 1.5
+
+
+class Limits:
+    """Admits calls; counts are shared by all replicas that name the same `storage_url`."""
+
+    def __init__(self, settings: LimitsSettings, pool_size: int) -> None:
+        """Prepare the counters; by default one tenant's running calls leave others a quarter of the database pool."""
+        storage = storage_from_string(settings.storage_url, wrap_exceptions=True)
+        self._windows: Final = SlidingWindowCounterRateLimiter(storage)
+        self._person: Final = _per_minute(settings.calls_per_minute_per_person)
+        self._tenant: Final = _per_minute(settings.calls_per_minute_per_tenant)
+        self._at_once: Final = settings.concurrent_calls_per_tenant or max(1, pool_size * 3 // 4)
+        self._running: Final[dict[str, asyncio.Semaphore]] = {}
+
+    @asynccontextmanager
+    async def admitted(self, context: TenantContext) -> AsyncGenerator[None]:
+        """Hold a place for one call; raise LimitError over a budget, UnavailableError when counts cannot be had."""
+        await self._count(self._tenant, "tenant", context.tenant)
+        await self._count(self._person, "person", context.token.issuer, context.token.subject)
+        # One semaphore a tenant that was ever served: bounded by the tenant registry.
+        places = self._running.setdefault(context.tenant, asyncio.Semaphore(self._at_once))
+        try:
+            async with asyncio.timeout(_WAIT_S):
+                await places.acquire()
+        except TimeoutError:
+            raise LimitError("tenant", 1) from None
+        try:
+            yield
+        finally:
+            places.release()
+
+    async def _count(self, limit: RateLimitItem | None, whose: str, *who: str) -> None:
+        if limit is None:
+            return
+        try:
+            if await self._windows.hit(limit, whose, *who):
+                return
+            free_at = (await self._windows.get_window_stats(limit, whose, *who)).reset_time
+        except StorageError as error:
+            raise UnavailableError("The call budget cannot be checked; nothing was read. Retry later.") from error
+        raise LimitError(whose, max(1, math.ceil(free_at - time.time())))
+
+
+def _per_minute(calls: int | None) -> RateLimitItem | None:
+    return None if calls is None else RateLimitItemPerMinute(calls)
