@@ -131,6 +131,7 @@ def test_a_killed_dev_leaves_nothing_that_blocks_the_next(folder) -> None:
     with development(folder) as (process, addresses):
         process.kill()
         process.wait(20)
+        assert "no development server runs" in tenantgate("token", "mike-broker-a", "--folder", str(folder)).stderr
     with development(folder) as (process, addresses):
         assert listens(addresses["mcp_url"])
     assert gone(addresses)

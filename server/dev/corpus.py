@@ -10,10 +10,11 @@ from typing import Final
 
 import numpy as np
 
-from server.dev.attributes import Attribute, Metadata
 from server.dev.chunks import cut
 from server.dev.embeddings import Embedder, VectorCache, Vectors
-from server.dev.sidecar import SUFFIX, Sidecar, read_sidecar
+from server.dev.sidecar import read_sidecar
+from server.documents.attributes import Attribute, Metadata
+from server.documents.sidecar import SUFFIX, Sidecar
 from server.errors import StartupError
 
 SAMPLE_DOCUMENTS: Final = Path(__file__).parent / "sample" / "documents"

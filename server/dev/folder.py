@@ -71,3 +71,15 @@ def folder_lock(folder: Path) -> Generator[None]:
     finally:
         # The kernel lets go of the lock here, or when the process dies in whatever way.
         os.close(descriptor)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a live process holds `folder`."""
+    try:
+        with (folder / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

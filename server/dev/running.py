@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from server.dev.folder import is_locked
 from server.dev.issuer_keys import SigningKeys
 from server.dev.issuer_tokens import Tokens, access_claims
 from server.dev.people import PEOPLE
@@ -42,10 +43,11 @@ def published(folder: Path, addresses: Addresses) -> Generator[None]:
 
 def access_token(folder: Path, name: str) -> str:
     """Return an access token of a sample person, signed with the running issuer's key; raise StartupError."""
-    try:
-        addresses = Addresses(**json.loads((folder / _STATE).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise StartupError(f"no development server runs in {folder}; start one with `tenantgate dev`") from None
+    state = folder / _STATE
+    # A stack that was killed leaves its addresses, but not its lock.
+    if not state.exists() or not is_locked(folder):
+        raise StartupError(f"no development server runs in {folder}; start one with `tenantgate dev`")
+    addresses = Addresses(**json.loads(state.read_text(encoding="utf-8")))
     person = next((one for one in PEOPLE if one.name == name), None)
     if person is None:
         raise StartupError(f"there is no sample person {name!r}; use one of {', '.join(one.name for one in PEOPLE)}")

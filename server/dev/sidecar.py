@@ -1,40 +1,9 @@
-"""Side-cars: the metadata of a document, in `<document>.metadata.json` beside it.
+"""The side-car of a development document; a broken one stops the start, naming the file."""
 
-Source: "Include metadata in a data source" of the Amazon Bedrock Knowledge Bases guide.
-"""
-
-import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
 
-from server.dev.attributes import (
-    KEY_CHARACTERS,
-    Attribute,
-    is_boolean,
-    is_number,
-    is_object,
-    is_string,
-    is_string_list,
-)
+from server.documents.sidecar import SUFFIX, Sidecar, parse_sidecar
 from server.errors import StartupError
-
-SUFFIX: Final = ".metadata.json"
-MAXIMUM_BYTES: Final = 10 * 1024
-RESERVED_PREFIXES: Final = ("x-amz-bedrock", "_")
-
-
-@dataclass(frozen=True, slots=True)
-class Sidecar:
-    """A document's attributes; `embedded` names those that also belong into its embedding."""
-
-    attributes: dict[str, Attribute] = field(default_factory=dict[str, Attribute])
-    embedded: tuple[str, ...] = ()
-
-
-class _InvalidSidecarError(ValueError):
-    """What is wrong within a side-car, without the file's name."""
 
 
 def read_sidecar(document: Path) -> Sidecar:
@@ -46,91 +15,10 @@ def read_sidecar(document: Path) -> Sidecar:
         return Sidecar()
     except OSError as error:
         raise StartupError(f"The side-car {path} cannot be read ({error.strerror}); make it readable.") from error
-    try:
-        return _parse(content)
-    except _InvalidSidecarError as error:
+    sidecar, errors = parse_sidecar(content)
+    if errors:
         raise StartupError(
-            f"The side-car {path} is broken: {error}; "
+            f"The side-car {path} is broken: {errors[0]}; "
             'write {"metadataAttributes": {"tier": "regular", "document_type": "policy"}} or remove the file.'
-        ) from error
-
-
-def _parse(content: bytes) -> Sidecar:
-    if len(content) > MAXIMUM_BYTES:
-        raise _InvalidSidecarError("it is larger than 10 KB")
-    try:
-        document: Any = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except _InvalidSidecarError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise _InvalidSidecarError("it is not JSON in UTF-8") from error
-    declared: Any = document.get("metadataAttributes") if is_object(document) else None
-    if not is_object(declared):
-        raise _InvalidSidecarError('it lacks the object "metadataAttributes"')
-    attributes: dict[str, Attribute] = {}
-    embedded: list[str] = []
-    for key, raw in declared.items():
-        _check_key(key)
-        value, in_embedding = _typed(key, raw) if is_object(raw) else (raw, False)
-        attributes[key] = _plain(key, value)
-        if in_embedding:
-            embedded.append(key)
-    return Sidecar(attributes, tuple(embedded))
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse an object that says the same key twice: which tier it means would be anyone's guess."""
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise _InvalidSidecarError("it has the same key twice")
-    return document
-
-
-def _no_constant(name: str) -> None:
-    raise _InvalidSidecarError(f"{name} is not a number of JSON")
-
-
-def _check_key(key: str) -> None:
-    if len(key) not in KEY_CHARACTERS:
-        raise _InvalidSidecarError("an attribute's name must have 1 to 100 characters")
-    if key.startswith(RESERVED_PREFIXES):
-        raise _InvalidSidecarError(f'the attribute "{key}" has a reserved prefix ({", ".join(RESERVED_PREFIXES)})')
-
-
-def _plain(key: str, value: Any) -> Attribute:
-    """Return the value when it is of one of the four types of an attribute."""
-    if any(accepts(value) for _, accepts in TYPES.values()) and _is_text(json.dumps([key, value], ensure_ascii=False)):
-        return value
-    raise _InvalidSidecarError(f'the attribute "{key}" must be a string, a number, a boolean or a list of strings')
-
-
-def _is_text(text: str) -> bool:
-    """Tell whether the text can be sent: JSON can name half of a surrogate pair, UTF-8 cannot."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _typed(key: str, raw: dict[str, Any]) -> tuple[Any, bool]:
-    """Read `{"value": {"type": …, "stringValue": …}, "includeForEmbedding": …}`."""
-    value: Any = raw.get("value")
-    in_embedding: Any = raw.get("includeForEmbedding", False)
-    if raw.keys() - {"value", "includeForEmbedding"} or not is_object(value) or not is_boolean(in_embedding):
-        raise _InvalidSidecarError(
-            f'the attribute "{key}" must have a "value" object and a boolean "includeForEmbedding"'
-        )
-    member, accepts = TYPES.get(str(value.get("type")), ("", _never))
-    if value.keys() != {"type", member} or not accepts(value[member]):
-        allowed = ", ".join(f"{name} with {member}" for name, (member, _) in TYPES.items())
-        raise _InvalidSidecarError(f'the value of "{key}" must be one of {allowed}')
-    return value[member], in_embedding
-
-
-def _never(value: Any) -> bool:  # noqa: ARG001  # stands for a type that does not exist
-    return False
-
-
-TYPES: Final[dict[str, tuple[str, Callable[[Any], bool]]]] = {
-    "STRING": ("stringValue", is_string),
-    "NUMBER": ("numberValue", is_number),
-    "BOOLEAN": ("booleanValue", is_boolean),
-    "STRING_LIST": ("stringListValue", is_string_list),
-}
+        ) from errors[0]
+    return sidecar

@@ -17,6 +17,8 @@ from server.dev.people import PEOPLE
 from server.dev.postgres import EmbeddedPostgres
 from server.dev.preparation import development_key, development_settings, point_aws_at, prepare_database
 from server.dev.running import Addresses, published
+from server.errors import StartupError
+from server.proof import require_isolation
 from server.serving import Server, listen, server_config
 from server.settings import Settings
 
@@ -34,14 +36,19 @@ class Stack:
     servers: tuple[tuple[Server, socket.socket], ...]
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Serve until `stop`; call `ready` once every server answers."""
+        """Serve until `stop`; call `ready` once every server answers, or raise StartupError when one cannot."""
         async with asyncio.TaskGroup() as tasks:
             for server, listener in self.servers:
                 tasks.create_task(server.serve(sockets=[listener]))
             # uvicorn tells of its start by an attribute alone.
             while not all(server.started or server.should_exit for server, _ in self.servers):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-            ready()
+            if all(server.started for server, _ in self.servers):
+                ready()
+            else:
+                self.stop()
+        if not all(server.started for server, _ in self.servers):
+            raise StartupError("the server did not start; the last lines of server.log in its folder say why")
 
     @property
     def loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -75,6 +82,8 @@ def development_stack(
             corpus = Corpus.load(documents, folder / "vectors")
             issuer = DevelopmentIssuer(issuer_url, folder / "issuer", [mcp_url])
             settings = development_settings(mcp_url, issuer_url, database_url, key)
+            report("proving isolation")
+            require_isolation(settings.database)
             point_aws_at(knowledge_base_url)
             apps = (create_app(settings), issuer.app, create_knowledge_base(corpus))
             servers = tuple((Server(server_config(app)), one) for app, one in zip(apps, listeners, strict=True))

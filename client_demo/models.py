@@ -1,0 +1,95 @@
+"""Which model answers: the offline one, or a real one that a single setting names."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from strands.models import Model
+
+from client_demo.errors import AgentError
+from client_demo.offline_model import OfflineModel
+
+MODEL_VARIABLE: Final = "TENANTGATE_DEMO_MODEL"
+OFFLINE_LABEL: Final = "offline rule-based model (no language model)"
+_MAX_TOKENS: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Provider:
+    """How one provider's model is made; `key` is the environment variable it cannot work without."""
+
+    make: Callable[[str], Model]
+    needs_name: bool = True
+    key: str = ""
+
+
+def choose_model(setting: str | None = None) -> Model:
+    """Make the model that `setting`, or else TENANTGATE_DEMO_MODEL, names: `provider` or `provider:name`.
+
+    Nothing but the setting decides: credentials that happen to be in the environment never pick a provider.
+    Raises AgentError naming what to install or to set.
+    """
+    setting = os.environ.get(MODEL_VARIABLE, "") if setting is None else setting
+    if setting in {"", "offline"}:
+        return OfflineModel()
+    name, _, model_id = setting.partition(":")
+    provider = _PROVIDERS.get(name)
+    if provider is None:
+        raise AgentError(f"{MODEL_VARIABLE}={setting} names no provider; one of: offline, {', '.join(_PROVIDERS)}.")
+    if provider.needs_name and not model_id:
+        raise AgentError(f"{MODEL_VARIABLE}={setting} names no model; write {name}:MODEL.")
+    if provider.key and not os.environ.get(provider.key):
+        raise AgentError(f"{MODEL_VARIABLE}={setting} needs {provider.key} in the environment.")
+    try:
+        return provider.make(model_id)
+    except ImportError as error:
+        raise AgentError(f"{MODEL_VARIABLE}={setting} needs: pip install 'strands-agents[{name}]'.") from error
+
+
+def model_label(model: Model) -> str:
+    """Say which model answers, so that nobody mistakes the offline rules for a language model."""
+    if isinstance(model, OfflineModel):
+        return OFFLINE_LABEL
+    config: Any = model.get_config()
+    return f"{type(model).__name__} {config.get('model_id', '')}".strip()
+
+
+def _bedrock(model_id: str) -> Model:
+    from strands.models.bedrock import BedrockModel
+
+    return BedrockModel(model_id=model_id) if model_id else BedrockModel()
+
+
+def _anthropic(model_id: str) -> Model:
+    from strands.models.anthropic import AnthropicModel
+
+    return AnthropicModel(model_id=model_id, max_tokens=_MAX_TOKENS)
+
+
+def _openai(model_id: str) -> Model:
+    from strands.models.openai import OpenAIModel
+
+    return OpenAIModel(model_id=model_id)
+
+
+def _ollama(model_id: str) -> Model:
+    from strands.models.ollama import OllamaModel
+
+    return OllamaModel(os.environ.get("OLLAMA_HOST"), model_id=model_id)
+
+
+def _llamacpp(address: str) -> Model:
+    from strands.models.llamacpp import LlamaCppModel
+
+    return LlamaCppModel(base_url=address)
+
+
+_PROVIDERS: Final = {
+    "bedrock": _Provider(_bedrock, needs_name=False),
+    "anthropic": _Provider(_anthropic, key="ANTHROPIC_API_KEY"),
+    "openai": _Provider(_openai, key="OPENAI_API_KEY"),
+    "ollama": _Provider(_ollama),
+    # A llama.cpp server holds one model: what follows the colon is its address.
+    "llamacpp": _Provider(_llamacpp),
+}

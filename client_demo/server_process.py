@@ -1,0 +1,122 @@
+"""The development server as a process of its own: started, asked for tokens, and always stopped."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+from urllib.parse import urljoin
+
+import httpx2
+import jwt
+
+from client_demo.errors import ServerError
+
+FOLDER_VARIABLE: Final = "TENANTGATE_DEV_FOLDER"
+_SERVER: Final = (sys.executable, "-m", "server")
+_STOP_PATIENCE_SECONDS: Final = 30
+_PING_SECONDS: Final = 10
+
+
+class DevServer:
+    """A `tenantgate dev` that was started here and may still be on its way."""
+
+    def __init__(self, process: subprocess.Popen[str], folder: Path, log: IO[str]) -> None:
+        """Keep the process, its data folder, and the file that its standard error goes to."""
+        self._process = process
+        self._folder = folder
+        self._log = log
+
+    def wait_until_ready(self) -> str:
+        """Return the MCP address once the server is ready; ServerError with its own words if it gives up."""
+        assert self._process.stdout is not None  # noqa: S101  # it was made with a pipe
+        line = self._process.stdout.readline()
+        try:
+            return str(json.loads(line)["mcp_url"])
+        except (ValueError, KeyError, TypeError):
+            self.stop()
+            silent = f"The development server ended without a word; its log in {self._folder} may tell why."
+            raise ServerError(_last_line(self._log) or silent) from None
+
+    def stop(self) -> None:
+        """Ask the server to end and wait for it, so that nothing is left behind."""
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def dev_server(folder: Path) -> Generator[DevServer]:
+    """Start a development server on `folder`, without waiting, and stop it in the end, whatever happens."""
+    # A file, because a pipe that nobody reads would block the server once it is full.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+        process = subprocess.Popen(  # noqa: S603  # this program's own command
+            [*_SERVER, "dev", "--json", "--port", "0"],
+            env=_environment(folder),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            # Out of the terminal's group: Ctrl-C is for us, and we stop the server once.
+            start_new_session=True,
+        )
+        with process:
+            server = DevServer(process, folder, log)
+            try:
+                yield server
+            finally:
+                server.stop()
+
+
+def running_address(folder: Path, person: str) -> str | None:
+    """Return the MCP address of the development server that already runs on `folder`; None when there is none."""
+    if not folder.is_dir():
+        return None
+    try:
+        token = _token(folder, person)
+    except ServerError:
+        return None
+    # A token names the protected resource that it is for (RFC 8707), and that is the MCP address.
+    address = str(jwt.decode(token, options={"verify_signature": False}).get("aud"))
+    return address if _answers(address) else None
+
+
+def tokens_of(people: Iterable[str], folder: Path) -> dict[str, str]:
+    """Return an access token for each person from the development server on `folder`; ServerError if it refuses."""
+    names = list(people)
+    with ThreadPoolExecutor() as threads:
+        return dict(zip(names, threads.map(_token, [folder] * len(names), names), strict=True))
+
+
+def _token(folder: Path, person: str) -> str:
+    done = subprocess.run(  # noqa: S603  # this program's own command
+        [*_SERVER, "token", person], env=_environment(folder), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise ServerError(done.stderr.strip().rpartition("\n")[2] or f"There is no access token for {person}.")
+    return done.stdout.strip()
+
+
+def _answers(address: str) -> bool:
+    """Whether a server is there: a killed one leaves its traces in the folder."""
+    try:
+        return httpx2.get(urljoin(address, "/ping"), timeout=_PING_SECONDS).is_success
+    except (httpx2.HTTPError, httpx2.InvalidURL):
+        return False
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return {**os.environ, FOLDER_VARIABLE: str(folder)}
+
+
+def _last_line(log: IO[str]) -> str:
+    log.seek(0)
+    return log.read().strip().rpartition("\n")[2]

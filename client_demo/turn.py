@@ -1,0 +1,95 @@
+"""One turn as events: what happens between a question and its answer, as JSON objects in the order it happens.
+
+{"type": "start", "model": LABEL}                                 the server has accepted the person's token
+{"type": "text", "text": "…"}                                     the next piece of the answer
+{"type": "tool_call", "id": ID, "name": TOOL, "arguments": {…}}   what the model asked for
+{"type": "tool_result", "id": ID, "is_error": false, "result": …} what the server answered: JSON, or text
+{"type": "error", "message": "…"}                                 the turn failed, and this is its last event
+{"type": "done"}                                                  the answer is complete, and this is its last event
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from strands import Agent
+from strands.types.content import ContentBlock, Message
+from strands.types.tools import ToolResult
+
+from client_demo.agent import open_agent
+from client_demo.errors import AgentError
+from client_demo.models import model_label
+
+Event = dict[str, Any]
+# Strands puts these words before an error that came as a JSON-RPC error and not as a result.
+_CLIENT_PREFIX: Final = "Tool execution failed: "
+
+
+async def turn(question: str, history: Sequence[Message], token: str, url: str) -> AsyncGenerator[Event]:
+    """Yield the events of one turn; everything that `ask` raises is raised before the first event, if at all.
+
+    What goes wrong later is an event. The connection closes with the generator, so a reader that leaves ends the work.
+    """
+    started = False
+    try:
+        async with opened(token, url) as agent:
+            agent.messages.extend(history)
+            started = True
+            yield {"type": "start", "model": model_label(agent.model)}
+            async for event in agent.stream_async(question):
+                for told in _told(event):
+                    yield told
+        yield {"type": "done"}
+    except AgentError as error:
+        if not started:
+            raise
+        yield {"type": "error", "message": str(error)}
+
+
+@asynccontextmanager
+async def opened(token: str, url: str) -> AsyncGenerator[Agent]:
+    """Do `open_agent` off the event loop, which its connecting and disconnecting would block for milliseconds."""
+    connection = open_agent(token, url)
+    agent = await asyncio.to_thread(connection.__enter__)
+    try:
+        yield agent
+    except BaseException as error:
+        await asyncio.to_thread(connection.__exit__, type(error), error, error.__traceback__)
+        raise
+    else:
+        await asyncio.to_thread(connection.__exit__, None, None, None)
+
+
+def structured(result: ToolResult) -> Any:
+    """Return what a tool answered: the structured content where there is one, else JSON, else the text as it is."""
+    if (content := result.get("structuredContent")) is not None:
+        return content
+    text = "\n".join(item["text"] for item in result["content"] if "text" in item).removeprefix(_CLIENT_PREFIX)
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _told(event: dict[str, Any]) -> Iterator[Event]:
+    """Translate one event of Strands; most are its own business."""
+    if "data" in event:
+        yield {"type": "text", "text": event["data"]}
+    elif "message" in event:
+        for block in event["message"]["content"]:
+            yield from _tool_event(block)
+
+
+def _tool_event(block: ContentBlock) -> Iterator[Event]:
+    if use := block.get("toolUse"):
+        yield {"type": "tool_call", "id": use["toolUseId"], "name": use["name"], "arguments": use["input"]}
+    if answered := block.get("toolResult"):
+        is_error = answered["status"] == "error"
+        yield {
+            "type": "tool_result",
+            "id": answered["toolUseId"],
+            "is_error": is_error,
+            "result": structured(answered),
+        }

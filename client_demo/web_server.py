@@ -1,0 +1,171 @@
+"""The web demo: the built page, its configuration and the agent, on one loopback address.
+
+    python -m client_demo.web_server                                  with a development server of its own
+    python -m client_demo.web_server --mcp-url https://mcp.example.com/mcp --client-id EXAMPLE
+
+The page and the agent share an origin, so no other origin is ever allowed in. The page is the committed build in
+`web/dist`: serving it needs no Node.
+"""
+
+import logging
+import signal
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from client_demo.errors import DemoError
+from client_demo.models import choose_model, model_label
+from client_demo.runtime import PORT, create_runtime
+from client_demo.server_process import dev_server, running_address
+from client_demo.web_settings import DEVELOPMENT_CLIENT, WebSettings, discover
+
+PAGE: Final = Path(__file__).parent / "web" / "dist"
+POPUP: Final = "/popup.html"
+_HOST: Final = "127.0.0.1"
+_HOSTS: Final = [_HOST, "localhost"]
+_LARGEST_BODY_BYTES: Final = 1024 * 1024
+_SOMEONE: Final = "mike-broker-a"
+_GRACE_SECONDS: Final = 3
+
+
+def create_web(settings: WebSettings, mcp_url: str) -> Starlette:
+    """Return the ASGI application; AgentError when the agent cannot be made for `mcp_url`."""
+    runtime = create_runtime(mcp_url)
+
+    async def configuration(_request: Request) -> JSONResponse:
+        return JSONResponse(settings.as_json())
+
+    return Starlette(
+        routes=[
+            Route("/config.json", configuration),
+            Route("/invocations", runtime, methods=["POST"]),
+            Route("/ping", runtime, methods=["GET"]),
+            Mount("/", StaticFiles(directory=PAGE, html=True)),
+        ],
+        middleware=[
+            # Against DNS rebinding: a page of another name must not reach what listens here.
+            Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS, www_redirect=False),
+            Middleware(SecurityHeaders, settings=settings),
+        ],
+        max_body_size=_LARGEST_BODY_BYTES,
+    )
+
+
+class SecurityHeaders:
+    """Add to every answer what keeps the page to itself: no foreign script, no frame, no referrer, no stale page."""
+
+    def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
+        """Write the policy once."""
+        self._app: Final = app
+        self._headers: Final = {
+            "Content-Security-Policy": content_security_policy(settings),
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and add the headers to what comes back."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(self._headers)
+                # The page that a sign-in window ends on must keep its tie to the page that opened it.
+                if scope["path"] != POPUP:
+                    headers["Cross-Origin-Opener-Policy"] = "same-origin-allow-popups"
+                # The names of assets change with their contents.
+                kept = "public, max-age=31536000, immutable" if scope["path"].startswith("/assets/") else "no-cache"
+                headers.setdefault("Cache-Control", kept)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def content_security_policy(settings: WebSettings) -> str:
+    """Return the policy: everything from this origin, requests to the identity provider as well, nothing inline."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "font-src 'self'",
+            "img-src 'self' data:",
+            f"connect-src 'self' {' '.join(settings.origins)}",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+def main(
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = PORT,
+    mcp_url: Annotated[str | None, typer.Option(help="This MCP server; default: a development server.")] = None,
+    client_id: Annotated[str, typer.Option(help="The page's public client at the issuer.")] = DEVELOPMENT_CLIENT,
+    folder: Annotated[Path, typer.Option(help="Data folder of the development server.")] = Path(".tenantgate"),
+) -> None:
+    """Serve the web demo on this machine until Ctrl-C, and stop what was started with it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    logging.getLogger("bedrock_agentcore.app").setLevel(logging.ERROR)
+    try:
+        with _listener(port) as listener, _server(mcp_url, folder) as address:
+            app = create_web(discover(address, client_id), address)
+            _announce(f"http://{_HOST}:{listener.getsockname()[1]}/", address, development=mcp_url is None)
+            config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_GRACE_SECONDS, ws="none")
+            uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:
+        typer.echo("Stopped; nothing that was started here is left running.")
+    except DemoError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+@contextmanager
+def _listener(port: int) -> Generator[socket.socket]:
+    """Yield the listening socket; taken first, because starting everything for a port that is taken is in vain."""
+    try:
+        listener = socket.create_server((_HOST, port))
+    except OSError as error:
+        raise DemoError(f"Port {port} cannot be used ({error.strerror}); choose another with --port.") from error
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _server(mcp_url: str | None, folder: Path) -> Generator[str]:
+    """Yield the MCP address: the given one, that of the `dev` already running on `folder`, or of one started here."""
+    if address := mcp_url or running_address(folder, _SOMEONE):
+        yield address
+        return
+    typer.echo("Starting the development server ...", err=True)
+    with dev_server(folder) as server:
+        yield server.wait_until_ready()
+
+
+def _announce(page: str, address: str, *, development: bool) -> None:
+    typer.echo(f"Web demo:    {page}")
+    typer.echo(f"MCP server:  {address}")
+    typer.echo(f"Answers by:  {model_label(choose_model())}")
+    if development:
+        typer.echo(f"Sign in as {_SOMEONE}, then put emma-broker-b beside him. No passwords: the people are samples.")
+    typer.echo("Ctrl-C stops everything.")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,67 @@
+"""What the web page must know to sign a person in, found out from the MCP server alone.
+
+The server's protected-resource metadata (RFC 9728) names the resource, its issuer and its scopes; the issuer's discovery
+document names the addresses that the page will talk to. A wrong address fails here, at the start, and says which.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx2
+
+from client_demo.errors import ServerError
+
+DEVELOPMENT_CLIENT: Final = "tenantgate-web"
+_TIMEOUT_SECONDS: Final = 10
+# Where oidc-client-ts sends requests of its own; the authorization endpoint is navigated to, which needs no permission.
+_CALLED_ENDPOINTS: Final = ("token_endpoint", "revocation_endpoint", "userinfo_endpoint", "jwks_uri")
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """The page's configuration, and the origins that it may connect to."""
+
+    issuer: str
+    client_id: str
+    resource: str
+    scopes: tuple[str, ...]
+    origins: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return `config.json`: nothing in it is secret, for a browser's client has no secrets (RFC 8252 section 8.5)."""
+        return {
+            "issuer": self.issuer,
+            "client_id": self.client_id,
+            "resource": self.resource,
+            "scopes": list(self.scopes),
+            "agent_url": "/invocations",
+        }
+
+
+def discover(mcp_url: str, client_id: str) -> WebSettings:
+    """Return the settings for the MCP server at `mcp_url`; ServerError naming the address that did not help."""
+    parts = urlsplit(mcp_url)
+    with httpx2.Client(timeout=_TIMEOUT_SECONDS, follow_redirects=False) as http:
+        resource = _document(http, f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{parts.path}")
+        try:
+            issuer = str(resource["authorization_servers"][0])
+            scopes = tuple(map(str, resource.get("scopes_supported", ())))
+            name = str(resource["resource"])
+        except (LookupError, TypeError):
+            raise ServerError(f"{mcp_url} names no authorization server in its protected-resource metadata.") from None
+        provider = _document(http, f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+    called = [issuer, *(str(provider[endpoint]) for endpoint in _CALLED_ENDPOINTS if endpoint in provider)]
+    return WebSettings(issuer, client_id, name, ("openid", *scopes), tuple(dict.fromkeys(map(_origin, called))))
+
+
+def _document(http: httpx2.Client, address: str) -> dict[str, Any]:
+    try:
+        return http.get(address).raise_for_status().json()
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+        raise ServerError(f"{address} does not answer with a JSON document: {error}") from None
+
+
+def _origin(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
