@@ -8,7 +8,7 @@ from server.database import Database
 
 
 def health_routes(database: Database) -> list[Route]:
-    """Return `/ping` and `/healthz` (the process lives) and `/readyz` (the database answers)."""
+    """Return `/ping` and `/healthz` (the process lives), `/readyz` (the database answers, isolation is proved)."""
 
     async def alive(_request: Request) -> Response:
         return JSONResponse({"status": "Healthy"})

@@ -1,17 +1,83 @@
 """The context keys as the database keeps them: `tenancy.keys`, out of the server's login's reach."""
 
-from typing import Any, Final, LiteralString
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, LiteralString
 
 import psycopg
+from psycopg.rows import class_row
 
-from server.context_keys import ContextKey
+from server.context_keys import CONTEXT_LIFETIME_S, ContextKey
+from server.errors import StartupError
 
-_ADD: Final[LiteralString] = """
+_PUT: Final[LiteralString] = """
 INSERT INTO tenancy.keys (kid, inner_pad, outer_pad) VALUES (%s, %s, %s)
 ON CONFLICT (kid) DO UPDATE SET inner_pad = excluded.inner_pad, outer_pad = excluded.outer_pad, not_after = NULL
 """
+_ADD: Final[LiteralString] = "INSERT INTO tenancy.keys (kid, inner_pad, outer_pad) VALUES (%s, %s, %s)"
+_LIST: Final[LiteralString] = "SELECT kid, added_at, not_after FROM tenancy.keys ORDER BY added_at, kid"
+# A key that retired already keeps its time: retiring again never prolongs it.
+_RETIRE: Final[LiteralString] = """
+UPDATE tenancy.keys SET not_after = least(not_after, now() + make_interval(secs => %s)) WHERE kid = %s
+RETURNING not_after
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """What may be told of a key: never its secret."""
+
+    kid: str
+    added_at: datetime
+    not_after: datetime | None
+
+    @property
+    def state(self) -> Literal["valid", "retiring", "retired"]:
+        """Whether contexts signed with it are accepted: always, only until `not_after`, or no longer."""
+        if self.not_after is None:
+            return "valid"
+        return "retiring" if self.not_after > datetime.now(UTC) else "retired"
 
 
 def put_key(connection: psycopg.Connection[Any], key: ContextKey) -> None:
     """Store `key` so that contexts signed with it are accepted, replacing one of the same id."""
-    connection.execute(_ADD, (key.kid, *key.pads()))
+    connection.execute(_PUT, (key.kid, *key.pads()))
+
+
+def add_key(connection: psycopg.Connection[Any], key: ContextKey) -> None:
+    """Store a new key; raise StartupError when its id is taken."""
+    try:
+        connection.execute(_ADD, (key.kid, *key.pads()))
+    except psycopg.errors.UniqueViolation:
+        raise StartupError(f"there is a key {key.kid} already; choose another id with --kid") from None
+
+
+def stored_keys(connection: psycopg.Connection[Any]) -> list[StoredKey]:
+    """Return every key, the oldest first."""
+    return connection.cursor(row_factory=class_row(StoredKey)).execute(_LIST).fetchall()
+
+
+def free_kid(keys: list[StoredKey]) -> str:
+    """Return k1, k2, … after the highest number that was ever used."""
+    numbers = [int(found[1]) for key in keys if (found := re.fullmatch(r"k([0-9]{1,9})", key.kid))]
+    return f"k{max(numbers, default=0) + 1}"
+
+
+def retire_key(connection: psycopg.Connection[Any], kid: str, *, force: bool = False) -> datetime:
+    """Let the database refuse `kid` once every context signed with it until now has expired; return that time.
+
+    Raises StartupError for an unknown key, and for the last valid one unless `force`.
+    """
+    with connection.transaction():
+        # Two administrators cannot each leave the other's key as the last one.
+        connection.execute("LOCK TABLE tenancy.keys IN SHARE ROW EXCLUSIVE MODE")
+        keys = {key.kid: key for key in stored_keys(connection)}
+        if kid not in keys:
+            raise StartupError(f"there is no key {kid}; see `tenantgate keys list`")
+        if not force and not any(key.state == "valid" for key in keys.values() if key.kid != kid):
+            raise StartupError(
+                f"{kid} is the last valid key, without it every call fails; "
+                "add another one first with `tenantgate keys add`, or insist with --force"
+            )
+        return connection.execute(_RETIRE, (CONTEXT_LIFETIME_S, kid)).fetchall()[0][0]

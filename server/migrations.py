@@ -6,12 +6,13 @@ from typing import Any, Final, LiteralString, cast
 
 import psycopg
 
+from server.administrator import administrator, first_line
 from server.errors import StartupError
 from sql import sql_files
 
 _HISTORY: Final[LiteralString] = """
-CREATE SCHEMA IF NOT EXISTS migrations;
-CREATE TABLE IF NOT EXISTS migrations.applied (
+CREATE SCHEMA IF NOT EXISTS tenantgate;
+CREATE TABLE IF NOT EXISTS tenantgate.migrations (
   name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now()
 );
 """
@@ -24,25 +25,20 @@ def migrate(admin_url: str, report: Callable[[str], None]) -> None:
 
     Raises StartupError when the database is out of reach, is newer than this version, or a step fails.
     """
-    try:
-        with psycopg.connect(admin_url, autocommit=True, connect_timeout=5) as connection:
-            connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
-            connection.execute(_HISTORY)
-            _apply_missing(connection, report)
-    except psycopg.OperationalError as error:
-        raise StartupError(f"the database cannot be reached ({first_line(error)}); check database.admin_url") from error
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of a driver's message, which names the cause."""
-    return str(error).strip().split("\n", 1)[0]
+    with administrator(admin_url) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        connection.execute(_HISTORY)
+        _apply_missing(connection, report)
 
 
 def _apply_missing(connection: psycopg.Connection[Any], report: Callable[[str], None]) -> None:
-    applied = dict(connection.execute("SELECT name, sha256 FROM migrations.applied ORDER BY name").fetchall())
+    applied = dict(connection.execute("SELECT name, sha256 FROM tenantgate.migrations ORDER BY name").fetchall())
     files = {file.name: file.read_text(encoding="utf-8") for file in sql_files("migrations")}
     if newer := sorted(applied.keys() - files.keys()):
-        raise StartupError(f"the database has the migration {newer[-1]}, which this version does not know; upgrade it")
+        raise StartupError(
+            f"the database has the migration {newer[-1]}, which this version does not know; "
+            "install the version that made it, or a newer one"
+        )
     for name, text in files.items():
         digest = hashlib.sha256(text.encode()).hexdigest()
         if name not in applied:
@@ -59,6 +55,6 @@ def _apply(connection: psycopg.Connection[Any], name: str, text: str, digest: st
         with connection.transaction():
             # The text is a file of this package, never input.
             connection.execute(cast("LiteralString", text))
-            connection.execute("INSERT INTO migrations.applied (name, sha256) VALUES (%s, %s)", (name, digest))
+            connection.execute("INSERT INTO tenantgate.migrations (name, sha256) VALUES (%s, %s)", (name, digest))
     except psycopg.Error as error:
         raise StartupError(f"the migration {name} failed and was rolled back: {first_line(error)}") from error

@@ -5,8 +5,17 @@ from importlib.resources.abc import Traversable
 
 
 def sql_files(folder: str) -> list[Traversable]:
-    """Return the SQL files of one folder of this package, in the order of their names."""
+    """Return the numbered SQL files of one folder of this package, in their order."""
     return sorted(
-        (file for file in (files(__name__) / folder).iterdir() if file.name.endswith(".sql")),
+        (
+            file
+            for file in (files(__name__) / folder).iterdir()
+            if file.name.endswith(".sql") and file.name[0].isdigit()
+        ),
         key=lambda file: file.name,
     )
+
+
+def checks_prelude() -> str:
+    """Return the common table expressions that every check of `checks` begins with."""
+    return (files(__name__) / "checks" / "prelude.sql").read_text(encoding="utf-8")

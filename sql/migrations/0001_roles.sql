@@ -19,6 +19,7 @@ BEGIN
 END
 $$;
 
+-- Not walls, since a session may change its own: the walls are the grants, the policies and the signed context.
 ALTER ROLE app_user SET default_transaction_read_only = on;
 ALTER ROLE app_user SET search_path = pg_catalog;
 ALTER ROLE app_user SET row_security = on;
@@ -29,12 +30,46 @@ ALTER ROLE app_user SET idle_in_transaction_session_timeout = '10s';
 -- A client that left: its statement is ended within half a second, not at its end.
 ALTER ROLE app_user SET client_connection_check_interval = '500ms';
 
+-- What PUBLIC may do, app_user may do, and nothing can be revoked from one role alone. So it is revoked from PUBLIC;
+-- the logins that are there today and could do it keep it by a grant of their own, so that no application breaks.
 DO $$
+DECLARE
+  here  constant text := pg_catalog.quote_ident(pg_catalog.current_database());
+  other text;
 BEGIN
-  EXECUTE pg_catalog.format('GRANT CREATE ON DATABASE %I TO tenancy_owner, app_owner', pg_catalog.current_database());
-  -- A temporary table could shadow a real one, and a schema open to all could plant a function in its path.
-  EXECUTE pg_catalog.format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', pg_catalog.current_database());
-  EXECUTE pg_catalog.format('GRANT CONNECT ON DATABASE %I TO app_user', pg_catalog.current_database());
+  FOR other IN
+    SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles
+    WHERE rolcanlogin AND NOT rolsuper AND rolname <> 'app_user' AND rolname !~ '^pg_'
+  LOOP
+    IF has_database_privilege('app_user', current_database(), 'TEMPORARY') THEN
+      EXECUTE 'GRANT TEMPORARY ON DATABASE ' || here || ' TO ' || other;
+    END IF;
+    -- Until PostgreSQL 14 everybody may create objects in the schema public.
+    IF has_schema_privilege('app_user', 'public', 'CREATE') THEN
+      EXECUTE 'GRANT CREATE ON SCHEMA public TO ' || other;
+    END IF;
+  END LOOP;
+  -- A temporary table could shadow a real one, and a schema open to all could plant a function in somebody's path.
+  EXECUTE 'REVOKE TEMPORARY ON DATABASE ' || here || ' FROM PUBLIC';
+  EXECUTE 'GRANT CONNECT ON DATABASE ' || here || ' TO app_user';
+  REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 END
 $$;
-REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+
+-- Large objects have no row level security, and whoever creates one owns something. They stay where they are in use,
+-- and where the administrator is no superuser, who alone may revoke this (Aurora, RDS).
+DO $$
+DECLARE
+  routine regprocedure;
+BEGIN
+  IF (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) THEN
+    FOR routine IN
+      SELECT oid FROM pg_catalog.pg_proc
+      WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^(lo_.*|loread|lowrite)$'
+    LOOP
+      EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', routine);
+    END LOOP;
+  END IF;
+END
+$$;

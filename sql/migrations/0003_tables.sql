@@ -1,9 +1,10 @@
 -- The tables, each under enabled and forced row level security: policy before grant.
 
-SET LOCAL ROLE app_owner;
+CREATE SCHEMA app AUTHORIZATION app_owner;
 
-CREATE SCHEMA app;
-REVOKE ALL ON SCHEMA app FROM PUBLIC;
+SET LOCAL ROLE app_owner;
+-- As in the schema tenancy: nothing is everybody's by default.
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
 CREATE TABLE app.tenants (
   tenant_id text PRIMARY KEY CHECK (tenant_id ~ '^[a-z0-9][a-z0-9-]{0,62}$'),
@@ -46,24 +47,30 @@ CREATE POLICY administration ON app.tenants      TO app_owner USING (true) WITH 
 CREATE POLICY administration ON app.user_tenants TO app_owner USING (true) WITH CHECK (true);
 CREATE POLICY administration ON app.claims       TO app_owner USING (true) WITH CHECK (true);
 
--- A restrictive floor: no policy that is added later can widen what it lets through.
-CREATE POLICY tenant_floor ON app.claims AS RESTRICTIVE FOR ALL TO app_user
-  USING (tenant_id = (SELECT tenancy.current_tenant())) WITH CHECK (false);
-CREATE POLICY tenant_reads ON app.claims FOR SELECT TO app_user USING (tenant_id = (SELECT tenancy.current_tenant()));
+-- A restrictive floor: no policy that is added later can widen what it lets through. A write would have to meet it too,
+-- but writing is not granted at all.
+CREATE POLICY tenant_floor ON app.claims AS RESTRICTIVE TO app_user
+  USING      (tenant_id = (SELECT tenancy.current_tenant()))
+  WITH CHECK (tenant_id = (SELECT tenancy.current_tenant()));
+CREATE POLICY tenant_reads ON app.claims FOR SELECT TO app_user
+  USING (tenant_id = (SELECT tenancy.current_tenant()));
 
 -- A person sees their own mappings, by the issuer and subject of the signed context, and nobody else's.
-CREATE POLICY person_floor ON app.user_tenants AS RESTRICTIVE FOR ALL TO app_user
-  USING (issuer = (SELECT tenancy.current_issuer()) AND user_sub = (SELECT tenancy.current_subject()))
-  WITH CHECK (false);
+CREATE POLICY person_floor ON app.user_tenants AS RESTRICTIVE TO app_user
+  USING      (issuer = (SELECT tenancy.current_issuer()) AND user_sub = (SELECT tenancy.current_subject()))
+  WITH CHECK (issuer = (SELECT tenancy.current_issuer()) AND user_sub = (SELECT tenancy.current_subject()));
 CREATE POLICY person_reads ON app.user_tenants FOR SELECT TO app_user
   USING (issuer = (SELECT tenancy.current_issuer()) AND user_sub = (SELECT tenancy.current_subject()));
 
 -- A tenant's own entry, or one that the person is mapped to: enough to tell unknown and inactive tenants apart.
-CREATE POLICY tenant_floor ON app.tenants AS RESTRICTIVE FOR ALL TO app_user
-  USING (tenant_id = (SELECT tenancy.current_tenant()) OR tenant_id IN (SELECT u.tenant_id FROM app.user_tenants u))
-  WITH CHECK (false);
+-- One array, computed once, so that the primary key serves it among any number of tenants.
+CREATE POLICY tenant_floor ON app.tenants AS RESTRICTIVE TO app_user
+  USING (tenant_id = ANY (ARRAY(
+    SELECT tenancy.current_tenant() UNION ALL SELECT u.tenant_id FROM app.user_tenants u)))
+  WITH CHECK (tenant_id = (SELECT tenancy.current_tenant()));
 CREATE POLICY tenant_reads ON app.tenants FOR SELECT TO app_user
-  USING (tenant_id = (SELECT tenancy.current_tenant()) OR tenant_id IN (SELECT u.tenant_id FROM app.user_tenants u));
+  USING (tenant_id = ANY (ARRAY(
+    SELECT tenancy.current_tenant() UNION ALL SELECT u.tenant_id FROM app.user_tenants u)));
 
 GRANT USAGE ON SCHEMA app TO app_user;
 GRANT SELECT ON app.tenants, app.user_tenants, app.claims TO app_user;
