@@ -1,0 +1,119 @@
+"""The test build: the server as it runs in production, with the suite's fixtures beside our tools.
+
+The suite sends no token, so each request that has none is given one before it reaches the gate.
+"""
+
+import asyncio
+import sys
+import tempfile
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from fixture_documents import CatalogueWithFixtures, add_documents
+from fixture_tools import LISTED, Context, call_fixture
+from mcp_types import CallToolRequestParams, ListToolsResult
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import server.app
+from server.calls import ToolCalls
+from server.dev.corpus import SAMPLE_DOCUMENTS
+from server.dev.stack import Stack, development_stack
+from server.protocol import Protocol
+from server.serving import Server, listen, server_config
+from server.settings import Settings
+
+PERSON: Final = "sarah-platinum"
+
+
+class ProtocolWithFixtures(Protocol):
+    """Ours, and beside our tools those of the suite."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        add_documents(self.server)
+
+    async def _list_tools(self, _context: Context, _params: object) -> ListToolsResult:
+        ours = await super()._list_tools(_context, _params)
+        return ours.model_copy(update={"tools": [*ours.tools, *LISTED]})
+
+    async def _call_tool(self, context: Context, params: CallToolRequestParams) -> Any:
+        return await call_fixture(context, params) or await super()._call_tool(context, params)
+
+
+class CallsOfOurTools(ToolCalls):
+    """The short way of our tools; a fixture's result is more than text, so it takes the SDK's way."""
+
+    def __init__(self, protocol: Protocol, rest: ASGIApp) -> None:
+        super().__init__(protocol, rest)
+        self._others: Final = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        unread = [await receive()]
+
+        async def again() -> Message:
+            return unread.pop() if unread else await receive()
+
+        is_fixture = any(f'"{tool.name}"'.encode() in unread[0]["body"] for tool in LISTED)
+        await (self._others if is_fixture else super().__call__)(scope, again, send)
+
+
+class WithToken:
+    """Adds a token to every request that brings none."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app: Final = app
+        self._header: Final = (b"authorization", f"Bearer {token}".encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not any(name == b"authorization" for name, _ in scope["headers"]):
+            scope = {**scope, "headers": [*scope["headers"], self._header]}
+        await self._app(scope, receive, send)
+
+
+@contextmanager
+def test_build() -> Generator[str]:
+    """Serve it, over a development stack of its own, and give its address."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        place.chmod(0o711)
+        with development_stack(place, 0, SAMPLE_DOCUMENTS) as stack, _running(stack):
+            listener = listen("127.0.0.1", 0)
+            origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            url = f"{origin}/mcp"
+            known = {name: getattr(stack.settings, name) for name in ("issuers", "tenancy", "database", "documents")}
+            settings = Settings.model_validate({"resource_url": url, "allowed_origins": [origin], **known})
+            server.app.Protocol = ProtocolWithFixtures
+            server.app.Catalogue = CatalogueWithFixtures
+            server.app.ToolCalls = CallsOfOurTools
+            token = stack.issuer.mint(PERSON, resource=url)
+            app: Any = WithToken(server.app.create_app(settings), token)
+            serving = Server(server_config(app))
+            thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener]})
+            thread.start()
+            try:
+                yield url
+            finally:
+                serving.should_exit = True
+                thread.join()
+
+
+@contextmanager
+def _running(stack: Stack) -> Generator[None]:
+    ready = threading.Event()
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=stack.loop_factory) as runner:
+            runner.run(stack.run(ready.set))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        if not ready.wait(20):
+            sys.exit("The development stack did not start.")
+        yield
+    finally:
+        stack.stop()
+        thread.join()
