@@ -1,15 +1,19 @@
 """summarize_claims: counts and sums over the caller's claims, computed by the database."""
 
-from functools import cache
+from functools import lru_cache
 from typing import Final, Literal, LiteralString
 
 from pydantic import Field
 
 from server.database import Statement
 from server.tool import Result, TenantAccess, Tool
-from tools._claim_filters import ClaimFilters, condition, where
+from server.view import View
+from tools._claim_filters import STATEMENTS_KEPT, ClaimFilters, Clause, condition, where
 
+_GROUPS_SHOWN: Final = 500
 GroupBy = Literal["status", "line_of_business", "week", "month"]
+# The totals come first, and one group more tells whether any is left out.
+_LIMIT: Final[LiteralString] = "502"
 _KEYS: Final[dict[GroupBy | None, LiteralString]] = {
     None: "'all'::text",
     "status": "status",
@@ -45,28 +49,35 @@ class Group(Totals, _Key):
     """The totals of one group."""
 
 
+class _Row(Totals):
+    """A group, or the totals, where `key` is null."""
+
+    key: str | None
+
+
 class ClaimsSummary(Result):
     """The groups, in the order of their keys, and the totals over all of them."""
 
-    groups: list[Group]
+    groups: list[Group] = Field(description=f"At most {_GROUPS_SHOWN} groups.")
+    more_groups: bool = Field(description="There were more groups than are shown; narrow the dates. `total` has all.")
     total: Totals
     as_of: str = Field(description="The day (UTC) that periods were resolved against.")
     filed_from: str | None = Field(description="First day of filing that was counted; null for no limit.")
     filed_to: str | None = Field(description="Last day of filing that was counted; null for no limit.")
 
 
-@cache
-def _statement(clauses: tuple[tuple[LiteralString, LiteralString], ...], group_by: GroupBy | None) -> Statement:
+@lru_cache(STATEMENTS_KEPT)
+def _statement(clauses: tuple[Clause, ...], group_by: GroupBy | None) -> Statement[_Row]:
     """Return the statement of one combination of filters; made once, prepared once a connection."""
     return Statement(
         "summarize_claims",
         f"""
         SELECT key, count(*) AS count, coalesce(sum(amount), 0)::numeric(20, 2)::text AS total_amount,
-               round(avg(amount), 2)::text AS average_amount, max(amount)::text AS largest_amount,
-               grouping(key) = 1 AS is_total
+               round(avg(amount), 2)::text AS average_amount, max(amount)::text AS largest_amount
         FROM (SELECT {_KEYS[group_by]} AS key, claim_amount AS amount FROM app.claims WHERE {where(clauses)}) AS claim
-        GROUP BY GROUPING SETS ((key), ()) ORDER BY is_total, key
+        GROUP BY GROUPING SETS ((key), ()) ORDER BY grouping(key) DESC, key LIMIT {_LIMIT}
         """,
+        _Row,
     )
 
 
@@ -78,10 +89,11 @@ async def summarize_claims(arguments: SummarizeClaims, access: TenantAccess) -> 
     today = access.now.date()
     first, last = arguments.days(today)
     found = condition(arguments, first, last)
-    *groups, total = await access.database.fetch(_statement(found.clauses, arguments.group_by), *found.values)
+    total, *groups = await access.database.fetch(_statement(found.clauses, arguments.group_by), *found.values)
     return ClaimsSummary(
-        groups=[Group.model_validate(group) for group in groups],
-        total=Totals.model_validate(total),
+        groups=[Group.model_validate(group, from_attributes=True) for group in groups[:_GROUPS_SHOWN]],
+        more_groups=len(groups) > _GROUPS_SHOWN,
+        total=total,
         as_of=today.isoformat(),
         filed_from=first.isoformat() if first else None,
         filed_to=last.isoformat() if last else None,
@@ -101,4 +113,10 @@ TOOL: Final = Tool(
     result=ClaimsSummary,
     scope="claims:read",
     call=summarize_claims,
+    view=View(
+        name="summarize-claims",
+        title="Claims chart",
+        description="The groups of summarize_claims as a bar chart and a table.",
+        file="summarize_claims.html",
+    ),
 )
