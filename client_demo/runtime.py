@@ -14,46 +14,22 @@ import logging
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import typer
 from bedrock_agentcore import BedrockAgentCoreApp, RequestContext
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from strands.types.content import Message
 
 from client_demo.agent import check_address
 from client_demo.errors import AgentError, RefusedError, TokenError
+from client_demo.invocation import InvalidError, Invocation, TokenMissingError, bearer, check_session
 from client_demo.models import choose_model, model_label
 from client_demo.turn import Event, opened, structured, turn
 
 URL_VARIABLE: Final = "TENANTGATE_MCP_URL"
 PORT: Final = 8080
-_SESSION_CHARACTERS: Final = range(33, 257)
 _RETRY_AFTER: Final = {"Retry-After": "5"}
 _UNCACHED: Final = {"Cache-Control": "no-store"}
-
-
-class TokenMissingError(TokenError):
-    """No access token came with the request."""
-
-
-class Said(BaseModel):
-    """One earlier message of the conversation, as the caller's own page kept it."""
-
-    model_config = ConfigDict(extra="forbid")
-    role: Literal["user", "assistant"]
-    text: str = Field(min_length=1, max_length=20_000)
-
-
-class Invocation(BaseModel):
-    """The body of an invocation: a question with what was said before, or the question of who is asking."""
-
-    model_config = ConfigDict(extra="forbid")
-    prompt: str = Field(default="", max_length=4_000)
-    history: list[Said] = Field(default_factory=list[Said], max_length=40)
-    action: Literal["ask", "whoami"] = "ask"
 
 
 def create_runtime(mcp_url: str) -> BedrockAgentCoreApp:
@@ -69,15 +45,15 @@ def create_runtime(mcp_url: str) -> BedrockAgentCoreApp:
 
     async def invoke(payload: Any, context: RequestContext) -> Response | AsyncGenerator[Event]:
         try:
-            check_session(context.session_id)
-            asked = Invocation.model_validate(payload)
             token = bearer(context.request)
+            check_session(context.session_id)
+            asked = Invocation.read(payload)
             if asked.action == "whoami":
                 return await _whoami(token, mcp_url)
-            events = turn(_question(asked), _messages(asked), token, mcp_url)
+            events = turn(asked.prompt, asked.messages, token, mcp_url)
             # The first event comes once the server has accepted the token: until then the status is still open.
             first = await anext(events)
-        except (AgentError, ValidationError, ValueError) as error:
+        except (AgentError, InvalidError) as error:
             return _refusal(error)
         return _resumed(first, events)
 
@@ -85,37 +61,14 @@ def create_runtime(mcp_url: str) -> BedrockAgentCoreApp:
     return app
 
 
-def bearer(request: Request | None) -> str:
-    """Return the token of the one Authorization header (RFC 6750 section 2.1).
-
-    Raises TokenMissingError when there is none, and ValueError when there are two.
-    """
-    # Not `context.request_headers`: of two headers it keeps the last, and the client may have meant the first.
-    headers = request.headers.getlist("authorization") if request else []
-    if len(headers) > 1:
-        raise ValueError("There is more than one Authorization header; send one.")
-    kind, _, token = (headers[0] if headers else "").partition(" ")
-    if kind.lower() != "bearer" or not token.strip():
-        raise TokenMissingError(
-            "There is no access token: send `Authorization: Bearer …`, "
-            "and on AgentCore put Authorization on the runtime's header allow-list."
-        )
-    return token.strip()
-
-
-def check_session(session_id: str | None) -> None:
-    """Raise ValueError for a session id that AgentCore would refuse, so that a mistake shows up at home."""
-    if session_id is not None and len(session_id) not in _SESSION_CHARACTERS:
-        raise ValueError("The session id has 33 to 256 characters; two joined UUIDs are one way to make it.")
-
-
 async def _whoami(token: str, url: str) -> Response:
     """Answer what the server knows of the caller, and which model answers questions here."""
     async with opened(token, url) as agent:
         answered = await asyncio.to_thread(agent.tool.whoami, record_direct_tool_call=False)
         identity, model = structured(answered), model_label(agent.model)
-    if answered["status"] == "error":
-        raise RefusedError(403, str(identity))
+        if answered["status"] == "error":
+            # The connection knows whether the server refused the person or something behind it is down, and says so.
+            raise LookupError(identity)
     return JSONResponse({"identity": identity, "model": model}, headers=_UNCACHED)
 
 
@@ -126,17 +79,7 @@ async def _resumed(first: Event, events: AsyncGenerator[Event]) -> AsyncGenerato
             yield event
 
 
-def _question(asked: Invocation) -> str:
-    if not asked.prompt.strip():
-        raise ValueError('There is no question: send {"prompt": "…"}.')
-    return asked.prompt
-
-
-def _messages(asked: Invocation) -> list[Message]:
-    return [{"role": said.role, "content": [{"text": said.text}]} for said in asked.history]
-
-
-def _refusal(error: Exception) -> Response:
+def _refusal(error: AgentError | InvalidError) -> Response:
     """Return the status that says what to do: 400 mend the request, 401 sign in, 403 do not retry, 503 try later."""
     match error:
         case TokenError():
@@ -146,9 +89,7 @@ def _refusal(error: Exception) -> Response:
         case AgentError():
             # Never 500: AgentCore takes that for a container that does not start, and tries again for two minutes.
             status, headers = 503, _RETRY_AFTER
-        case ValidationError():
-            return JSONResponse({"error": _explained(error)}, 400, _UNCACHED)
-        case _:
+        case InvalidError():
             status, headers = 400, {}
     return JSONResponse({"error": str(error)}, status, {**_UNCACHED, **headers})
 
@@ -156,12 +97,6 @@ def _refusal(error: Exception) -> Response:
 def _challenge(error: AgentError) -> dict[str, str]:
     """Return the challenge of RFC 6750 section 3; where no token was sent it names no error."""
     return {"WWW-Authenticate": "Bearer" if isinstance(error, TokenMissingError) else 'Bearer error="invalid_token"'}
-
-
-def _explained(error: ValidationError) -> str:
-    """Name what is wrong with the body and where, and never the value."""
-    problems = error.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}" for problem in problems)
 
 
 def main(

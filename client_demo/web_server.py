@@ -18,23 +18,21 @@ from typing import Annotated, Final
 import typer
 import uvicorn
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from client_demo.errors import DemoError
 from client_demo.models import choose_model, model_label
 from client_demo.runtime import PORT, create_runtime
+from client_demo.security_headers import SecurityHeaders
 from client_demo.server_process import dev_server, running_address
 from client_demo.web_settings import DEVELOPMENT_CLIENT, WebSettings, discover
 
 PAGE: Final = Path(__file__).parent / "web" / "dist"
-POPUP: Final = "/popup.html"
 _HOST: Final = "127.0.0.1"
 _HOSTS: Final = [_HOST, "localhost"]
 _LARGEST_BODY_BYTES: Final = 1024 * 1024
@@ -65,55 +63,6 @@ def create_web(settings: WebSettings, mcp_url: str) -> Starlette:
     )
 
 
-class SecurityHeaders:
-    """Add to every answer what keeps the page to itself: no foreign script, no frame, no referrer, no stale page."""
-
-    def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
-        """Write the policy once."""
-        self._app: Final = app
-        self._headers: Final = {
-            "Content-Security-Policy": content_security_policy(settings),
-            "Cross-Origin-Resource-Policy": "same-origin",
-            "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-        }
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and add the headers to what comes back."""
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(self._headers)
-                # The page that a sign-in window ends on must keep its tie to the page that opened it.
-                if scope["path"] != POPUP:
-                    headers["Cross-Origin-Opener-Policy"] = "same-origin-allow-popups"
-                # The names of assets change with their contents.
-                kept = "public, max-age=31536000, immutable" if scope["path"].startswith("/assets/") else "no-cache"
-                headers.setdefault("Cache-Control", kept)
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
-
-
-def content_security_policy(settings: WebSettings) -> str:
-    """Return the policy: everything from this origin, requests to the identity provider as well, nothing inline."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            "script-src 'self'",
-            "style-src 'self'",
-            "font-src 'self'",
-            "img-src 'self' data:",
-            f"connect-src 'self' {' '.join(settings.origins)}",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        )
-    )
-
-
 def main(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = PORT,
     mcp_url: Annotated[str | None, typer.Option(help="This MCP server; default: a development server.")] = None,
@@ -122,10 +71,11 @@ def main(
 ) -> None:
     """Serve the web demo on this machine until Ctrl-C, and stop what was started with it."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    logging.getLogger("bedrock_agentcore.app").setLevel(logging.ERROR)
     try:
         with _listener(port) as listener, _server(mcp_url, folder) as address:
             app = create_web(discover(address, client_id), address)
+            # It would print a line for every question.
+            logging.getLogger("bedrock_agentcore.app").setLevel(logging.ERROR)
             _announce(f"http://{_HOST}:{listener.getsockname()[1]}/", address, development=mcp_url is None)
             config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_GRACE_SECONDS, ws="none")
             uvicorn.Server(config).run(sockets=[listener])

@@ -1,9 +1,11 @@
 """What the web page must know to sign a person in, found out from the MCP server alone.
 
-The server's protected-resource metadata (RFC 9728) names the resource, its issuer and its scopes; the issuer's discovery
-document names the addresses that the page will talk to. A wrong address fails here, at the start, and says which.
+Asked without a token, the server answers with a challenge that leads to its metadata (RFC 9728 section 5.1). The
+metadata names the resource, its issuer and its scopes, and the issuer's discovery document the addresses that the page
+will talk to. A wrong address fails here, at the start, and says which.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -14,6 +16,7 @@ from client_demo.errors import ServerError
 
 DEVELOPMENT_CLIENT: Final = "tenantgate-web"
 _TIMEOUT_SECONDS: Final = 10
+_METADATA: Final = re.compile(r'\bresource_metadata="([^"]+)"')
 # Where oidc-client-ts sends requests of its own; the authorization endpoint is navigated to, which needs no permission.
 _CALLED_ENDPOINTS: Final = ("token_endpoint", "revocation_endpoint", "userinfo_endpoint", "jwks_uri")
 
@@ -29,7 +32,7 @@ class WebSettings:
     origins: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return `config.json`: nothing in it is secret, for a browser's client has no secrets (RFC 8252 section 8.5)."""
+        """Return `config.json`; nothing in it is secret: a browser keeps none (RFC 8252 section 8.5)."""
         return {
             "issuer": self.issuer,
             "client_id": self.client_id,
@@ -41,9 +44,8 @@ class WebSettings:
 
 def discover(mcp_url: str, client_id: str) -> WebSettings:
     """Return the settings for the MCP server at `mcp_url`; ServerError naming the address that did not help."""
-    parts = urlsplit(mcp_url)
     with httpx2.Client(timeout=_TIMEOUT_SECONDS, follow_redirects=False) as http:
-        resource = _document(http, f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{parts.path}")
+        resource = _document(http, _metadata_address(http, mcp_url))
         try:
             issuer = str(resource["authorization_servers"][0])
             scopes = tuple(map(str, resource.get("scopes_supported", ())))
@@ -53,6 +55,17 @@ def discover(mcp_url: str, client_id: str) -> WebSettings:
         provider = _document(http, f"{issuer.rstrip('/')}/.well-known/openid-configuration")
     called = [issuer, *(str(provider[endpoint]) for endpoint in _CALLED_ENDPOINTS if endpoint in provider)]
     return WebSettings(issuer, client_id, name, ("openid", *scopes), tuple(dict.fromkeys(map(_origin, called))))
+
+
+def _metadata_address(http: httpx2.Client, mcp_url: str) -> str:
+    try:
+        challenge = http.post(mcp_url, json={}).headers.get("www-authenticate", "")
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise ServerError(f"{mcp_url} cannot be reached: {error}") from None
+    found = _METADATA.search(challenge)
+    if found is None:
+        raise ServerError(f"{mcp_url} does not say where to sign in: is it the address of an MCP server?")
+    return found[1]
 
 
 def _document(http: httpx2.Client, address: str) -> dict[str, Any]:

@@ -1,0 +1,59 @@
+"""What every answer of the web demo says to the browser: whose scripts run, where requests go, what is kept."""
+
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from client_demo.web_settings import WebSettings
+
+POPUP: Final = "/popup.html"
+
+
+class SecurityHeaders:
+    """Add to every answer what keeps the page to itself: no foreign script, no frame, no referrer, no stale page."""
+
+    def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
+        """Write the policy once."""
+        self._app: Final = app
+        self._headers: Final = {
+            "Content-Security-Policy": content_security_policy(settings),
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and add the headers to what comes back."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(self._headers)
+                # The page that a sign-in window ends on must keep its tie to the page that opened it.
+                if scope["path"] != POPUP:
+                    headers["Cross-Origin-Opener-Policy"] = "same-origin-allow-popups"
+                # The names of assets change with their contents.
+                kept = "public, max-age=31536000, immutable" if scope["path"].startswith("/assets/") else "no-cache"
+                headers.setdefault("Cache-Control", kept)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def content_security_policy(settings: WebSettings) -> str:
+    """Return the policy: everything from this origin, requests to the identity provider as well, nothing inline."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "font-src 'self'",
+            "img-src 'self' data:",
+            f"connect-src 'self' {' '.join(settings.origins)}",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
