@@ -1,26 +1,24 @@
-"""The policy documents: a filter from the verified token, one Retrieve call, and a second look at what came back."""
+"""The policy documents: a filter from the verified token, one search, and a second look at what came back."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any, Final, TypeAlias, cast
+from urllib.parse import unquote, urlsplit
 
-import anyio
-import boto3
 import structlog
-from anyio import CapacityLimiter, to_thread
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from server.errors import RefusedError, UnavailableError, WithheldError
+from server.errors import WithheldError
+from server.isolation import Condition, all_of, isolating_conditions
+from server.knowledge_base import KnowledgeBase
 from server.settings import DocumentsSettings
 from server.tenancy import TenantContext
 
-# Documents for every tenant of a tier carry this in place of a tenant; no tenant id can be spelled so.
-SHARED_TENANT: Final = "*"
-_THREADS: Final = 16
-_RESERVED_PREFIX: Final = "x-amz-bedrock"
-_DOWN: Final = "The document search is not available; nothing was read. Retry in a few seconds."
+Label: TypeAlias = str | int | float | bool | list[str]
+
+# The type of the documents by which `doctor` proves the isolation; nobody asks for them.
+CANARY_TYPE: Final = "tenantgate-canary"
+_RESERVED_PREFIXES: Final = ("x-amz-bedrock", "_")
 _WITHHELD: Final = (
     "The document store returned a passage outside what you may see, so the whole answer was withheld. "
     "A retry does not help; report this to your administrator."
@@ -35,61 +33,24 @@ class Passage:
     text: str
     document: str
     score: float | None
-    metadata: Mapping[str, Any]
+    metadata: Mapping[str, Label]
 
 
 class PolicyDocuments:
-    """The knowledge base, through boto3's own `bedrock-agent-runtime` client."""
+    """The knowledge base and what keeps its documents apart."""
 
     def __init__(self, settings: DocumentsSettings) -> None:
-        """Create the client; region, credentials and endpoint come from the settings and AWS's standard variables."""
-        self._settings: Final = settings
-        self._deadline_s: Final = settings.timeout_ms / 1000
-        self._threads: Final = CapacityLimiter(_THREADS)
-        self._client: Final[Any] = boto3.client(  # pyright: ignore[reportUnknownMemberType]
-            "bedrock-agent-runtime",
-            region_name=settings.region,
-            config=Config(
-                connect_timeout=2,
-                read_timeout=self._deadline_s,
-                retries={"mode": "standard", "total_max_attempts": 3},
-                max_pool_connections=_THREADS,
-            ),
-        )
+        """Create the client; raise SettingsError when the settings and AWS's variables do not suffice."""
+        self.knowledge_base: Final = KnowledgeBase(settings)
+        self.isolate_by: Final = settings.isolate_by
 
     def for_tenant(self, context: TenantContext) -> "TenantPolicies":
         """Return the handle that sees what `context` may see, and nothing else."""
         return TenantPolicies(self, context)
 
-    def conditions(self, context: TenantContext) -> list[dict[str, Any]]:
-        """Return the isolating conditions of one verified context; raise RefusedError when it has no tier."""
-        if context.tier is None:
-            raise RefusedError(
-                "Refused: your account is in no tier that has policy documents. Claims are not affected; "
-                "ask your administrator to add you to a tier. A retry does not help."
-            )
-        conditions: list[dict[str, Any]] = [{"equals": {"key": "tier", "value": context.tier}}]
-        if "tenant_id" in self._settings.isolate_by:
-            conditions.append({"in": {"key": "tenant_id", "value": [context.tenant, SHARED_TENANT]}})
-        return conditions
-
-    async def retrieve(self, query: str, conditions: Sequence[Mapping[str, Any]], limit: int) -> list[dict[str, Any]]:
-        """Return the raw results that match every condition; raise UnavailableError when the store fails."""
-        search = {"numberOfResults": limit, "filter": _all_of(conditions)}
-
-        def call() -> list[dict[str, Any]]:
-            answer = self._client.retrieve(
-                knowledgeBaseId=self._settings.knowledge_base_id,
-                retrievalQuery={"text": query},
-                retrievalConfiguration={"vectorSearchConfiguration": search},
-            )
-            return answer["retrievalResults"]
-
-        try:
-            with anyio.fail_after(self._deadline_s):
-                return await to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._threads)
-        except (ClientError, BotoCoreError, TimeoutError, KeyError) as error:
-            raise UnavailableError(_DOWN) from error
+    def close(self) -> None:
+        """Release the client."""
+        self.knowledge_base.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,36 +63,67 @@ class TenantPolicies:
     async def search(self, query: str, limit: int, document_type: str | None = None) -> list[Passage]:
         """Return at most `limit` passages, best first; `document_type` can only narrow.
 
-        Raises RefusedError without a tier, UnavailableError when the store fails, and WithheldError when it returns
-        anything that the isolating conditions exclude.
+        Raises RefusedError without a tier, WithheldError when the store returns anything that the isolating conditions
+        exclude, and UnavailableError or MisconfiguredError when it fails.
         """
-        isolating = self._documents.conditions(self._context)
-        narrowing = [{"equals": {"key": "document_type", "value": document_type}}] if document_type else []
-        results = await self._documents.retrieve(query, [*isolating, *narrowing], limit)
+        isolating = isolating_conditions(self._context, self._documents.isolate_by)
+        narrowing = (Condition("document_type", (document_type,)),) if document_type else ()
+        asked = all_of((*isolating, *narrowing))
+        # One more for each canary that may be among them, so that these do not crowd out an answer.
+        results = await self._documents.knowledge_base.retrieve(query, asked, limit + len(isolating))
         for result in results:
-            if not all(_satisfies(result.get("metadata"), condition) for condition in isolating):
-                _log.critical("a passage outside the caller's isolation was returned", tenant=self._context.tenant)
+            if not all(condition.holds(result.get("metadata")) for condition in isolating):
+                _log.critical(
+                    "security: the document store returned a passage outside the caller's isolation",
+                    tenant=self._context.tenant,
+                    tier=self._context.tier,
+                )
                 raise WithheldError(_WITHHELD)
-        return [_passage(result) for result in results]
+        return [passage for result in results if (passage := _passage(result))][:limit]
 
 
-def _all_of(conditions: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return one filter; `andAll` takes at least two members, so a single condition stands alone."""
-    return conditions[0] if len(conditions) == 1 else {"andAll": list(conditions)}
+def _passage(result: Mapping[str, Any]) -> Passage | None:
+    """Return the passage, or None for one that holds no text, such as an image, and for a canary."""
+    content: Any = result.get("content")
+    text = cast("dict[str, Any]", content).get("text") if isinstance(content, dict) else None
+    labels = {key: value for key, value in result["metadata"].items() if _is_label(key, value)}
+    if not isinstance(text, str) or not text or labels.get("document_type") == CANARY_TYPE:
+        return None
+    return Passage(text, _document(result), _score(result.get("score")), labels)
 
 
-def _satisfies(metadata: Any, condition: Mapping[str, Any]) -> bool:
-    """Whether a passage's own metadata meets an isolating condition, types included."""
-    if not isinstance(metadata, Mapping):
+def _document(result: Mapping[str, Any]) -> str:
+    """Return the document's name: the last part of its address, whichever kind of source it came from."""
+    location: Any = result.get("location")
+    places: list[Any] = list(cast("dict[str, Any]", location).values()) if isinstance(location, dict) else []
+    places.append({"id": result.get("documentId")})
+    addresses = [address for place in places for address in _values(place) if isinstance(address, str)]
+    return next((name for address in addresses if (name := _last_part(address))), "unnamed document")
+
+
+def _last_part(address: str) -> str:
+    try:
+        return unquote(urlsplit(address).path.rstrip("/").rpartition("/")[2])
+    except ValueError:  # such as a bracket where a host should be
+        return ""
+
+
+def _score(value: Any) -> float | None:
+    return float(value) if _is_number(value) else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_label(key: Any, value: Any) -> bool:
+    """Whether this is a label that somebody gave the document, of one of the four types that Bedrock knows."""
+    if not isinstance(key, str) or key.startswith(_RESERVED_PREFIXES):
         return False
-    ((operator, operand),) = condition.items()
-    value: Any = metadata.get(operand["key"])  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    allowed = operand["value"] if operator == "in" else [operand["value"]]
-    return isinstance(value, str) and value in allowed
+    if isinstance(value, list):
+        return all(isinstance(one, str) for one in cast("list[Any]", value))
+    return isinstance(value, str | bool) or _is_number(value)
 
 
-def _passage(result: Mapping[str, Any]) -> Passage:
-    metadata = {key: value for key, value in result["metadata"].items() if not key.startswith(_RESERVED_PREFIX)}
-    uri = str(result.get("location", {}).get("s3Location", {}).get("uri", ""))
-    name = urlsplit(uri).path.rpartition("/")[2] or "unnamed document"
-    return Passage(result["content"].get("text", ""), name, result.get("score"), metadata)
+def _values(node: Any) -> list[Any]:
+    return list(cast("dict[str, Any]", node).values()) if isinstance(node, dict) else []

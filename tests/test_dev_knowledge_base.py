@@ -419,8 +419,8 @@ def test_a_response_can_be_delayed(bedrock, faults):
 
 def test_the_filter_can_be_ignored_so_that_callers_are_seen_to_check(bedrock, faults):
     faults.ignore_filter = 1
-    assert len(retrieve(bedrock, filter=REGULAR, numberOfResults=100)["retrievalResults"]) == 66
-    assert len(retrieve(bedrock, filter=REGULAR, numberOfResults=100)["retrievalResults"]) == 33
+    assert len(retrieve(bedrock, filter=REGULAR, numberOfResults=100)["retrievalResults"]) == 68
+    assert len(retrieve(bedrock, filter=REGULAR, numberOfResults=100)["retrievalResults"]) == 34
 
 
 def test_a_defect_of_our_own_is_an_internal_server_exception():

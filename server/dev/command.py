@@ -12,11 +12,15 @@ from typing import Final
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from server.dev.corpus import SAMPLE_DOCUMENTS
 from server.dev.folder import data_folder
+from server.dev.preparation import TIERS
 from server.dev.running import Addresses
 from server.dev.stack import Stack, development_stack
+from server.documents.check import check_folder
+from server.documents.labels import Rules
 from server.errors import SettingsError
 from server.logs import configure_logs
 from server.settings import CONFIG_VARIABLE, settings_variables
@@ -28,6 +32,7 @@ _PROGRESS: Final = Console(stderr=True)
 def run_development(*, json: bool, port: int, documents: Path | None, folder: Path | None) -> None:
     """Run a stack until SIGINT or SIGTERM; raise StartupError when it cannot start."""
     _refuse_beside_production(documents)
+    _warn_about(documents)
     place = data_folder(folder)
     log = place / "server.log"
     configure_logs(logging.INFO, log)
@@ -52,6 +57,13 @@ def _refuse_beside_production(documents: Path | None) -> None:
         raise SettingsError(f"development makes its own settings and runs beside no others; unset {', '.join(found)}")
     if documents is not None and not documents.is_dir():
         raise SettingsError(f"the documents folder {documents} does not exist; name an existing one with --documents")
+
+
+def _warn_about(documents: Path | None) -> None:
+    """Tell what is wrong with a folder of somebody's own: it is served all the same, but some of it to nobody."""
+    if documents is not None:
+        for finding in check_folder(documents, Rules(tiers=TIERS)).findings:
+            _PROGRESS.print(Text(f"warning: {finding.path} {finding.message}"), soft_wrap=True)
 
 
 async def _serve(stack: Stack, *, json: bool, log: Path) -> None:

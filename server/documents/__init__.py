@@ -1,0 +1,1 @@
+"""Getting documents in with the right labels: what a side-car is, what is wrong with a folder, and the upload."""

@@ -1,0 +1,451 @@
+"""A document store that misbehaves never leads to a foreign passage or a hang; the genuine boto3 client in front."""
+
+import asyncio
+import contextlib
+import resource
+import socket
+import threading
+import time
+
+import pytest
+from scripted_store import always, answer, drip, scripted_store, wait
+
+from server.errors import MisconfiguredError, RefusedError, SettingsError, UnavailableError, WithheldError
+from server.policies import Passage, PolicyDocuments
+from server.settings import DocumentsSettings
+from server.tenancy import TenantContext
+
+BUSY = "The document store is busy; nothing was read. Retry in a few seconds."
+DOWN = "The document search is not available; nothing was read. Retry in a few seconds."
+SLOW = "The document search took too long; nothing was read. Retry, or ask for fewer passages."
+GARBLED = (
+    "The document store's answer could not be understood; nothing of it was used. Retry in a few seconds; "
+    "if it stays so, tell your administrator."
+)
+LARGE = "The document store's answer was too large; nothing of it was used. Ask for fewer passages."
+MISCONFIGURED = (
+    "The document store does not accept this server's requests; nothing was read. A retry does not help; "
+    "tell your administrator, who finds the reason in the server's log."
+)
+WITHHELD = (
+    "The document store returned a passage outside what you may see, so the whole answer was withheld. "
+    "A retry does not help; report this to your administrator."
+)
+REGULAR = {"tier": "regular", "tenant_id": "broker-a"}
+OWN = {
+    "content": {"text": "own", "type": "TEXT"},
+    "location": {"type": "S3", "s3Location": {"uri": "s3://bucket/a.md"}},
+    "metadata": REGULAR,
+    "score": 0.5,
+}
+OWN_PASSAGE = Passage("own", "a.md", 0.5, REGULAR)
+
+
+@pytest.fixture(autouse=True)
+def credentials(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "worthless")
+
+
+@contextlib.contextmanager
+def documents(monkeypatch, url, **settings):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME", url)
+    given = {"knowledge_base_id": "ABCDEFGHIJ", "region": "eu-west-1", "timeout_ms": 2_000} | settings
+    with contextlib.closing(PolicyDocuments(DocumentsSettings.model_validate(given))) as opened:
+        yield opened
+
+
+def search(monkeypatch, handler, limit=5, tier="regular", **settings):
+    """Return what one search answers, and what the store was asked."""
+    context = TenantContext("broker-a", tier, None)  # pyright: ignore[reportArgumentType]
+    with scripted_store(handler) as store, documents(monkeypatch, store.url, **settings) as opened:
+        return asyncio.run(opened.for_tenant(context).search("deductible", limit)), store.requests
+
+
+def page(*results, **members):
+    return answer({"retrievalResults": list(results), **members})
+
+
+def labelled(**metadata):
+    return {**OWN, "metadata": metadata}
+
+
+FOREIGN = {
+    "of another tier": labelled(tier="platinum"),
+    "of another tier beside the own": labelled(tier="platinum", also="regular"),
+    "without the label": labelled(document_type="policy"),
+    "with no label at all": labelled(),
+    "without metadata": {"content": {"text": "x"}},
+    "with null for metadata": {**OWN, "metadata": None},
+    "with a list for a tier": labelled(tier=["regular"]),
+    "with an object for a tier": labelled(tier={"equals": "regular"}),
+    "with a number for a tier": labelled(tier=1),
+    "with true for a tier": labelled(tier=True),
+    "with null for a tier": labelled(tier=None),
+    "with another case": labelled(tier="Regular"),
+    "with white space": labelled(tier="regular "),
+    "with a look-alike": labelled(tier="regulаr"),  # noqa: RUF001  # a Cyrillic letter
+    "with another key": labelled(Tier="regular"),
+}
+
+
+@pytest.mark.parametrize("foreign", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize("place", [0, 1])
+def test_one_passage_that_is_not_the_callers_drops_the_whole_answer(monkeypatch, capsys, foreign, place):
+    """R98, R99."""
+    results = [OWN, OWN]
+    results[place] = foreign
+    with pytest.raises(WithheldError) as withheld:
+        search(monkeypatch, always(page(*results)))
+    assert str(withheld.value) == WITHHELD
+    assert "security: the document store returned a passage outside" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("tenant", ["broker-b", "", "**", ["*"], None, "BROKER-A"])
+def test_a_passage_of_another_tenant_of_the_same_tier_drops_the_whole_answer(monkeypatch, tenant):
+    with pytest.raises(WithheldError):
+        search(monkeypatch, always(page(OWN, labelled(tier="regular", tenant_id=tenant))), isolate_by=BY_TENANT)
+
+
+BY_TENANT = ["tier", "tenant_id"]
+
+
+def test_a_passage_for_every_tenant_of_the_tier_is_returned(monkeypatch):
+    shared = labelled(tier="regular", tenant_id="*")
+    found, requests = search(monkeypatch, always(page(OWN, shared)), isolate_by=BY_TENANT)
+    assert [passage.metadata["tenant_id"] for passage in found] == ["broker-a", "*"]
+    asked = requests[0]["retrievalConfiguration"]["vectorSearchConfiguration"]["filter"]
+    assert asked == {
+        "andAll": [
+            {"equals": {"key": "tier", "value": "regular"}},
+            {"in": {"key": "tenant_id", "value": ["broker-a", "*"]}},
+        ]
+    }
+
+
+def test_a_foreign_passage_on_a_later_page_or_beyond_the_limit_drops_the_whole_answer(monkeypatch):
+    later = (page(OWN, nextToken="more"), page(labelled(tier="platinum")))
+    for answers, limit in ((later, 5), ((page(OWN, labelled(tier="platinum")),), 1)):
+        with pytest.raises(WithheldError):
+            search(monkeypatch, always(*answers), limit)
+
+
+MALFORMED = {
+    "garbage": b"<html>502 Bad Gateway</html>",
+    "half of it": answer({"retrievalResults": [OWN]})[200:-20],
+    "nothing": b"",
+    "null": b"null",
+    "a list": b"[]",
+    "no results": b"{}",
+    "null for results": b'{"retrievalResults": null}',
+    "a text for results": b'{"retrievalResults": "abc"}',
+    "an object for results": b'{"retrievalResults": {"tier": "regular"}}',
+    "numbers for results": b'{"retrievalResults": [1, 2]}',
+    "nulls for results": b'{"retrievalResults": [null]}',
+    "a list for metadata": {"retrievalResults": [{**OWN, "metadata": ["tier"]}]},
+    "a text for content": {"retrievalResults": [{**OWN, "content": "own"}]},
+    "a text for a score": {"retrievalResults": [{**OWN, "score": "high"}]},
+    "a number for a place": {"retrievalResults": [{**OWN, "location": 5}]},
+    "not utf-8": b"\xff\xfe{}",
+    "deep nesting": b'{"retrievalResults":' + b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
+def test_an_answer_that_is_none_is_an_outage_and_not_an_empty_answer(monkeypatch, body):
+    """R101."""
+    with pytest.raises(UnavailableError) as garbled:
+        search(monkeypatch, always(answer(body)))
+    assert str(garbled.value) == GARBLED
+
+
+def test_wrong_types_that_can_be_left_out_are_left_out(monkeypatch):
+    """R93."""
+    odd = {
+        "content": {"text": "own"},
+        "location": {"type": "WEB", "webLocation": {"url": "https://x.example/a%20b.html?q=1"}},
+        "score": float("inf"),
+        "metadata": {
+            **REGULAR,
+            "_id": "x",
+            "x-amz-bedrock-kb-chunk-id": "y",
+            "none": None,
+            "deep": {"a": 1},
+            "no": [1],
+        },
+    }
+    textless = {"content": {"type": "IMAGE", "byteContent": "aGk="}, "metadata": REGULAR}
+    numbered = {"content": {"text": 5}, "metadata": REGULAR}
+    bracketed = {**OWN, "location": {"type": "WEB", "webLocation": {"url": "https://[x"}}, "score": float("nan")}
+    found, _ = search(monkeypatch, always(page(odd, textless, numbered, bracketed)))
+    assert found == [Passage("own", "a b.html", None, REGULAR), Passage("own", "unnamed document", None, REGULAR)]
+
+
+def test_nothing_found_is_an_empty_answer(monkeypatch):
+    assert search(monkeypatch, always(page()))[0] == []
+
+
+def test_canaries_are_never_returned(monkeypatch):
+    canary = labelled(tier="regular", document_type="tenantgate-canary")
+    found, requests = search(monkeypatch, always(page(canary, OWN)), limit=1)
+    assert found == [OWN_PASSAGE]
+    assert requests[0]["retrievalConfiguration"]["vectorSearchConfiguration"]["numberOfResults"] == 2
+
+
+def test_partial_pages_are_followed_until_there_is_enough(monkeypatch):
+    answers = page(OWN, nextToken="1"), page(nextToken="2"), page(OWN, OWN, OWN, nextToken="3")
+    found, requests = search(monkeypatch, always(*answers), limit=3)
+    assert found == [OWN_PASSAGE] * 3
+    assert [request.get("nextToken") for request in requests] == [None, "1", "2"]
+    assert len({str(request["retrievalConfiguration"]) for request in requests}) == 1
+
+
+def test_pages_without_end_are_an_outage_when_empty_and_cut_off_when_not(monkeypatch):
+    with pytest.raises(UnavailableError) as garbled:
+        search(monkeypatch, always(page(nextToken="again")))
+    assert str(garbled.value) == GARBLED
+    found, requests = search(monkeypatch, always(page(OWN, nextToken="again")), limit=20)
+    assert (len(found), len(requests)) == (10, 10)
+
+
+def test_more_than_was_asked_for_is_cut_off(monkeypatch):
+    assert len(search(monkeypatch, always(page(*[OWN] * 30)))[0]) == 5
+
+
+REFUSALS = [
+    (429, "ThrottlingException", UnavailableError, BUSY, 3),
+    (400, "ServiceQuotaExceededException", UnavailableError, BUSY, 1),
+    (500, "InternalServerException", UnavailableError, DOWN, 3),
+    (502, "BadGatewayException", UnavailableError, DOWN, 3),
+    (503, "", UnavailableError, DOWN, 3),
+    (424, "DependencyFailedException", UnavailableError, DOWN, 1),
+    (409, "ConflictException", UnavailableError, DOWN, 1),
+    (302, "", UnavailableError, DOWN, 1),
+    (403, "AccessDeniedException", MisconfiguredError, MISCONFIGURED, 1),
+    (404, "ResourceNotFoundException", MisconfiguredError, MISCONFIGURED, 1),
+    (400, "ValidationException", MisconfiguredError, MISCONFIGURED, 1),
+    (403, "ExpiredTokenException", MisconfiguredError, MISCONFIGURED, 1),
+    (403, "UnrecognizedClientException", MisconfiguredError, MISCONFIGURED, 1),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "error", "text", "attempts"), REFUSALS)
+def test_each_failure_says_whether_a_retry_helps(monkeypatch, capsys, status, code, error, text, attempts):
+    """R101: the operator reads the code in the log, the caller neither it nor the service's message."""
+    counted = []
+    refusal = answer({"message": "the secret deductible"}, status, code)
+
+    def refuse(connection, body):
+        counted.append(body)
+        connection.sendall(refusal)
+
+    with pytest.raises(error) as told:
+        search(monkeypatch, refuse, timeout_ms=10_000)
+    assert (str(told.value), told.value.retryable) == (text, error is UnavailableError)
+    assert len(counted) == attempts
+    logged = capsys.readouterr().out + repr(told.value.__cause__)
+    assert "deductible" not in logged
+    assert code in logged
+
+
+def test_the_filter_is_the_same_in_every_attempt(monkeypatch):
+    failures = [answer(b"{}", 500, "InternalServerException")] * 2
+    found, requests = search(monkeypatch, always(*failures, page(OWN)))
+    assert found == [OWN_PASSAGE]
+    assert requests[0] == requests[1] == requests[2]
+    assert requests[0]["retrievalConfiguration"]["vectorSearchConfiguration"]["filter"] == {
+        "equals": {"key": "tier", "value": "regular"}
+    }
+
+
+def test_attempts_and_retry_mode_are_settings(monkeypatch):
+    with pytest.raises(UnavailableError):
+        search(monkeypatch, always(answer(b"{}", 500)), max_attempts=1, retry_mode="adaptive")
+
+
+HANGS = {
+    "silence": wait(30, b""),
+    "a head that never ends": drip(b"HTTP/1.1 200 x\r\nx: "),
+    "a body that never ends": drip(b"HTTP/1.1 200 x\r\ncontent-length: 1000000\r\n\r\n{"),
+    "chunks without end": drip(b"HTTP/1.1 200 x\r\ntransfer-encoding: chunked\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("hang", list(HANGS)[1:])
+def test_an_answer_that_does_not_end_is_given_up_at_the_deadline_and_its_thread_is_free(monkeypatch, hang):
+    with scripted_store(HANGS[hang]) as store, documents(monkeypatch, store.url, timeout_ms=300) as opened:
+        tenant = opened.for_tenant(TenantContext("broker-a", "regular", None))  # pyright: ignore[reportArgumentType]
+
+        async def ask():
+            started = time.monotonic()
+            with pytest.raises(UnavailableError) as slow:
+                await tenant.search("deductible", 5)
+            return str(slow.value), time.monotonic() - started
+
+        text, seconds = asyncio.run(ask())
+        assert text == SLOW
+        assert 0.25 < seconds < 0.8
+        assert threads_free_within(opened, 1)
+
+
+def threads_free_within(opened, seconds):
+    pool = opened.knowledge_base._threads
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if pool._idle_semaphore._value == len(pool._threads):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_hanging_calls_do_not_use_up_the_threads(monkeypatch):
+    """Twice as many hanging calls as there are threads, and the next call is answered at once."""
+    hanging = threading.Event()
+
+    def handle(connection, _body):
+        if hanging.is_set():
+            connection.sendall(page(OWN))
+        else:
+            drip(b"HTTP/1.1 200 x\r\nx: ")(connection, {})
+
+    with scripted_store(handle) as store, documents(monkeypatch, store.url, timeout_ms=500) as opened:
+        tenant = opened.for_tenant(TenantContext("broker-a", "regular", None))  # pyright: ignore[reportArgumentType]
+
+        async def ask():
+            many = await asyncio.gather(*(tenant.search("x", 5) for _ in range(64)), return_exceptions=True)
+            assert {str(one) for one in many} == {SLOW}
+            hanging.set()
+            return await tenant.search("x", 5)
+
+        assert asyncio.run(ask()) == [OWN_PASSAGE]
+        assert len(opened.knowledge_base._threads._threads) == 32
+
+
+def test_a_caller_that_leaves_frees_the_thread(monkeypatch):
+    """R28."""
+    with scripted_store(drip(b"HTTP/1.1 200 x\r\nx: ")) as store, documents(monkeypatch, store.url) as opened:
+        tenant = opened.for_tenant(TenantContext("broker-a", "regular", None))  # pyright: ignore[reportArgumentType]
+
+        async def leave():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await tenant.search("x", 5)
+
+        asyncio.run(leave())
+        assert threads_free_within(opened, 1)
+
+
+def test_the_deadline_covers_the_retries(monkeypatch):
+    started = time.monotonic()
+    with pytest.raises(UnavailableError) as slow:
+        search(monkeypatch, wait(0.4, answer(b"{}", 500)), timeout_ms=700, max_attempts=10)
+    assert str(slow.value) == SLOW
+    assert time.monotonic() - started < 1.5
+
+
+@pytest.mark.parametrize("head", [b"content-length: 20000000", b"transfer-encoding: chunked"])
+def test_twenty_megabytes_are_not_read(monkeypatch, head):
+    sent = []
+
+    def flood(connection, _body):
+        connection.sendall(b"HTTP/1.1 200 x\r\n" + head + b"\r\n\r\n")
+        part = b"x" * 100_000
+        framed = b"%x\r\n%s\r\n" % (len(part), part) if b"chunked" in head else part
+        for _ in range(200):
+            connection.sendall(framed)
+            sent.append(len(part))
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UnavailableError) as large:
+        search(monkeypatch, flood)
+    assert str(large.value) == LARGE
+    assert sum(sent) < 12_000_000  # what was read and what lay in the socket's buffers
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40 * 1024
+
+
+def test_a_connection_that_is_closed_without_an_answer_is_an_outage(monkeypatch):
+    def hang_up(connection, _body):
+        connection.shutdown(socket.SHUT_RDWR)
+
+    with pytest.raises(UnavailableError) as down:
+        search(monkeypatch, hang_up)
+    assert str(down.value) == DOWN
+
+
+def test_a_store_that_does_not_listen_is_an_outage(monkeypatch):
+    with documents(monkeypatch, "http://127.0.0.1:9") as opened:
+        tenant = opened.for_tenant(TenantContext("broker-a", "regular", None))  # pyright: ignore[reportArgumentType]
+        with pytest.raises(UnavailableError) as down:
+            asyncio.run(tenant.search("x", 5))
+    assert str(down.value) == DOWN
+
+
+def test_without_a_tier_nothing_is_asked(monkeypatch):
+    with scripted_store(always(page(OWN))) as store, documents(monkeypatch, store.url) as opened:
+        tenant = opened.for_tenant(TenantContext("broker-a", None, None))  # pyright: ignore[reportArgumentType]
+        with pytest.raises(RefusedError):
+            asyncio.run(tenant.search("x", 5))
+        assert store.requests == []
+
+
+def test_missing_credentials_are_the_operators_business(monkeypatch, capsys):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, "/nonexistent")
+    with pytest.raises(MisconfiguredError) as told:
+        search(monkeypatch, always(page(OWN)))
+    assert str(told.value) == MISCONFIGURED
+    assert "NoCredentialsError" in capsys.readouterr().out
+
+
+def test_a_missing_region_stops_the_start(monkeypatch):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    with pytest.raises(SettingsError, match=r"documents.*region"), documents(monkeypatch, "http://x", region=None):
+        pass
+
+
+def test_search_type_and_reranking_are_settings(monkeypatch):
+    arn = "arn:aws:bedrock:eu-west-1::foundation-model/cohere.rerank-v3-5:0"
+    _, requests = search(monkeypatch, always(page(OWN)), search_type="HYBRID", reranking_model_arn=arn)
+    assert requests[0]["retrievalConfiguration"]["vectorSearchConfiguration"] == {
+        "numberOfResults": 24,
+        "overrideSearchType": "HYBRID",
+        "filter": {"equals": {"key": "tier", "value": "regular"}},
+        "rerankingConfiguration": {
+            "type": "BEDROCK_RERANKING_MODEL",
+            "bedrockRerankingConfiguration": {
+                "modelConfiguration": {"modelArn": arn},
+                "numberOfRerankedResults": 6,
+            },
+        },
+    }
+
+
+def test_the_event_loop_is_not_blocked_while_the_store_is_slow(monkeypatch):
+    """R101: thirty-two calls of half a second each, and the loop's own timer stays on time."""
+    with scripted_store(wait(0.5, page(OWN))) as store, documents(monkeypatch, store.url) as opened:
+        tenant = opened.for_tenant(TenantContext("broker-a", "regular", None))  # pyright: ignore[reportArgumentType]
+
+        async def ask():
+            delays = []
+
+            async def tick():
+                while True:
+                    started = time.monotonic()
+                    await asyncio.sleep(0.005)
+                    delays.append(time.monotonic() - started - 0.005)
+
+            ticking = asyncio.create_task(tick())
+            started = time.monotonic()
+            found = await asyncio.gather(*(tenant.search("x", 5) for _ in range(32)))
+            seconds = time.monotonic() - started
+            ticking.cancel()
+            return found, seconds, sorted(delays)
+
+        found, seconds, delays = asyncio.run(ask())
+    assert found == [[OWN_PASSAGE]] * 32
+    assert seconds < 1.5
+    assert delays[int(len(delays) * 0.9)] < 0.05
