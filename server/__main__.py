@@ -6,7 +6,9 @@ from typing import Annotated, Final
 
 import typer
 
+from server.documents.command import documents_cli
 from server.errors import StartupError
+from server.keys_command import keys_cli
 
 cli: Final = typer.Typer(
     help="A multi-tenant MCP server: the token decides, the database enforces.",
@@ -15,6 +17,8 @@ cli: Final = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+cli.add_typer(documents_cli, name="documents")
+cli.add_typer(keys_cli, name="keys")
 Config = Annotated[Path | None, typer.Option("--config", help="The settings file (TOML); else TENANTGATE_CONFIG.")]
 Folder = Annotated[Path | None, typer.Option("--folder", help="Where development data lives; else .tenantgate.")]
 
@@ -48,6 +52,20 @@ def migrate(config: Config = None) -> None:
     from server.migrations import migrate as run
 
     run(admin_url, typer.echo)
+
+
+@cli.command()
+def doctor(
+    config: Config = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object: {ok, checks: […]}.")] = False,
+) -> None:
+    """Prove isolation on the configured database and knowledge base; `serve` does so on the database first."""
+    from server.settings import load_settings
+
+    settings = load_settings(config)
+    from server.doctor_command import run_doctor
+
+    run_doctor(settings, json=json)
 
 
 @cli.command()

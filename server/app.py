@@ -10,8 +10,13 @@ from starlette.routing import Route
 from server.auth.gate import Gate
 from server.auth.metadata import WELL_KNOWN, ResourceMetadata
 from server.auth.verifier import TokenVerifier
+from server.calls import ToolCalls
+from server.catalogue import Catalogue
 from server.directory import TenantDirectory
+from server.endpoint import Endpoint
 from server.health import health_routes
+from server.prompts import all_prompts
+from server.proof import proving
 from server.protocol import Protocol
 from server.resources import Resources
 from server.settings import Settings
@@ -25,7 +30,9 @@ def create_app(settings: Settings) -> Starlette:
     verifier = TokenVerifier(settings)
     metadata = ResourceMetadata(settings)
     tenancy = Tenancy(settings, TenantDirectory(resources.database))
-    protocol = Protocol(all_tools(), settings, tenancy, resources)
+    # Without a document store there is nothing to search: a tool that can only fail would mislead a model.
+    tools = [tool for tool in all_tools() if tool.scope != "policies:read" or settings.documents]
+    protocol = Protocol(tools, Catalogue(tools, all_prompts()), settings, tenancy, resources)
     # Plain JSON answers and no sessions: every request carries its own identity, any replica can answer it.
     sessions = StreamableHTTPSessionManager(
         protocol.server, json_response=True, stateless=True, max_request_body_size=settings.max_body_bytes
@@ -34,15 +41,18 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         await resources.database.open()
-        async with sessions.run():
+        async with proving(resources.database, settings.database), sessions.run():
             yield
-        await resources.database.close()
+        await resources.close()
         await verifier.close()
 
     app = Starlette(
         lifespan=lifespan,
         routes=[
-            Route("/mcp", Gate(sessions.asgi_app, settings, verifier, metadata)),
+            Route(
+                "/mcp",
+                Gate(ToolCalls(protocol, Endpoint(protocol.server, sessions.asgi_app)), settings, verifier, metadata),
+            ),
             Route(WELL_KNOWN, metadata.endpoint),
             Route(f"{WELL_KNOWN}/mcp", metadata.endpoint),
             *health_routes(resources.database),

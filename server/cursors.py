@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic_core import to_json
+
 from server.context_keys import ContextKey
 from server.database import Principal
 from server.errors import ArgumentsError
@@ -30,7 +32,9 @@ class Cursors:
 
     def seal(self, position: Sequence[str], request: str) -> str:
         """Return a cursor for `position` (the last row's sort value and id) within `request`."""
-        payload = json.dumps([int(time.time()) + _LIFETIME_S, *position], separators=(",", ":")).encode()
+        entry = [int(time.time()) + _LIFETIME_S, *position]
+        # Not escaped as ASCII: a name of 200 characters would not fit into the argument's length.
+        payload = to_json(entry)
         return base64.urlsafe_b64encode(self._mac(self._keys[0], payload, request) + payload).decode()
 
     def open(self, cursor: str, request: str) -> tuple[str, ...]:
@@ -49,5 +53,5 @@ class Cursors:
 
     def _mac(self, key: ContextKey, payload: bytes, request: str) -> bytes:
         who = self._principal
-        bound = json.dumps(["cursor", who.issuer, who.subject, who.tenant, request]).encode()
+        bound = to_json(["cursor", who.issuer, who.subject, who.tenant, request])
         return hmac.digest(key.secret, hashlib.sha256(bound).digest() + payload, "sha256")[:_MAC_BYTES]

@@ -1,6 +1,5 @@
 """The MCP endpoint behind the gate: each request of either protocol era is answered in its own task."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -34,6 +33,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from server.auth.answer import error_response
+
 _VERSION: Final = "mcp-protocol-version"
 _TRANSPORT: Final = TransportContext(kind="streamable-http", can_send_request=False)
 _log: Final = structlog.get_logger("endpoint")
@@ -64,11 +65,11 @@ class Endpoint:
 
     async def _handshake(self, request: Request, version: str | None) -> Response:
         if not check_accept_headers(request)[0]:
-            return _refused(406, INVALID_REQUEST, "The client must accept application/json.")
+            return error_response(406, INVALID_REQUEST, "The client must accept application/json.")
         try:
             body = pydantic_core.from_json(await request.body(), allow_inf_nan=False)
         except ValueError:
-            return _refused(400, PARSE_ERROR, "The body is not JSON.")
+            return error_response(400, PARSE_ERROR, "The body is not JSON.")
         try:
             # Nothing that a client tells a server without sessions has an effect, so it is acknowledged and dropped.
             if isinstance(body, dict) and "id" not in body:
@@ -76,9 +77,9 @@ class Endpoint:
                 return Response(status_code=202)
             message = JSONRPCRequest.model_validate(body)
         except ValidationError:
-            return _refused(400, INVALID_REQUEST, "The body must be one JSON-RPC request or notification.")
+            return error_response(400, INVALID_REQUEST, "The body must be one JSON-RPC request or notification.")
         if find_duplicated_routing_header(request.headers.items()) or _claimed_version(message) not in {None, version}:
-            return _refused(400, HEADER_MISMATCH, "The headers and the body name different protocol versions.")
+            return error_response(400, HEADER_MISMATCH, "The headers and the body name different protocol versions.")
         return await self._answer(request, message, version)
 
     async def _answer(self, request: Request, message: JSONRPCRequest, version: str | None) -> Response:
@@ -123,8 +124,3 @@ def _claimed_version(message: JSONRPCRequest) -> Any:
     """Return the version that the body names as the 2026-07-28 protocol does, or None."""
     meta: Any = (message.params or {}).get("_meta")
     return cast("Mapping[str, Any]", meta).get(PROTOCOL_VERSION_META_KEY) if isinstance(meta, Mapping) else None
-
-
-def _refused(status: int, code: int, message: str) -> Response:
-    body = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
-    return Response(json.dumps(body), status_code=status, media_type="application/json")

@@ -2,7 +2,8 @@
 
     TenantgateError
     ├── StartupError            the process cannot start or a verb cannot run: one line, exit code 1
-    │   └── SettingsError       a wrong setting or wrong usage: one line naming the key, exit code 2
+    │   ├── SettingsError       a wrong setting or wrong usage: one line naming the key, exit code 2
+    │   └── UnreachableError    the database does not answer: a verb fails, a server waits for it
     ├── TokenRefusedError       401: the bearer token is not acceptable; one constant sentence, whatever the reason
     ├── IssuerUnavailableError  503: the issuer's keys cannot be had, so no token of it can be judged
     ├── AuditError              503: the audit trail cannot be written, so nothing is answered
@@ -36,6 +37,10 @@ class SettingsError(StartupError):
     """A setting or a command line is wrong; the message is one line naming the key and the remedy."""
 
     exit_code = 2
+
+
+class UnreachableError(StartupError):
+    """The database does not answer; the message is one line naming the cause and the remedy."""
 
 
 class TokenRefusedError(TenantgateError):
@@ -105,7 +110,7 @@ class RefusedError(ToolError):
 
 
 class WithheldError(ToolError):
-    """A returned document was outside the caller's tenant or tier, so the whole answer was dropped."""
+    """What a dependency returned was not proved to be the caller's own, so the whole answer was dropped."""
 
 
 class MisconfiguredError(ToolError):

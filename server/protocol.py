@@ -1,13 +1,15 @@
-"""The MCP surface: which tools there are, and one call from its arguments to its result or its refusal."""
+"""The MCP surface: what the server offers, and one call from its arguments to its result or its refusal."""
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final
 
 import structlog
 from mcp.server import Server
-from mcp.server.caching import CacheHint
+from mcp.server.apps import EXTENSION_ID
+from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
@@ -18,23 +20,27 @@ from mcp_types import (
     ListToolsResult,
     TextContent,
 )
-from pydantic import BaseModel, ValidationError
 
-from server.errors import ArgumentsError, ForbiddenError, ScopeMissingError, ToolError
+from server.arguments import parse, quoted
+from server.catalogue import Catalogue
+from server.errors import ForbiddenError, ScopeMissingError, ToolError
 from server.exchange import Exchange
+from server.instructions import instructions
 from server.resources import Resources
 from server.settings import Settings
 from server.tenancy import Tenancy
 from server.tool import Tool
 
 FORBIDDEN: Final = -32003
-INSTRUCTIONS: Final = (
-    "Answers questions about insurance claims and policy documents for the signed-in person's own tenant and tier. "
-    "Use summarize_claims for counts and sums, query_claims for single claims, search_policies for what a policy says, "
-    "whoami for who is asking. The tenant comes from the sign-in and cannot be chosen: no argument names it."
+_CONSTANT_METHODS: Final[tuple[CacheableMethod, ...]] = (
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
 )
-_TOOLS_FRESH_MS: Final = 300_000
-_ECHOED_CHARACTERS: Final = 64
+# Constant for the life of the process; private, because only a valid token may read them.
+_CONSTANT: Final = CacheHint(ttl_ms=300_000, scope="private")
 _log: Final = structlog.get_logger("protocol")
 
 
@@ -42,7 +48,12 @@ class Protocol:
     """The tool table behind the low-level MCP server; both protocol eras reach the same handlers."""
 
     def __init__(
-        self, tools: Sequence[Tool[Any, Any]], settings: Settings, tenancy: Tenancy, resources: Resources
+        self,
+        tools: Sequence[Tool[Any, Any]],
+        catalogue: Catalogue,
+        settings: Settings,
+        tenancy: Tenancy,
+        resources: Resources,
     ) -> None:
         """Compute the constant answers once."""
         self._tools: Final = {tool.name: tool for tool in tools}
@@ -54,11 +65,17 @@ class Protocol:
             "tenantgate",
             version=version("tenantgate"),
             title="tenantgate",
-            instructions=INSTRUCTIONS,
-            cache_hints={"tools/list": CacheHint(ttl_ms=_TOOLS_FRESH_MS, scope="private")},
+            instructions=instructions(self._tools),
+            cache_hints=dict.fromkeys(_CONSTANT_METHODS, _CONSTANT),
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
+            on_list_prompts=catalogue.list_prompts,
+            on_get_prompt=catalogue.get_prompt,
+            on_list_resources=catalogue.list_resources,
+            on_list_resource_templates=catalogue.list_templates,
+            on_read_resource=catalogue.read_resource,
         )
+        self.server.extensions[EXTENSION_ID] = {}
 
     async def _list_tools(self, _context: ServerRequestContext[Any, Any], _params: object) -> ListToolsResult:
         return self._listed
@@ -66,21 +83,29 @@ class Protocol:
     async def _call_tool(
         self, context: ServerRequestContext[Any, Any], params: CallToolRequestParams
     ) -> CallToolResult:
-        """Answer one tools/call: a result, a failure that the model can read, or a refusal of the caller."""
+        """Answer a tools/call that came the SDK's way."""
         assert context.request is not None  # noqa: S101  # streamable HTTP alone is served
-        exchange = Exchange.of(context.request.scope)
-        tool = self._tools.get(params.name)
+        answer = await self.call(params.name, params.arguments or {}, Exchange.of(context.request.scope))
+        return CallToolResult(
+            content=[TextContent(text=answer.text)],
+            structured_content=None if answer.failed else json.loads(answer.text),
+            is_error=answer.failed,
+        )
+
+    async def call(self, name: str, arguments: dict[str, Any], exchange: Exchange) -> "Answer":
+        """Return a result, or a failure that the model can read; raise MCPError to refuse the caller."""
+        tool = self._tools.get(name)
         if tool is None:
             known = ", ".join(self._tools)
-            raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool {_quoted(params.name)}. There are: {known}.")
+            raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool {quoted(name)}. There are: {known}.")
         exchange.record["tool"] = tool.name
         with exchange.cancellation:
             try:
-                return await self._answer(tool, params.arguments or {}, exchange)
+                return await self._answer(tool, arguments, exchange)
             except ToolError as error:
                 exchange.record["outcome"] = type(error).__name__
                 exchange.record["cause"] = repr(error.__cause__) if error.__cause__ else None
-                return _failure(error)
+                return Answer(str(error), failed=True)
             except ForbiddenError as error:
                 exchange.refusal = error
                 exchange.record["outcome"] = type(error).__name__
@@ -91,50 +116,23 @@ class Protocol:
         exchange.record["outcome"] = "cancelled"
         raise MCPError(code=INTERNAL_ERROR, message="The client left before the answer was ready.")
 
-    async def _answer(self, tool: Tool[Any, Any], arguments: dict[str, Any], exchange: Exchange) -> CallToolResult:
+    async def _answer(self, tool: Tool[Any, Any], arguments: dict[str, Any], exchange: Exchange) -> "Answer":
         self._require_scope(tool, exchange)
         tenant = await self._tenancy.resolve(exchange.token)
         exchange.record |= {"tenant": tenant.tenant, "tier": tenant.tier}
         parsed = parse(tool.arguments, arguments)
         result = await tool.call(parsed, self._resources.for_tenant(tenant))
         exchange.record["outcome"] = "answered"
-        return _success(result)
+        return Answer(result.model_dump_json())
 
     def _require_scope(self, tool: Tool[Any, Any], exchange: Exchange) -> None:
         if tool.scope is not None and tool.scope not in exchange.token.scopes:
             raise ScopeMissingError((self._issuers[exchange.token.issuer].names_of(tool.scope)[0],))
 
 
-def parse(model: type[BaseModel], arguments: dict[str, Any]) -> Any:
-    """Return the arguments as the tool's model; raise ArgumentsError that names each wrong one, never its value."""
-    try:
-        # From JSON and strictly: "5" is not 5, 1 is not true, but an ISO date is a date.
-        return model.model_validate_json(json.dumps(arguments), strict=True)
-    except ValidationError as error:
-        raise ArgumentsError(_explained(model, error)) from None
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call came to: the JSON text of the tool's result, or, when it `failed`, a sentence for the model."""
 
-
-def _explained(model: type[BaseModel], error: ValidationError) -> str:
-    sentences: list[str] = []
-    for problem in error.errors(include_url=False, include_input=False, include_context=False):
-        name = str(problem["loc"][0]) if problem["loc"] else "arguments"
-        if problem["type"] == "extra_forbidden":
-            sentences.append(f"unknown argument {_quoted(name)}")
-        else:
-            sentences.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
-    allowed = ", ".join(model.model_fields) or "none"
-    return f"The arguments were refused and nothing was read: {'; '.join(sentences)}. Allowed arguments: {allowed}."
-
-
-def _quoted(name: str) -> str:
-    """Return a caller's own word, short and printable, so that it cannot forge a line."""
-    return ascii(name[:_ECHOED_CHARACTERS])
-
-
-def _success(result: BaseModel) -> CallToolResult:
-    text = result.model_dump_json()
-    return CallToolResult(content=[TextContent(text=text)], structured_content=json.loads(text))
-
-
-def _failure(error: ToolError) -> CallToolResult:
-    return CallToolResult(content=[TextContent(text=str(error))], is_error=True)
+    text: str
+    failed: bool = False

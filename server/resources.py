@@ -26,6 +26,12 @@ class Resources:
         self._keys: Final = settings.database.signing_keys()
         self._clock: Final = clock
 
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.database.close()
+        if self._documents:
+            self._documents.close()
+
     def for_tenant(self, context: TenantContext) -> TenantAccess:
         """Return all that a tool may hold for one verified context."""
         principal = Principal(context.token.issuer, context.token.subject, context.tenant, context.tier)

@@ -10,8 +10,10 @@ from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
 from server.app import create_app
+from server.connection import Connection
 from server.errors import StartupError
 from server.logs import configure_logs
+from server.proof import require_isolation
 from server.settings import Settings, load_settings
 
 DRAIN_S: Final = 10
@@ -49,7 +51,7 @@ def server_config(app: Starlette | str, **options: Any) -> uvicorn.Config:
     """Return the configuration that every server of this project runs with."""
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -70,7 +72,10 @@ def application() -> Starlette:
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM; raise StartupError when that cannot begin."""
+    """Serve until SIGINT or SIGTERM; raise StartupError when that cannot begin or isolation does not hold."""
+    configure_logs()
+    # Here too, not in the workers alone: this process can still end with one line and its exit code.
+    require_isolation(settings.database)
     listener = listen(settings.host, settings.port)
     config = server_config("server.serving:application", factory=True, workers=settings.workers)
     if settings.workers > 1:

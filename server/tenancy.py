@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from server.auth.access_token import AccessToken, claim_at
+from server.auth.access_token import ABSENT, AccessToken, claim_at
 from server.directory import TenantDirectory
 from server.errors import TenancyError
 from server.settings import IssuerSettings, Settings
@@ -44,7 +44,7 @@ class Tenancy:
         if claimed is None and not self._look_up:
             raise TenancyError(f"Your access token names no tenant; {_ASK}.")
         entry = await self._directory.find(token.issuer, token.subject, claimed)
-        candidates = {claimed} - {None} | (set(entry.mapped) if self._look_up else set[str]())
+        candidates = {*(entry.mapped if self._look_up else ()), *(() if claimed is None else (claimed,))}
         if not candidates:
             raise TenancyError(f"Your account belongs to no tenant; {_ASK}.")
         if len(candidates) > 1:
@@ -65,8 +65,8 @@ class Tenancy:
 
 
 def _claimed_tenant(claims: Mapping[str, Any], issuer: IssuerSettings) -> str | None:
-    """Return the tenant that the claims name; every path that is present must be well formed and agree."""
-    found = [value for path in issuer.tenant_claims if (value := claim_at(claims, path)) is not None]
+    """Return the tenant that the claims name; every path that is present must be well formed, and all must agree."""
+    found = [value for path in issuer.tenant_claims if (value := claim_at(claims, path)) is not ABSENT]
     for value in found:
         # ASCII, no normalising: two spellings of one tenant would be two ways around a comparison.
         if not isinstance(value, str) or not _TENANT.fullmatch(value):

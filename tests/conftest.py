@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import psycopg
 import pytest
+from gate_support import served as served  # noqa: PLC0414  # a fixture
 
 from server.dev.corpus import SAMPLE_DOCUMENTS
 from server.dev.postgres import EmbeddedPostgres

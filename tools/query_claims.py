@@ -36,7 +36,7 @@ class QueryClaims(ClaimFilters):
 class Claim(Result):
     """One claim; a text that is cut ends with an ellipsis."""
 
-    claim_number: Data
+    claim_number: Data = Field(description="Cut at 100 characters.")
     customer_name: Data = Field(description="Cut at 200 characters.")
     amount: str = Field(description="Claimed amount, a decimal string.")
     status: str
@@ -62,6 +62,11 @@ class ClaimsPage(Result):
     filed_to: str | None = Field(description="Last day of filing that was searched; null for no limit.")
 
 
+def _cut(column: LiteralString, characters: LiteralString, kept: LiteralString) -> LiteralString:
+    """Return the column of a result whose every text is of `characters` at most, and says so when it was longer."""
+    return f"CASE WHEN length({column}) > {characters} THEN left({column}, {kept}) || '…' ELSE {column} END AS {column}"
+
+
 @lru_cache(STATEMENTS_KEPT)
 def _statement(clauses: tuple[Clause, ...], sort: Sort, descending: bool, continued: bool) -> Statement[_Row]:
     """Return the statement of one combination of filters; made once, prepared once a connection."""
@@ -73,12 +78,9 @@ def _statement(clauses: tuple[Clause, ...], sort: Sort, descending: bool, contin
     return Statement(
         "query_claims",
         f"""
-        SELECT claim_number, claim_amount::text AS amount, status, line_of_business,
-               CASE WHEN length(customer_name) > 200 THEN left(customer_name, 199) || '…' ELSE customer_name END
-                 AS customer_name,
-               to_char(filed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS filed_at,
-               CASE WHEN length(description) > 500 THEN left(description, 499) || '…' ELSE description END
-                 AS description,
+        SELECT {_cut("claim_number", "100", "99")}, {_cut("customer_name", "200", "199")},
+               {_cut("description", "500", "499")}, claim_amount::text AS amount, status, line_of_business,
+               coalesce(to_char(filed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'infinity') AS filed_at,
                ({column})::text AS position, id
         FROM app.claims AS c WHERE {where(clauses)} {start}
         ORDER BY {column} {direction}, c.id {direction} LIMIT {limit}::int

@@ -18,8 +18,8 @@ _KEYS: Final[dict[GroupBy | None, LiteralString]] = {
     None: "'all'::text",
     "status": "status",
     "line_of_business": "line_of_business",
-    "week": "to_char(filed_at AT TIME ZONE 'UTC', 'IYYY-\"W\"IW')",
-    "month": "to_char(filed_at AT TIME ZONE 'UTC', 'YYYY-MM')",
+    "week": "coalesce(to_char(filed_at AT TIME ZONE 'UTC', 'IYYY-\"W\"IW'), 'infinity')",
+    "month": "coalesce(to_char(filed_at AT TIME ZONE 'UTC', 'YYYY-MM'), 'infinity')",
 }
 
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
+
+# What a claim path that leads nowhere gives; a claim that is present and null is a value.
+ABSENT: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +21,43 @@ class AccessToken:
 
     @property
     def is_client(self) -> bool:
-        """Whether a machine acts for itself: with client credentials, `sub` is the client (RFC 9068 section 2.2)."""
-        return self.client_id is not None and self.subject == self.client_id
+        """Whether a machine acts for itself, so that no person stands behind the token."""
+        return is_client(self.claims)
+
+
+def client_of(claims: Mapping[str, Any]) -> str | None:
+    """Return the client: `client_id` (RFC 9068), `azp` (OpenID Connect), `appid` (Entra ID 1.0) or `cid` (Okta)."""
+    names = ("client_id", "azp", "appid", "cid")
+    return next((value for name in names if isinstance(value := claims.get(name), str)), None)
+
+
+def is_client(claims: Mapping[str, Any]) -> bool:
+    """Whether the token was issued with client credentials, however this issuer shows it.
+
+    RFC 9068 section 2.2, Cognito and Okta: `sub` is the client. Auth0: `gty`, or `@clients` after it. Entra ID:
+    `idtyp`, or a service principal (`sub` is `oid`) without the delegated permissions that a person's token has.
+    """
+    subject, client = claims.get("sub"), client_of(claims)
+    if client is not None and subject in {client, f"{client}@clients"}:
+        return True
+    if claims.get("idtyp") == "app" or claims.get("gty") == "client-credentials":
+        return True
+    return subject is not None and subject == claims.get("oid") and "scp" not in claims
 
 
 def claim_at(claims: Mapping[str, Any], path: str) -> Any:
-    """Return the claim of exactly this name, else the value along the dotted path, else None."""
+    """Return the claim of exactly this name, else the value along the dotted path, else ABSENT.
+
+    A name along the path may hold dots itself (`https://example.com/claims.tenant`); the longest one wins.
+    """
     if path in claims:
         return claims[path]
-    value: Any = claims
-    for part in path.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return None
-        value = cast("Mapping[str, Any]", value)[part]
-    return value
+    end = path.rfind(".")
+    while end > 0:
+        inner = claims.get(path[:end])
+        if isinstance(inner, Mapping):
+            value = claim_at(cast("Mapping[str, Any]", inner), path[end + 1 :])
+            if value is not ABSENT:
+                return value
+        end = path.rfind(".", 0, end)
+    return ABSENT

@@ -1,0 +1,86 @@
+"""A JSON Web Key of an issuer: public, strong enough, and made for one kind of signature (RFC 7517, RFC 8725)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, Self, cast
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt.algorithms import Algorithm, get_default_algorithms
+
+_MINIMUM_RSA_BITS: Final = 2_048
+# A longer modulus is no safer in practice, and each verification with it holds up the event loop.
+_MAXIMUM_RSA_BITS: Final = 8_192
+# Which key each algorithm takes: type and curve (RFC 7518 section 3.1, RFC 8037). Symmetric ones are not here.
+_KEYS: Final[Mapping[str, tuple[str, str | None]]] = {
+    **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), ("RSA", None)),
+    "ES256": ("EC", "P-256"),
+    "ES384": ("EC", "P-384"),
+    "ES512": ("EC", "P-521"),
+    "EdDSA": ("OKP", "Ed25519"),
+}
+# CVE-2017-15361 (ROCA): the moduli of one key generator are powers of 65537 modulo each of these, others are not.
+_ROCA_PRIMES: Final = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A key that may verify signatures; `algorithm` is the only one it serves, when the issuer says so."""
+
+    key_id: str
+    kind: tuple[str, str | None]
+    algorithm: str | None
+    material: Any
+
+    @classmethod
+    def from_jwk(cls, jwk: Mapping[str, Any]) -> Self | None:
+        """Return the key, or None for one that must not verify: private, symmetric, weak, or for another use."""
+        key_id, algorithm, operations = jwk.get("kid"), jwk.get("alg"), jwk.get("key_ops", ["verify"])
+        curve = jwk.get("crv") if jwk.get("kty") != "RSA" else None
+        kind = (jwk.get("kty"), curve)
+        fits = kind in _KEYS.values() if algorithm is None else _KEYS.get(str(algorithm)) == kind
+        if not fits or not isinstance(key_id, str) or not key_id or "d" in jwk:
+            return None
+        if jwk.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
+            return None
+        material = _material(jwk, kind)
+        return None if material is None else cls(key_id, cast("tuple[str, str | None]", kind), algorithm, material)
+
+    def verifies(self, algorithm: str, message: bytes, signature: bytes) -> bool:
+        """Whether `signature` is this key's over `message` with `algorithm`; never with one of another kind of key."""
+        if self.algorithm not in {None, algorithm} or _KEYS.get(algorithm) != self.kind:
+            return False
+        return _algorithms()[algorithm].verify(message, self.material, signature)
+
+
+@cache
+def _algorithms() -> dict[str, Algorithm]:
+    return get_default_algorithms()
+
+
+def _material(jwk: Mapping[str, Any], kind: tuple[Any, Any]) -> Any:
+    """Return the key in the form that PyJWT verifies with, or None when the numbers are not those of a sound key."""
+    if len(str(jwk.get("n", ""))) > _MAXIMUM_RSA_BITS // 6 + 8:
+        return None
+    reader = _algorithms()[next(name for name, one in _KEYS.items() if one == kind)]
+    try:
+        material = reader.from_jwk(dict(jwk))
+    except (jwt.PyJWTError, UnsupportedAlgorithm, ValueError, TypeError, AttributeError):
+        return None
+    return None if isinstance(material, RSAPublicKey) and not _is_sound(material) else material
+
+
+def _is_sound(key: RSAPublicKey) -> bool:
+    """Whether an RSA key has a proper size and exponent (NIST SP 800-56B) and is no ROCA key."""
+    numbers = key.public_numbers()
+    if not _MINIMUM_RSA_BITS <= key.key_size <= _MAXIMUM_RSA_BITS or not 2**16 < numbers.e < 2**64:
+        return False
+    return not all(numbers.n % prime in _powers(prime) for prime in _ROCA_PRIMES)
+
+
+@cache
+def _powers(prime: int) -> frozenset[int]:
+    """Return every power of 65537 modulo `prime`."""
+    return frozenset(pow(65537, exponent, prime) for exponent in range(prime - 1))

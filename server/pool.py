@@ -1,0 +1,127 @@
+"""The connections of the server's login: one statement each, bounded in time, ended when nobody waits for it."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+import psycopg
+from psycopg import AsyncConnection, AsyncRawCursor
+from psycopg_pool import AsyncConnectionPool
+
+from server.settings import DatabaseSettings
+
+WAIT_S: Final = 1.5
+# The database ended the connection: shutdown, crash, not up yet, idle too long (PostgreSQL, appendix A).
+_ENDED: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04"})
+
+
+class _LostConnectionError(Exception):
+    """The connection died before it gave an answer; `cause` is what psycopg said."""
+
+    def __init__(self, cause: psycopg.OperationalError) -> None:
+        super().__init__()
+        self.cause = cause
+
+
+class Pool:
+    """Autocommit connections with prepared statements; a dead one is replaced and its statement, a read, repeated."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        """Prepare; nothing is opened yet."""
+        # The database's own limit comes first; this one is for a database that no longer answers at all.
+        self._deadline_s: Final = WAIT_S + settings.statement_timeout_ms / 1000 + 0.5
+        self._unwatched: Final = set[asyncio.Task[Any]]()
+        self._pool: Final = AsyncConnectionPool[AsyncConnection[Any]](
+            settings.url.get_secret_value(),
+            kwargs={
+                "autocommit": True,
+                "cursor_factory": AsyncRawCursor,
+                "prepare_threshold": 0,
+                "connect_timeout": 3,
+                # A host that vanished answers nothing, not even a reset.
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "options": f"-c statement_timeout={settings.statement_timeout_ms}",
+                "application_name": "tenantgate",
+            },
+            min_size=min(2, settings.pool_size),
+            max_size=settings.pool_size,
+            timeout=WAIT_S,
+            configure=_warm,
+            # Given up soon, since the next call tries anew: psycopg's pauses between attempts grow without end.
+            reconnect_timeout=WAIT_S,
+            open=False,
+        )
+
+    async def open(self) -> None:
+        """Start connecting in the background; a database that is down now is reached when it is back."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if self._unwatched:
+            await asyncio.wait(self._unwatched, timeout=2)
+        await self._pool.close(timeout=2)
+
+    async def run(self, text: bytes, parameters: Sequence[object]) -> Any:
+        """Return the first row of a statement that only reads, or None.
+
+        Raises TimeoutError when there is no answer in time, and psycopg's errors; PoolTimeout when all are in use.
+        """
+        # A task of its own: a cancellation that is repeated at every step, as anyio's is, would keep psycopg from
+        # telling the database to stop, and the pool from taking the connection back.
+        work = asyncio.create_task(self._run(text, parameters))
+        try:
+            done, _ = await asyncio.wait((work,), timeout=self._deadline_s)
+        except asyncio.CancelledError:
+            self._leave(work)
+            work.cancel()
+            raise
+        if not done:
+            self._leave(work)
+            work.cancel()
+            raise TimeoutError("the database did not answer in time")
+        return work.result()
+
+    def _leave(self, work: asyncio.Task[Any]) -> None:
+        """Let `work` go on unwatched: once cancelled, it ends its statement and gives the connection back."""
+        self._unwatched.add(work)
+        work.add_done_callback(self._ended)
+
+    def _ended(self, work: asyncio.Task[Any]) -> None:
+        self._unwatched.discard(work)
+        if not work.cancelled():
+            work.exception()  # looked at, so that asyncio does not report it
+
+    async def _run(self, text: bytes, parameters: Sequence[object]) -> Any:
+        try:
+            return await self._once(text, parameters)
+        except _LostConnectionError:
+            # After a failover all of them are dead: look at those that wait, so that the second attempt gets a live
+            # one. What is being looked at must not be lost when this call is cancelled.
+            look = asyncio.create_task(self._pool.check())
+            self._leave(look)
+            await asyncio.shield(look)
+        try:
+            return await self._once(text, parameters)
+        except _LostConnectionError as error:
+            raise error.cause from None
+
+    async def _once(self, text: bytes, parameters: Sequence[object]) -> Any:
+        connection = await self._pool.getconn()
+        try:
+            cursor = await connection.execute(text, parameters, prepare=True)
+            return await cursor.fetchone()
+        except psycopg.OperationalError as error:
+            if not connection.closed and error.sqlstate not in _ENDED:
+                raise
+            await connection.close()
+            raise _LostConnectionError(error) from error
+        finally:
+            await self._pool.putconn(connection)
+
+
+async def _warm(connection: AsyncConnection[Any]) -> None:
+    """Compile the context function now: its first use on a connection costs milliseconds."""
+    await connection.execute("SELECT tenancy.current_tenant()")

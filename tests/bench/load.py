@@ -1,0 +1,117 @@
+"""The load generator: N keep-alive connections that each send the next request when the answer is there.
+
+Run as a process of its own: one JSON job a line on standard input, one JSON answer a line on standard output.
+"""
+# ruff: noqa: T201  # it answers on standard output
+
+import asyncio
+import json
+import sys
+import time
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import uvloop
+
+_WARM_UP_S: Final = 0.3
+
+
+class Client(asyncio.Protocol):
+    """One connection; HTTP/1.1 answers with a Content-Length are all it understands, which keeps it cheap."""
+
+    def __init__(self, requests: list[bytes], first: int) -> None:
+        """Send `requests` in turn, from number `first` on."""
+        self._requests = requests
+        self._next = first
+        self._received = bytearray()
+        self._sent_at = 0.0
+        self.transport: Any = None
+        self.stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.stopping = False
+        self.latencies_s: list[float] = []
+        self.calls = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self.transport = transport
+        self._send()
+
+    def _send(self) -> None:
+        self._sent_at = time.perf_counter()
+        self.transport.write(self._requests[self._next % len(self._requests)])
+        self._next += 1
+
+    def data_received(self, data: bytes) -> None:
+        """Judge a whole answer, and send again."""
+        self._received += data
+        head, separator, body = self._received.partition(b"\r\n\r\n")
+        if not separator:
+            return
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n", 1)[0])
+        if len(body) < length:
+            return
+        if not head.startswith(b"HTTP/1.1 200") or b'"isError":true' in body:
+            self.stopped.set_exception(RuntimeError(f"the server answered: {self._received[:2000].decode()}"))
+            self.transport.close()
+            return
+        self.latencies_s.append(time.perf_counter() - self._sent_at)
+        self.calls += 1
+        self._received.clear()
+        if self.stopping:
+            self.transport.close()
+            self.stopped.set_result(None)
+        else:
+            self._send()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell of an end that nobody asked for."""
+        if not self.stopped.done():
+            self.stopped.set_exception(exc or RuntimeError("the server closed the connection"))
+
+
+async def run(job: dict[str, Any]) -> dict[str, Any]:
+    """Load one address for `seconds` with `clients` connections; return the latencies in seconds and the calls."""
+    address = urlsplit(job["url"])
+    requests = [request.encode() for request in job["requests"]]
+    loop = asyncio.get_running_loop()
+    clients: list[Client] = []
+    for number in range(job["clients"]):
+        _, client = await loop.create_connection(
+            lambda first=number: Client(requests, first), address.hostname, address.port
+        )
+        clients.append(client)
+    await asyncio.sleep(_WARM_UP_S)
+    for client in clients:
+        client.latencies_s.clear()
+    began = time.perf_counter()
+    await asyncio.wait({client.stopped for client in clients}, timeout=job["seconds"])
+    for client in clients:
+        client.stopping = True
+    elapsed = time.perf_counter() - began
+    calls = sum(len(client.latencies_s) for client in clients)
+    await asyncio.gather(*(client.stopped for client in clients))
+    latencies = sorted(latency for client in clients for latency in client.latencies_s)
+    return {
+        "calls_per_s": calls / elapsed,
+        "p50_ms": _at(latencies, 0.5),
+        "p99_ms": _at(latencies, 0.99),
+        "all_calls": sum(client.calls for client in clients),
+    }
+
+
+def _at(latencies: list[float], share: float) -> float:
+    return latencies[int(len(latencies) * share)] * 1000
+
+
+def main() -> None:
+    """Answer jobs until the end of standard input."""
+    for line in sys.stdin:
+        try:
+            answer = uvloop.run(run(json.loads(line)))
+        except (OSError, RuntimeError) as error:
+            answer = {"error": str(error)}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

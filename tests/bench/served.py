@@ -1,0 +1,102 @@
+"""One server in a process of its own: ours, or a bare Starlette endpoint around the same statement and pool.
+
+`python served.py full|bare PORT`; settings come from the environment. On standard input, `cpu` asks for the
+process's CPU seconds, `profile` starts a profile and `report FILE` writes it; an answer is one line.
+"""
+# ruff: noqa: T201  # it answers on standard output
+
+import asyncio
+import cProfile
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from server.app import create_app
+from server.database import Database, Principal
+from server.logs import configure_logs
+from server.serving import Server, listen, server_config
+from server.settings import load_settings
+from tools.query_claims import QueryClaims, statement_of
+
+
+def bare_app() -> Starlette:
+    """Return one route without token, protocol, checks or log: the rows as JSON, for the tenant in the query."""
+    settings = load_settings()
+    database = Database(settings.database)
+    # This endpoint measures; nobody's rows are behind it.
+    database.proved = True
+    statement, values = statement_of(QueryClaims(), None, None, ())
+    issuer = settings.issuers[0].issuer
+
+    async def claims(request: Request) -> Response:
+        principal = Principal(issuer, "bench", request.query_params["tenant"], None)
+        # What a person would write by hand: the database's JSON, read and written once.
+        context = database._sign(statement, principal)
+        tenant, rows = await database._pool.run(statement.sent, [*values, context])
+        assert tenant == principal.tenant
+        return JSONResponse({"claims": json.loads(rows)[:20]})
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+        await database.open()
+        yield
+        await database.close()
+
+    return Starlette(routes=[Route("/claims", claims, methods=["POST"])], lifespan=lifespan)
+
+
+def answer_questions(server: Server, loop: asyncio.AbstractEventLoop) -> None:
+    """Answer on standard input and output until it ends, then stop the server."""
+    profile = cProfile.Profile()
+    for line in sys.stdin:
+        match line.split():
+            case ["cpu"]:
+                print(time.process_time(), flush=True)
+            case ["profile"]:
+                _run_in(loop, profile.enable)
+                print("profiling", flush=True)
+            case ["report", file]:
+                _run_in(loop, profile.disable)
+                profile.dump_stats(Path(file))
+                print("written", flush=True)
+            case _:
+                while not server.started:
+                    time.sleep(0.01)
+                print("ready", flush=True)
+    server.should_exit = True
+
+
+def _run_in(loop: asyncio.AbstractEventLoop, function: Any) -> None:
+    """Call `function` on the event loop's thread, which is the one that a profile watches."""
+    done = threading.Event()
+    loop.call_soon_threadsafe(lambda: (function(), done.set()))
+    done.wait()
+
+
+async def serve(kind: str, port: int) -> None:
+    """Serve until standard input ends."""
+    app = bare_app() if kind == "bare" else create_app(load_settings())
+    listener = listen("127.0.0.1", port)
+    server = Server(server_config(app))
+    questions = threading.Thread(target=answer_questions, args=(server, asyncio.get_running_loop()), daemon=True)
+    questions.start()
+    await server.serve(sockets=[listener])
+
+
+if __name__ == "__main__":
+    configure_logs(logging.INFO)
+    kind, port = sys.argv[1:]
+    import uvloop
+
+    uvloop.run(serve(kind, int(port)))

@@ -1,0 +1,128 @@
+"""A server of a test's own, with settings and tools that the shared stack must not have."""
+
+import asyncio
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from conftest import ACCEPT, MODERN
+
+import tools
+from server.app import create_app
+from server.dev.stack import Stack
+from server.serving import Server, listen, server_config
+
+SLEEP = '''
+"""sleep: waits inside the database."""
+
+from server.database import Statement
+from server.tool import Arguments, Result, Tool
+
+
+class Sleep(Arguments):
+    seconds: float
+
+
+class Slept(Result):
+    pid: int
+    left_over: str | None
+    slept: str
+
+
+STATEMENT = Statement(
+    "sleep",
+    "SELECT pg_backend_pid() AS pid, 'left' AS left_over, pg_sleep($1::float8)::text AS slept",
+    Slept,
+)
+
+
+async def sleep(arguments, access):
+    (slept,) = await access.database.fetch(STATEMENT, arguments.seconds)
+    return slept
+
+
+TOOL = Tool(
+    name="sleep", title="Sleep", description="Waits.", arguments=Sleep, result=Slept, scope=None, call=sleep
+)
+'''
+
+
+@dataclass(frozen=True)
+class OwnServer:
+    """Where it listens, and one person's token."""
+
+    url: str
+    token: str
+
+    def request(self, tool: str, era: str = "2025-11-25", **arguments: Any) -> tuple[dict[str, str], dict[str, Any]]:
+        """Return the headers and the body of a tool call."""
+        params: dict[str, Any] = {"name": tool, "arguments": arguments}
+        headers = {"accept": ACCEPT, "mcp-protocol-version": era, "authorization": f"Bearer {self.token}"}
+        if era == MODERN:
+            headers |= {"mcp-method": "tools/call", "mcp-name": tool}
+            params["_meta"] = {
+                "io.modelcontextprotocol/protocolVersion": era,
+                "io.modelcontextprotocol/clientCapabilities": {},
+            }
+        return headers, {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+
+    def post(self, tool: str, era: str = "2025-11-25", timeout: float = 20, **arguments: Any) -> httpx2.Response:
+        """Call a tool on a connection of its own."""
+        headers, body = self.request(tool, era, **arguments)
+        return httpx2.post(f"{self.url}/mcp", headers=headers, json=body, timeout=timeout)
+
+    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Return the result of a call that reached the tool."""
+        response = self.post(tool, **arguments)
+        assert response.status_code == 200, response.text
+        return response.json()["result"]
+
+
+@contextmanager
+def server_of_its_own(stack: Stack, person: str = "mike-broker-a", **database: Any) -> Generator[OwnServer]:
+    """Serve with the stack's settings, but for those of the database that are given."""
+    listener = listen("127.0.0.1", 0)
+    host = f"127.0.0.1:{listener.getsockname()[1]}"
+    settings = stack.settings.model_copy(
+        update={
+            "allowed_hosts": (host,),
+            "database": stack.settings.database.model_copy(update=database),
+        }
+    )
+    server = Server(server_config(create_app(settings)))
+    thread = threading.Thread(target=_run, args=(server, listener))
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            threading.Event().wait(0.01)
+        yield OwnServer(f"http://{host}", stack.issuer.mint(person))
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _run(server: Server, listener: Any) -> None:
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(server.serve(sockets=[listener]))
+
+
+@contextmanager
+def one_more_tool(folder: Path, name: str, source: str) -> Generator[None]:
+    """Register the tool whose source this is, as a file beside the others would be."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.py").write_text(source, encoding="utf-8")
+    tools.__path__.append(str(folder))
+    tools.all_tools.cache_clear()
+    try:
+        yield
+    finally:
+        tools.__path__.remove(str(folder))
+        tools.all_tools.cache_clear()
+        import sys
+
+        sys.modules.pop(f"tools.{name}", None)

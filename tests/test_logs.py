@@ -1,0 +1,141 @@
+"""What a serving process writes: one JSON object a line, whatever it was sent, and never a token or an argument."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+from gate_support import free_port
+from issuer_support import Issuer
+
+from server.dev.stack import Stack
+
+# A line break, a colour, a bidirectional override, a line separator, and the end of a JSON string.
+HOSTILE = '\r\n{"event":"forged"}\n\x1b[31m\u202e\u2028"}\x00'
+SECRET = "canary-5f0b1c"
+
+
+@dataclass
+class Process:
+    """A server in a process of its own, and the file that holds what it wrote."""
+
+    url: str
+    log: Path
+    issuer: Issuer
+
+    def lines(self) -> list[str]:
+        return self.log.read_bytes().decode("utf-8", "strict").split("\n")[:-1]
+
+
+@pytest.fixture(scope="module")
+def process(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Generator[Process]:
+    folder = tmp_path_factory.mktemp("serve")
+    port = free_port()
+    database = stack.settings.database
+    with Issuer(aud=f"http://127.0.0.1:{port}/mcp", scope="claims:read", tenant_id="broker-a").running() as issuer:
+        config = folder / "settings.toml"
+        config.write_text(
+            f'resource_url = "http://127.0.0.1:{port}/mcp"\nport = {port}\n'
+            f'[[issuers]]\nissuer = "{issuer.url}"\naudiences = ["x"]\n'
+            f'[database]\nurl = "{database.url.get_secret_value()}"\n'
+            f'context_keys = ["{database.context_keys[0].get_secret_value()}"]\n',
+            encoding="utf-8",
+        )
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("TENANTGATE_")}
+        log = folder / "log"
+        with log.open("wb") as written:
+            running = subprocess.Popen(
+                [sys.executable, "-m", "server", "serve", "--config", str(config)],
+                stdout=written,
+                stderr=written,
+                env=environment,
+                cwd=folder,
+            )
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/readyz", running, log)
+            yield Process(f"http://127.0.0.1:{port}/mcp", log, issuer)
+        finally:
+            running.terminate()
+            running.wait(20)
+
+
+def _wait_for(url: str, running: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        assert running.poll() is None, log.read_text(encoding="utf-8")
+        try:
+            if httpx2.get(url).status_code == 200:
+                return
+        except httpx2.HTTPError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(log.read_text(encoding="utf-8"))
+
+
+def test_nothing_that_is_sent_leaves_more_than_one_json_line_or_any_secret(process: Process) -> None:
+    """R3, R64, R104, R105."""
+    issuer = process.issuer
+    good = issuer.token(client_id=f"client{HOSTILE}")
+    refused = [issuer.token(exp=1), issuer.token(sub=f"x{HOSTILE}"), issuer.token(header={"kid": f"k{HOSTILE}"})]
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+    bodies = [
+        {**body, "params": {"name": "query_claims", "arguments": {"customer_name": SECRET}}},
+        {**body, "params": {"name": "query_claims", "arguments": {f"{SECRET}{HOSTILE}": good}}},
+        {**body, "params": {"name": f"{SECRET}{HOSTILE}", "arguments": {}}},
+        {**body, "method": f"{SECRET}{HOSTILE}"},
+        {**body, "method": f"notifications/{SECRET}{HOSTILE}", "id": None},
+        {"jsonrpc": "2.0", "method": f"notifications/{SECRET}{HOSTILE}"},
+        {**body, "access_token": good, "password": SECRET},
+        [good, SECRET],
+    ]
+    before = len(process.lines())
+    with httpx2.Client() as http:
+        for era in ("2025-11-25", "2026-07-28", SECRET):
+            for one in bodies:
+                for token in (good, *refused, f"{SECRET}.{SECRET}.{SECRET}"):
+                    http.post(
+                        f"{process.url}?access_token={good}&note={SECRET}",
+                        content=json.dumps(one).encode(),
+                        headers={
+                            "authorization": f"Bearer {token}",
+                            "content-type": "application/json",
+                            "accept": "application/json",
+                            "mcp-protocol-version": era,
+                            "mcp-name": SECRET,
+                            "cookie": good,
+                            "referer": f"https://x/?access_token={good}",
+                            "user-agent": SECRET,
+                        },
+                    )
+        http.request(SECRET.upper().replace("-", ""), process.url)
+        http.get(process.url, headers={"origin": f"https://{SECRET}"})
+        http.get(process.url, headers={"host": SECRET})
+    lines = process.lines()[before:]
+    assert len(lines) >= 3 * len(bodies) * 5
+    for line in lines:
+        assert json.loads(line)["event"] != "forged"
+        assert re.fullmatch(r"[ -~]+", line), line
+    written = "\n".join(lines)
+    assert SECRET not in written.lower()
+    for token in (good, *refused):
+        assert token.split(".")[1] not in written
+        assert token.split(".")[2] not in written
+
+
+def test_a_request_is_one_line_that_tells_who_and_what(process: Process) -> None:
+    """R103: times are UTC (R108)."""
+    before = len(process.lines())
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}}
+    headers = {"authorization": f"Bearer {process.issuer.token()}", "accept": "application/json"}
+    assert httpx2.post(process.url, json=body, headers=headers).status_code == 200
+    (line,) = [json.loads(line) for line in process.lines()[before:] if '"request"' in line]
+    told = ("status", "issuer", "subject", "tenant", "tool", "outcome")
+    assert [line[name] for name in told] == [200, process.issuer.url, "somebody", "broker-a", "whoami", "answered"]
+    assert line["timestamp"].endswith("Z")
