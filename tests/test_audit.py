@@ -73,12 +73,16 @@ def test_r107_a_changed_record_is_found_where_it_is(trail, change) -> None:
 @pytest.mark.parametrize("kept", [9, 1, 0])
 def test_r107_a_cut_tail_is_found(trail, kept) -> None:
     trail.write_text("".join(trail.read_text().splitlines(keepends=True)[:kept]))
-    assert verify(trail)[1].line == kept + 1
+    held, broken = verify(trail)
+    assert broken is not None
+    assert (held, broken.line) == (kept, kept + 1)
 
 
 def test_r107_a_lost_head_is_found(trail) -> None:
     trail.with_name("audit.jsonl.head").unlink()
-    assert verify(trail)[1].problem.endswith("FILE.head was changed")
+    _, broken = verify(trail)
+    assert broken is not None
+    assert broken.problem.endswith("FILE.head was changed")
 
 
 def test_r104_line_breaks_and_escapes_stay_inside_one_line(tmp_path) -> None:

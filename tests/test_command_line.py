@@ -8,9 +8,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -47,7 +48,7 @@ def tenantgate(*arguments: str, **variables: str) -> subprocess.CompletedProcess
 
 
 @contextmanager
-def development(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict]]:
+def development(folder: Path, *arguments: str) -> Generator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "server", "dev", "--json", "--port", "0", "--folder", str(folder), *arguments],
         cwd=ROOT,
@@ -79,7 +80,7 @@ def listens(url: str) -> bool:
         return probe.connect_ex((parts.hostname, parts.port)) == 0
 
 
-def gone(addresses: dict, within_s: float = 5) -> bool:
+def gone(addresses: dict[str, Any], within_s: float = 5) -> bool:
     urls = [addresses[name] for name in ("mcp_url", "issuer", "knowledge_base_url", "database_url")]
     deadline = time.monotonic() + within_s
     while any(map(listens, urls)) and time.monotonic() < deadline:

@@ -218,16 +218,16 @@ def test_a_failure_after_the_start_is_the_last_event(stack, monkeypatch, http):
 
 def test_a_reader_who_leaves_ends_the_work(stack):
     """R28: the connection closes with the stream, and no thread of it stays."""
-    before = threading.active_count()
+    before = set(threading.enumerate())
 
     async def leave_early() -> None:
         events = turn(ALL_CLAIMS, [], stack.issuer.mint("mike-broker-a"), stack.addresses.mcp_url)
         assert (await anext(events))["type"] == "start"
-        assert threading.active_count() > before
+        assert set(threading.enumerate()) - before
         await events.aclose()
 
     asyncio.run(leave_early())
-    assert threading.active_count() == before
+    assert not set(threading.enumerate()) - before
 
 
 @pytest.mark.parametrize("url", ["http://mcp.example.com/mcp", "ftp://127.0.0.1/mcp", ""])
@@ -279,9 +279,13 @@ def test_every_one_of_200_concurrent_turns_belongs_to_its_person(stack, address,
         sent = {"Authorization": f"Bearer {stack.issuer.mint(person)}"}
         body = {"prompt": questions[number % len(questions)]}
         together.wait()
-        response = client.post(f"{address}/invocations", json=body, headers=sent)
-        events = events_of(response)
-        assert events[-1] == {"type": "done"}
+        for _ in range(5):
+            response = client.post(f"{address}/invocations", json=body, headers=sent)
+            events = events_of(response)
+            assert events[-1] == {"type": "done"}
+            # Agents, callers and servers share one process here: a call that waited too long is told so, and asks anew.
+            if "Retry in a few seconds" not in response.text:
+                break
         return response.text
 
     limits = httpx2.Limits(max_connections=len(turns))

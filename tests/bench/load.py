@@ -2,7 +2,7 @@
 
 Run as a process of its own: one JSON job a line on standard input, one JSON answer a line on standard output.
 """
-# ruff: noqa: T201  # it answers on standard output
+# it answers on standard output
 
 import asyncio
 import json

@@ -3,7 +3,7 @@
 `python served.py full|bare PORT`; settings come from the environment. On standard input, `cpu` asks for the
 process's CPU seconds, `profile` starts a profile and `report FILE` writes it; an answer is one line.
 """
-# ruff: noqa: T201  # it answers on standard output
+# it answers on standard output
 
 import asyncio
 import cProfile

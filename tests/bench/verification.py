@@ -58,4 +58,4 @@ async def _cost_us(verifier: TokenVerifier, tokens: list[str]) -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(float(sys.argv[1]) if len(sys.argv) > 1 else None)))  # noqa: T201
+    print(json.dumps(measure(float(sys.argv[1]) if len(sys.argv) > 1 else None)))
