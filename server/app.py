@@ -7,6 +7,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from server.audit import AuditTrail
 from server.auth.gate import Gate
 from server.auth.metadata import WELL_KNOWN, ResourceMetadata
 from server.auth.verifier import TokenVerifier
@@ -26,6 +27,7 @@ from tools import all_tools
 
 def create_app(settings: Settings) -> Starlette:
     """Return the ASGI application; connections are opened when it starts and closed when it stops."""
+    trail = AuditTrail(settings.audit.path) if settings.audit.path else None
     resources = Resources(settings)
     verifier = TokenVerifier(settings)
     metadata = ResourceMetadata(settings)
@@ -37,6 +39,7 @@ def create_app(settings: Settings) -> Starlette:
     sessions = StreamableHTTPSessionManager(
         protocol.server, json_response=True, stateless=True, max_request_body_size=settings.max_body_bytes
     )
+    endpoint = ToolCalls(protocol, Endpoint(protocol.server, sessions.asgi_app))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
@@ -45,14 +48,13 @@ def create_app(settings: Settings) -> Starlette:
             yield
         await resources.close()
         await verifier.close()
+        if trail:
+            trail.close()
 
     app = Starlette(
         lifespan=lifespan,
         routes=[
-            Route(
-                "/mcp",
-                Gate(ToolCalls(protocol, Endpoint(protocol.server, sessions.asgi_app)), settings, verifier, metadata),
-            ),
+            Route("/mcp", Gate(endpoint, settings, verifier, metadata, trail)),
             Route(WELL_KNOWN, metadata.endpoint),
             Route(f"{WELL_KNOWN}/mcp", metadata.endpoint),
             *health_routes(resources.database),

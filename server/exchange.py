@@ -7,7 +7,7 @@ from anyio import CancelScope
 from starlette.types import Scope
 
 from server.auth.access_token import AccessToken
-from server.errors import ForbiddenError
+from server.errors import ForbiddenError, LimitError
 
 _KEY: Final = "tenantgate.exchange"
 
@@ -16,12 +16,12 @@ _KEY: Final = "tenantgate.exchange"
 class Exchange:
     """Made by the gate for each verified request; the protocol fills in what only it learns.
 
-    `refusal` turns the response into a 403; `cancellation` ends the tool call when the client leaves.
+    `refusal` turns the response into a 403 or 429; `cancellation` ends the tool call when the client leaves.
     """
 
     token: AccessToken
     cancellation: CancelScope = field(default_factory=CancelScope)
-    refusal: ForbiddenError | None = None
+    refusal: ForbiddenError | LimitError | None = None
     record: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def attached(self, scope: Scope) -> Scope:

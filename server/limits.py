@@ -1,4 +1,7 @@
-"""Budgets: how often a person and a tenant may call, and how many calls of one tenant run at once."""
+"""Budgets: how often a person and a tenant may call, and how many calls of one tenant run at once.
+
+The counts are one process's: with several workers or replicas each holds its own, so divide the budgets by them.
+"""
 
 import asyncio
 import math
@@ -8,11 +11,10 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
-from limits.errors import StorageError
-from limits.storage import storage_from_string
 
-from server.errors import LimitError, UnavailableError
+from server.errors import LimitError
 from server.settings import LimitsSettings
 from server.tenancy import TenantContext
 
@@ -20,43 +22,40 @@ _WAIT_S: Final = 1.5
 
 
 class Limits:
-    """Admits calls; counts are shared by all replicas that name the same `storage_url`."""
+    """Admits the calls that fit the budgets."""
 
     def __init__(self, settings: LimitsSettings, pool_size: int) -> None:
-        """Prepare the counters; by default one tenant's running calls leave others a quarter of the database pool."""
-        storage = storage_from_string(settings.storage_url, wrap_exceptions=True)
-        self._windows: Final = SlidingWindowCounterRateLimiter(storage)
+        """Prepare the counts; by default one tenant's running calls leave others a quarter of the database pool."""
+        self._windows: Final = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._person: Final = _per_minute(settings.calls_per_minute_per_person)
         self._tenant: Final = _per_minute(settings.calls_per_minute_per_tenant)
         self._at_once: Final = settings.concurrent_calls_per_tenant or max(1, pool_size * 3 // 4)
-        self._running: Final[dict[str, asyncio.Semaphore]] = {}
+        # One a tenant that was ever served: bounded by the tenant registry.
+        self._places: Final = dict[str, asyncio.Semaphore]()
 
     @asynccontextmanager
     async def admitted(self, context: TenantContext) -> AsyncGenerator[None]:
-        """Hold a place for one call; raise LimitError over a budget, UnavailableError when counts cannot be had."""
+        """Hold a place for one call; raise LimitError when a budget is used up."""
         await self._count(self._tenant, "tenant", context.tenant)
         await self._count(self._person, "person", context.token.issuer, context.token.subject)
-        # One semaphore a tenant that was ever served: bounded by the tenant registry.
-        places = self._running.setdefault(context.tenant, asyncio.Semaphore(self._at_once))
-        try:
-            async with asyncio.timeout(_WAIT_S):
-                await places.acquire()
-        except TimeoutError:
-            raise LimitError("tenant", 1) from None
+        places = self._places.setdefault(context.tenant, asyncio.Semaphore(self._at_once))
+        if places.locked():
+            try:
+                async with asyncio.timeout(_WAIT_S):
+                    await places.acquire()
+            except TimeoutError:
+                raise LimitError("tenant", 1) from None
+        else:
+            await places.acquire()
         try:
             yield
         finally:
             places.release()
 
     async def _count(self, limit: RateLimitItem | None, whose: str, *who: str) -> None:
-        if limit is None:
+        if limit is None or await self._windows.hit(limit, whose, *who):
             return
-        try:
-            if await self._windows.hit(limit, whose, *who):
-                return
-            free_at = (await self._windows.get_window_stats(limit, whose, *who)).reset_time
-        except StorageError as error:
-            raise UnavailableError("The call budget cannot be checked; nothing was read. Retry later.") from error
+        free_at = (await self._windows.get_window_stats(limit, whose, *who)).reset_time
         raise LimitError(whose, max(1, math.ceil(free_at - time.time())))
 
 

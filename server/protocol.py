@@ -23,7 +23,7 @@ from mcp_types import (
 
 from server.arguments import parse, quoted
 from server.catalogue import Catalogue
-from server.errors import ForbiddenError, ScopeMissingError, ToolError
+from server.errors import ForbiddenError, LimitError, ScopeMissingError, ToolError
 from server.exchange import Exchange
 from server.instructions import instructions
 from server.resources import Resources
@@ -32,6 +32,7 @@ from server.tenancy import Tenancy
 from server.tool import Tool
 
 FORBIDDEN: Final = -32003
+LIMITED: Final = -32004
 _CONSTANT_METHODS: Final[tuple[CacheableMethod, ...]] = (
     "tools/list",
     "prompts/list",
@@ -106,10 +107,11 @@ class Protocol:
                 exchange.record["outcome"] = type(error).__name__
                 exchange.record["cause"] = repr(error.__cause__) if error.__cause__ else None
                 return Answer(str(error), failed=True)
-            except ForbiddenError as error:
+            except (ForbiddenError, LimitError) as error:
                 exchange.refusal = error
                 exchange.record["outcome"] = type(error).__name__
-                raise MCPError(code=FORBIDDEN, message=str(error)) from error
+                code = LIMITED if isinstance(error, LimitError) else FORBIDDEN
+                raise MCPError(code=code, message=str(error)) from error
             except Exception as error:  # a defect of ours: its text is the operator's alone
                 _log.exception("a tool failed", tool=tool.name)
                 raise MCPError(code=INTERNAL_ERROR, message="Internal error; the operator has been told.") from error
@@ -121,7 +123,8 @@ class Protocol:
         tenant = await self._tenancy.resolve(exchange.token)
         exchange.record |= {"tenant": tenant.tenant, "tier": tenant.tier}
         parsed = parse(tool.arguments, arguments)
-        result = await tool.call(parsed, self._resources.for_tenant(tenant))
+        async with self._resources.limits.admitted(tenant):
+            result = await tool.call(parsed, self._resources.for_tenant(tenant))
         exchange.record["outcome"] = "answered"
         return Answer(result.model_dump_json())
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from server.cursors import Cursors
 from server.database import Database, Principal, TenantDatabase
+from server.limits import Limits
 from server.policies import PolicyDocuments
 from server.settings import Settings
 from server.tenancy import TenantContext
@@ -22,6 +23,7 @@ class Resources:
     def __init__(self, settings: Settings, clock: Callable[[], datetime] = _now) -> None:
         """Prepare what `settings` configures."""
         self.database: Final = Database(settings.database)
+        self.limits: Final = Limits(settings.limits, settings.database.pool_size)
         self._documents: Final = PolicyDocuments(settings.documents) if settings.documents else None
         self._keys: Final = settings.database.signing_keys()
         self._clock: Final = clock

@@ -151,7 +151,6 @@ class LimitsSettings(_Section):
     calls_per_minute_per_tenant: Annotated[int, Field(ge=1)] | None = None
     calls_per_minute_per_person: Annotated[int, Field(ge=1)] | None = None
     concurrent_calls_per_tenant: Annotated[int, Field(ge=1)] | None = None
-    storage_url: Annotated[str, Field(pattern=r"^async\+[a-z+]+://")] = "async+memory://"
 
 
 class AuditSettings(_Section):

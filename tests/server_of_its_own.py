@@ -15,6 +15,7 @@ import tools
 from server.app import create_app
 from server.dev.stack import Stack
 from server.serving import Server, listen, server_config
+from server.settings import AuditSettings, LimitsSettings
 
 SLEEP = '''
 """sleep: waits inside the database."""
@@ -83,13 +84,17 @@ class OwnServer:
 
 
 @contextmanager
-def server_of_its_own(stack: Stack, person: str = "mike-broker-a", **database: Any) -> Generator[OwnServer]:
-    """Serve with the stack's settings, but for those of the database that are given."""
+def server_of_its_own(
+    stack: Stack, person: str = "mike-broker-a", limits: LimitsSettings | None = None, **database: Any
+) -> Generator[OwnServer]:
+    """Serve with the stack's settings, but for the limits and those of the database that are given."""
     listener = listen("127.0.0.1", 0)
     host = f"127.0.0.1:{listener.getsockname()[1]}"
     settings = stack.settings.model_copy(
         update={
             "allowed_hosts": (host,),
+            "limits": limits or stack.settings.limits,
+            "audit": AuditSettings(),
             "database": stack.settings.database.model_copy(update=database),
         }
     )

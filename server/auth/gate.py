@@ -10,7 +10,8 @@ from python_multipart.multipart import parse_options_header
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.auth.answer import Answer, error_response
+from server.audit import AuditTrail
+from server.auth.answer import UNAVAILABLE, Answer, error_response
 from server.auth.metadata import ResourceMetadata
 from server.auth.origins import Origins
 from server.auth.verifier import TokenVerifier
@@ -19,7 +20,6 @@ from server.exchange import Exchange
 from server.settings import Settings
 
 UNAUTHORIZED: Final = -32001
-UNAVAILABLE: Final = -32005
 INVALID_REQUEST: Final = -32600
 INTERNAL_ERROR: Final = -32603
 BODY_TIMEOUT_S: Final = 10.0
@@ -37,21 +37,30 @@ _Headers = Mapping[bytes, bytes]
 class Gate:
     """An ASGI application around the MCP endpoint; what it lets through carries an Exchange in its scope."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, verifier: TokenVerifier, metadata: ResourceMetadata) -> None:
-        """Guard `app`."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        verifier: TokenVerifier,
+        metadata: ResourceMetadata,
+        trail: AuditTrail | None = None,
+    ) -> None:
+        """Guard `app`; `trail` records every decision before its answer leaves."""
         self._app: Final = app
         self._hosts: Final = frozenset(host.encode() for host in settings.hosts)
         self._origins: Final = Origins(settings.allowed_origins)
         self._maximum_bytes: Final = settings.max_body_bytes
         self._verifier: Final = verifier
         self._metadata: Final = metadata
+        self._trail: Final = trail
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, and log it as one line."""
         started = time.perf_counter()
         record: dict[str, Any] = {"method": scope["method"]}
         headers: _Headers = dict(scope["headers"])
-        answer = Answer(send, self._metadata, self._origins.headers(headers.get(b"origin")))
+        answer = Answer(send, record, self._metadata, self._trail)
+        answer.added = self._origins.headers(headers.get(b"origin"))
         try:
             refusal = self._misaddressed(scope, headers)
             if refusal is None:

@@ -30,7 +30,9 @@ def prepare_database(postgres: EmbeddedPostgres, key: ContextKey, issuer_url: st
     return postgres.url("app_user", password)
 
 
-def development_settings(mcp_url: str, issuer_url: str, database_url: str, key: ContextKey) -> Settings:
+def development_settings(
+    mcp_url: str, issuer_url: str, database_url: str, key: ContextKey, trail: Path | None = None
+) -> Settings:
     """Return the settings that a production file would spell out for these parts."""
     return Settings.model_validate(
         {
@@ -47,6 +49,7 @@ def development_settings(mcp_url: str, issuer_url: str, database_url: str, key: 
             "tenancy": {"tenant_lookup": True, "tiers": TIERS},
             "database": {"url": database_url, "context_keys": [key.text()]},
             "documents": {"knowledge_base_id": KNOWLEDGE_BASE_ID, "region": "us-east-1"},
+            "audit": {"path": trail},
         }
     )
 

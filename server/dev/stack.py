@@ -81,7 +81,7 @@ def development_stack(
             report("reading the documents")
             corpus = Corpus.load(documents, folder / "vectors")
             issuer = DevelopmentIssuer(issuer_url, folder / "issuer", [mcp_url])
-            settings = development_settings(mcp_url, issuer_url, database_url, key)
+            settings = development_settings(mcp_url, issuer_url, database_url, key, folder / "audit.jsonl")
             report("proving isolation")
             require_isolation(settings.database)
             point_aws_at(knowledge_base_url)

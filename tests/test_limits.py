@@ -1,0 +1,54 @@
+"""Budgets per person and per tenant: who is over one waits, and nobody else does."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from server_of_its_own import SLEEP, one_more_tool, server_of_its_own
+
+from server.settings import LimitsSettings
+
+
+def test_r100_a_person_over_budget_is_told_when_to_come_back_and_colleagues_are_not_touched(stack) -> None:
+    with server_of_its_own(stack, limits=LimitsSettings(calls_per_minute_per_person=3)) as server:
+        assert [server.post("whoami").status_code for _ in range(3)] == [200, 200, 200]
+        refused = server.post("query_claims")
+        assert refused.status_code == 429
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        assert refused.json()["error"]["code"] == -32004
+        assert "Too many calls of this person" in refused.json()["error"]["message"]
+        colleague = type(server)(server.url, stack.issuer.mint("john-regular"))
+        assert colleague.post("query_claims").status_code == 200
+
+
+def test_r100_a_tenant_over_budget_leaves_other_tenants_theirs(stack) -> None:
+    with server_of_its_own(stack, limits=LimitsSettings(calls_per_minute_per_tenant=2)) as server:
+        colleague = type(server)(server.url, stack.issuer.mint("john-regular"))
+        assert [server.post("whoami").status_code, colleague.post("whoami").status_code] == [200, 200]
+        assert "Too many calls of this tenant" in colleague.post("whoami").json()["error"]["message"]
+        other = type(server)(server.url, stack.issuer.mint("emma-broker-b"))
+        assert other.post("query_claims").status_code == 200
+
+
+def test_r109_a_tenant_that_fills_its_places_does_not_fill_the_pool(stack, tmp_path) -> None:
+    """Eight slow calls of one tenant on a pool of four: another tenant's call does not wait for them."""
+    with one_more_tool(tmp_path / "tools", "sleep", SLEEP), server_of_its_own(stack, pool_size=4) as server:
+        other = type(server)(server.url, stack.issuer.mint("emma-broker-b"))
+        other.call("query_claims")
+        started = threading.Barrier(9)
+
+        def noise(_number: int) -> int:
+            started.wait()
+            return server.post("sleep", seconds=1.0).status_code
+
+        with ThreadPoolExecutor(8) as threads:
+            noisy = [threads.submit(noise, number) for number in range(8)]
+            started.wait()
+            time.sleep(0.2)
+            begun = time.monotonic()
+            assert other.call("query_claims")["structuredContent"]["claims"]
+            waited = time.monotonic() - begun
+        assert waited < 0.5
+        statuses = [one.result() for one in noisy]
+        assert statuses.count(200) >= 3
+        assert set(statuses) <= {200, 429}
