@@ -6,9 +6,9 @@ from typing import Annotated, Final
 
 import typer
 
+from server.administration.keys_command import keys_cli
 from server.documents.command import documents_cli
 from server.errors import StartupError
-from server.keys_command import keys_cli
 
 cli: Final = typer.Typer(
     help="A multi-tenant MCP server: the token decides, the database enforces.",
@@ -49,7 +49,7 @@ def migrate(config: Config = None) -> None:
     admin_url = load_settings(config).database.admin_url.get_secret_value()
     if not admin_url:
         raise SettingsError("database.admin_url is missing; set TENANTGATE_DATABASE__ADMIN_URL for this command")
-    from server.migrations import migrate as run
+    from server.administration.migrations import migrate as run
 
     run(admin_url, typer.echo)
 
@@ -63,7 +63,7 @@ def doctor(
     from server.settings import load_settings
 
     settings = load_settings(config)
-    from server.doctor_command import run_doctor
+    from server.doctor.command import run_doctor
 
     run_doctor(settings, json=json)
 

@@ -11,14 +11,14 @@ from server.audit import AuditTrail
 from server.auth.gate import Gate
 from server.auth.metadata import WELL_KNOWN, ResourceMetadata
 from server.auth.verifier import TokenVerifier
-from server.calls import ToolCalls
-from server.catalogue import Catalogue
 from server.directory import TenantDirectory
-from server.endpoint import Endpoint
+from server.doctor.proof import proving
 from server.health import health_routes
 from server.prompts import all_prompts
-from server.proof import proving
-from server.protocol import Protocol
+from server.protocol.calls import ToolCalls
+from server.protocol.catalogue import Catalogue
+from server.protocol.endpoint import Endpoint
+from server.protocol.surface import Protocol
 from server.resources import Resources
 from server.settings import Settings
 from server.tenancy import Tenancy

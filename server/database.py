@@ -1,6 +1,8 @@
 """The claims database: a signed tenant context and one read-only statement, in one round trip."""
 
+import asyncio
 import hashlib
+import math
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -15,11 +17,12 @@ from pydantic import TypeAdapter
 
 from server.context_keys import CONTEXT_LIFETIME_S
 from server.errors import UnavailableError, WithheldError
-from server.pool import Pool
+from server.pool import WAIT_S, Pool
 from server.settings import DatabaseSettings
 
 _DOWN: Final = "The claims database is not available; nothing was read. Retry in a few seconds."
 _SLOW: Final = "The claims database took too long; nothing was read. Retry, or narrow the filters."
+_BUSY: Final = "Your tenant has too many calls running at once; nothing was read. Retry in a few seconds."
 _WITHHELD: Final = "The claims database did not confirm your tenant; nothing was returned. The operator has been told."
 _log: Final = structlog.get_logger("database")
 R = TypeVar("R")
@@ -74,6 +77,10 @@ class Database:
         # Nothing is read before isolation was proved on this database, and no longer than it holds.
         self.proved = False
         self._pool: Final = Pool(settings)
+        # By default one tenant, however noisy, leaves the others a quarter of the pool.
+        self._share: Final = settings.connections_per_tenant or math.ceil(settings.pool_size * 3 / 4)
+        # One a tenant that was ever served: bounded by the tenant registry.
+        self._places: Final = dict[str | None, asyncio.Semaphore]()
 
     async def open(self) -> None:
         """Start connecting in the background; a database that is down now is reached when it is back."""
@@ -101,6 +108,7 @@ class Database:
         """
         if not self.proved:
             raise UnavailableError(_DOWN)
+        places = await self._place(principal.tenant)
         try:
             row = await self._pool.run(statement.sent, [*values, self._sign(statement, principal)])
         except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable, TimeoutError) as error:
@@ -110,10 +118,25 @@ class Database:
             raise WithheldError(_WITHHELD) from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise UnavailableError(_DOWN) from error
+        finally:
+            places.release()
         if row is None or row[0] != principal.tenant:
             _log.critical("the database enforced another tenant than the token's", statement=statement.name)
             raise WithheldError(_WITHHELD)
         return statement.read(row[1])
+
+    async def _place(self, tenant: str | None) -> asyncio.Semaphore:
+        """Return the tenant's places with one of them taken; raise UnavailableError when none comes free in time."""
+        places = self._places.setdefault(tenant, asyncio.Semaphore(self._share))
+        if not places.locked():
+            await places.acquire()
+            return places
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await places.acquire()
+        except TimeoutError as error:
+            raise UnavailableError(_BUSY) from error
+        return places
 
     def _sign(self, statement: Statement[Any], principal: Principal) -> str:
         """Return the context that the database verifies, for this statement alone."""

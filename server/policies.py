@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 import structlog
 
 from server.errors import WithheldError
-from server.isolation import Condition, all_of, isolating_conditions
-from server.knowledge_base import KnowledgeBase
+from server.knowledge_base.client import KnowledgeBase
+from server.knowledge_base.isolation import Condition, all_of, isolating_conditions
 from server.settings import DocumentsSettings
 from server.tenancy import TenantContext
 

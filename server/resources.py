@@ -23,7 +23,7 @@ class Resources:
     def __init__(self, settings: Settings, clock: Callable[[], datetime] = _now) -> None:
         """Prepare what `settings` configures."""
         self.database: Final = Database(settings.database)
-        self.limits: Final = Limits(settings.limits, settings.database.pool_size)
+        self.limits: Final = Limits(settings.limits)
         self._documents: Final = PolicyDocuments(settings.documents) if settings.documents else None
         self._keys: Final = settings.database.signing_keys()
         self._clock: Final = clock

@@ -11,9 +11,9 @@ from uvicorn.supervisors import Multiprocess
 
 from server.app import create_app
 from server.connection import Connection
+from server.doctor.proof import require_isolation
 from server.errors import StartupError
 from server.logs import configure_logs
-from server.proof import require_isolation
 from server.settings import Settings, load_settings
 
 DRAIN_S: Final = 10

@@ -102,6 +102,7 @@ class DatabaseSettings(_Section):
     admin_url: SecretStr = SecretStr("")
     context_keys: tuple[SecretStr, ...] = ()
     pool_size: Annotated[int, Field(ge=1, le=200)] = 8
+    connections_per_tenant: Annotated[int, Field(ge=1)] | None = None
     statement_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 5_000
 
     @field_validator("url", "admin_url")
@@ -150,7 +151,6 @@ class LimitsSettings(_Section):
 
     calls_per_minute_per_tenant: Annotated[int, Field(ge=1)] | None = None
     calls_per_minute_per_person: Annotated[int, Field(ge=1)] | None = None
-    concurrent_calls_per_tenant: Annotated[int, Field(ge=1)] | None = None
 
 
 class AuditSettings(_Section):

@@ -15,9 +15,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from server.cursors import Cursors
 from server.database import TenantDatabase
 from server.policies import TenantPolicies
+from server.protocol.view import View
 from server.settings import Scope
 from server.tenancy import TenantContext
-from server.view import View
 
 # Control characters, lone surrogates, and the bidirectional controls that reorder what a person reads.
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")

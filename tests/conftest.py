@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from gate_support import served as served  # noqa: PLC0414  # a fixture
 
-from server.dev.corpus import SAMPLE_DOCUMENTS
-from server.dev.postgres import EmbeddedPostgres
+from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS
+from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.stack import Stack, development_stack
 
 MODERN = "2026-07-28"

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 
-from server.dev.child import Child
-from server.dev.postgres import _accepts, _free_port
-from server.dev.site import Site, find_site
+from server.dev.postgres.child import Child
+from server.dev.postgres.launcher import _accepts, _free_port
+from server.dev.postgres.site import Site, find_site
 
 PROGRAMS = next((path for path in sorted(Path("/usr/lib/postgresql").glob("1[4-7]/bin")) if path.is_dir()), None)
 MISSING = "there is no second PostgreSQL (14 to 17) in /usr/lib/postgresql; install Debian's postgresql"

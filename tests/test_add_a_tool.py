@@ -9,9 +9,9 @@ from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 from server_of_its_own import OwnServer, one_more_tool, server_of_its_own
 
-from server.dev.postgres import EmbeddedPostgres
+from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.preparation import prepare_database
-from server.doctor import examine
+from server.doctor.examination import examine
 
 TEXT = (Path(__file__).parents[1] / "docs" / "add-a-tool.md").read_text(encoding="utf-8")
 

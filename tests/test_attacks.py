@@ -13,10 +13,10 @@ import pytest
 from attack import LOOT, outcome
 from second_server import MISSING, PROGRAMS, second_server
 
+from server.administration.key_table import put_key
+from server.administration.migrations import migrate
 from server.context_keys import new_context_key
 from server.dev.sample_data import load_sample
-from server.key_table import put_key
-from server.migrations import migrate
 from server.pool import Pool
 
 FOLDER = Path(__file__).parent
@@ -179,7 +179,7 @@ def test_there_are_enough_attacks_and_most_are_alive() -> None:
 
 
 def test_the_login_is_as_the_migration_left_it_after_all_attacks(stack) -> None:
-    from server.doctor import examine
+    from server.doctor.examination import examine
 
     report = examine(stack.settings.database)
     assert report.holds, report.failed

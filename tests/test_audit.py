@@ -59,6 +59,7 @@ def _add(lines: list[str]) -> None:
 
 @pytest.mark.parametrize("change", [_edit, _delete, _swap, _repeat, _halve, _add])
 def test_r107_a_changed_record_is_found_where_it_is(trail, change) -> None:
+    """R107."""
     lines = trail.read_text().splitlines(keepends=True)
     change(lines)
     trail.write_text("".join(lines))
@@ -70,6 +71,7 @@ def test_r107_a_changed_record_is_found_where_it_is(trail, change) -> None:
 
 @pytest.mark.parametrize("kept", [9, 1, 0])
 def test_r107_a_cut_tail_is_found(trail, kept) -> None:
+    """R107."""
     trail.write_text("".join(trail.read_text().splitlines(keepends=True)[:kept]))
     held, broken = verify(trail)
     assert broken is not None
@@ -79,6 +81,7 @@ def test_r107_a_cut_tail_is_found(trail, kept) -> None:
 
 
 def test_r107_a_lost_head_is_found(trail) -> None:
+    """R107."""
     trail.with_name("audit.jsonl.head").unlink()
     _, broken = verify(trail)
     assert broken is not None
@@ -86,6 +89,7 @@ def test_r107_a_lost_head_is_found(trail) -> None:
 
 
 def test_r104_line_breaks_and_escapes_stay_inside_one_line(tmp_path) -> None:
+    """R104."""
     path = tmp_path / "audit.jsonl"
     writer = AuditTrail(path)
     writer.append({"subject": 'a\r\nb\x1b[31m\u202e"},"hash":"x'})
@@ -96,6 +100,7 @@ def test_r104_line_breaks_and_escapes_stay_inside_one_line(tmp_path) -> None:
 
 
 def test_r106_a_trail_that_cannot_be_written_is_an_error_and_not_silence(trail, tmp_path) -> None:
+    """R106."""
     writer = AuditTrail(trail)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (trail.stat().st_size + 10, limits[1]))

@@ -21,6 +21,7 @@ def records(stack):
 
 
 def test_r103_each_decision_and_each_access_is_recorded_without_the_data(caller, anonymous, records) -> None:
+    """R103."""
     mike = caller("mike-broker-a")
     mike.answer("query_claims", customer_name="Alice")
     mike.call("search_policies", query="deductible", limit=99)
@@ -45,6 +46,7 @@ def test_r103_each_decision_and_each_access_is_recorded_without_the_data(caller,
 
 
 def test_r106_what_cannot_be_recorded_is_not_released(caller, stack) -> None:
+    """R106."""
     mike = caller("mike-broker-a")
     mike.answer("query_claims")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

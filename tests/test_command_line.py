@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from conftest import ACCEPT, MODERN
 
-from server.dev.postgres import EmbeddedPostgres
+from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.stack import Stack
 
 ROOT = Path(__file__).parents[1]

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from server_of_its_own import SLEEP, OwnServer, one_more_tool, server_of_its_own
 from structlog.testing import capture_logs
 
-from server.dev.postgres import EmbeddedPostgres
+from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.preparation import prepare_database
 from server.dev.stack import Stack
 
@@ -50,7 +50,7 @@ def own(stack: Stack, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
     folder = tmp_path_factory.mktemp("own")
     folder.chmod(0o711)
     with EmbeddedPostgres(folder / "postgres") as postgres:
-        monkeypatch.setattr("server.dev.postgres._free_port", lambda: postgres.port)
+        monkeypatch.setattr("server.dev.postgres.launcher._free_port", lambda: postgres.port)
         yield OwnDatabase(postgres, stack)
 
 
@@ -84,7 +84,7 @@ def readiness(server: OwnServer) -> int:
 
 
 def test_an_exhausted_pool_answers_within_two_seconds_and_recovers(stack) -> None:
-    with server_of_its_own(stack, pool_size=1) as server:
+    with server_of_its_own(stack, pool_size=1, connections_per_tenant=2) as server:
         assert numbers(server) == OF_MIKE  # the tenant is looked up, so that what follows waits for the claims alone
         busy = threading.Thread(target=server.call, args=("sleep",), kwargs={"seconds": 2.5})
         busy.start()

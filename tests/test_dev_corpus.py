@@ -7,10 +7,10 @@ import re
 import numpy as np
 import pytest
 
-from server.dev.chunks import MAXIMUM_CHARACTERS, cut
-from server.dev.corpus import SAMPLE_DOCUMENTS, Corpus
-from server.dev.retrieval_filter import everything, parse_filter
-from server.dev.sidecar import read_sidecar
+from server.dev.knowledge_base.chunks import MAXIMUM_CHARACTERS, cut
+from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS, Corpus
+from server.dev.knowledge_base.retrieval_filter import everything, parse_filter
+from server.dev.knowledge_base.sidecar import read_sidecar
 from server.errors import StartupError
 
 

@@ -23,9 +23,9 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
 
-from server.dev.issuer import DevelopmentIssuer
-from server.dev.issuer_documents import is_document_address
-from server.dev.issuer_store import ExpiringStore
+from server.dev.issuer.application import DevelopmentIssuer
+from server.dev.issuer.documents import is_document_address
+from server.dev.issuer.store import ExpiringStore
 from server.dev.people import PEOPLE, Person
 from server.errors import StartupError
 

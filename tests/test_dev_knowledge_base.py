@@ -13,8 +13,8 @@ import pytest
 import uvicorn
 from botocore.config import Config
 
-from server.dev.corpus import SAMPLE_DOCUMENTS, Corpus
-from server.dev.knowledge_base import KNOWLEDGE_BASE_ID, Faults, create_knowledge_base
+from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS, Corpus
+from server.dev.knowledge_base.service import KNOWLEDGE_BASE_ID, Faults, create_knowledge_base
 from server.errors import StartupError
 
 REGULAR = {"equals": {"key": "tier", "value": "regular"}}

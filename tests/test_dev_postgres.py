@@ -18,12 +18,11 @@ import psycopg
 import pytest
 
 from server.dev import folder as dev_folder
-from server.dev import postgres as launcher
-from server.dev import site
-from server.dev.account import ENVIRONMENT
 from server.dev.folder import data_folder, folder_lock
-from server.dev.leftover import processes_on
-from server.dev.postgres import EmbeddedPostgres
+from server.dev.postgres import launcher, site
+from server.dev.postgres.account import ENVIRONMENT
+from server.dev.postgres.launcher import EmbeddedPostgres
+from server.dev.postgres.leftover import processes_on
 from server.errors import StartupError
 
 CHECKOUT = Path(__file__).parent.parent
@@ -34,7 +33,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the nex
 LAUNCH = """
 import os, sys
 from pathlib import Path
-from server.dev.postgres import EmbeddedPostgres
+from server.dev.postgres.launcher import EmbeddedPostgres
 if len(sys.argv) > 2:
     os.setgroups([]); os.setgid(int(sys.argv[3])); os.setuid(int(sys.argv[2]))
 server = EmbeddedPostgres(Path(sys.argv[1]))

@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from server.administration.key_table import put_key
+from server.administration.migrations import migrate
 from server.context_keys import new_context_key
 from server.database import Statement
 from server.dev.sample_data import load_sample
-from server.doctor import examine, run_check
+from server.doctor.examination import examine, run_check
+from server.doctor.proof import require_isolation
 from server.errors import SettingsError, StartupError, UnreachableError
-from server.key_table import put_key
-from server.migrations import migrate
-from server.proof import require_isolation
 from server.settings import DatabaseSettings
 from sql import sql_files
 

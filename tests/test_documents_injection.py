@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from server.dev.corpus import SAMPLE_DOCUMENTS, Corpus
-from server.dev.knowledge_base import create_knowledge_base
+from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS, Corpus
+from server.dev.knowledge_base.service import create_knowledge_base
 from server.policies import PolicyDocuments
 from server.serving import Server, listen, server_config
 from server.settings import DocumentsSettings

@@ -3,9 +3,9 @@
 import pytest
 from scripted_store import ScriptedStore, always, answer, scripted_store
 
-from server.dev.corpus import SAMPLE_DOCUMENTS
-from server.dev.retrieval_filter import parse_filter
-from server.document_proofs import document_checks
+from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS
+from server.dev.knowledge_base.retrieval_filter import parse_filter
+from server.doctor.document_proofs import document_checks
 from server.documents.canaries import write_canaries
 from server.documents.labels import Rules
 from server.settings import Settings

@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from server_of_its_own import SLEEP, one_more_tool, server_of_its_own
 
@@ -10,6 +11,7 @@ from server.settings import LimitsSettings
 
 
 def test_r100_a_person_over_budget_is_told_when_to_come_back_and_colleagues_are_not_touched(stack) -> None:
+    """R100."""
     with server_of_its_own(stack, limits=LimitsSettings(calls_per_minute_per_person=3)) as server:
         assert [server.post("whoami").status_code for _ in range(3)] == [200, 200, 200]
         refused = server.post("query_claims")
@@ -22,6 +24,7 @@ def test_r100_a_person_over_budget_is_told_when_to_come_back_and_colleagues_are_
 
 
 def test_r100_a_tenant_over_budget_leaves_other_tenants_theirs(stack) -> None:
+    """R100."""
     with server_of_its_own(stack, limits=LimitsSettings(calls_per_minute_per_tenant=2)) as server:
         colleague = type(server)(server.url, stack.issuer.mint("john-regular"))
         assert [server.post("whoami").status_code, colleague.post("whoami").status_code] == [200, 200]
@@ -31,15 +34,15 @@ def test_r100_a_tenant_over_budget_leaves_other_tenants_theirs(stack) -> None:
 
 
 def test_r109_a_tenant_that_fills_its_places_does_not_fill_the_pool(stack, tmp_path) -> None:
-    """Eight slow calls of one tenant on a pool of four: another tenant's call does not wait for them."""
+    """R109: eight slow calls of one tenant on a pool of four: another tenant's call does not wait for them."""
     with one_more_tool(tmp_path / "tools", "sleep", SLEEP), server_of_its_own(stack, pool_size=4) as server:
         other = type(server)(server.url, stack.issuer.mint("emma-broker-b"))
         other.call("query_claims")
         started = threading.Barrier(9)
 
-        def noise(_number: int) -> int:
+        def noise(_number: int) -> dict[str, Any]:
             started.wait()
-            return server.post("sleep", seconds=1.0).status_code
+            return server.call("sleep", seconds=1.0)
 
         with ThreadPoolExecutor(8) as threads:
             noisy = [threads.submit(noise, number) for number in range(8)]
@@ -49,6 +52,8 @@ def test_r109_a_tenant_that_fills_its_places_does_not_fill_the_pool(stack, tmp_p
             assert other.call("query_claims")["structuredContent"]["claims"]
             waited = time.monotonic() - begun
         assert waited < 0.5
-        statuses = [one.result() for one in noisy]
-        assert statuses.count(200) >= 3
-        assert set(statuses) <= {200, 429}
+        answers = [one.result() for one in noisy]
+        served = [answer for answer in answers if not answer["isError"]]
+        assert len(served) >= 3
+        for answer in answers:
+            assert answer in served or "Your tenant has too many calls running" in answer["content"][0]["text"]

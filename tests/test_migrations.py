@@ -11,13 +11,13 @@ from psycopg import sql
 from second_server import MISSING, PROGRAMS, second_server
 
 import sql as sql_package
-from server import migrations
+from server.administration import migrations
+from server.administration.key_table import put_key
+from server.administration.migrations import migrate
 from server.context_keys import new_context_key
 from server.dev.sample_data import load_sample
-from server.doctor import examine
+from server.doctor.examination import examine
 from server.errors import SettingsError, StartupError, UnreachableError
-from server.key_table import put_key
-from server.migrations import migrate
 from server.settings import DatabaseSettings
 
 NAMES = [file.name for file in sql_package.sql_files("migrations")]
@@ -145,7 +145,7 @@ def as_administrator(superuser_url: str) -> None:
 
 
 def test_an_administrator_without_superuser_rights_is_enough_on_postgresql_18(tmp_path) -> None:
-    from server.dev.postgres import EmbeddedPostgres
+    from server.dev.postgres.launcher import EmbeddedPostgres
 
     server = EmbeddedPostgres(tmp_path / "postgres")
     try:

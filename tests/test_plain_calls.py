@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from conftest import ACCEPT, MODERN
 
-from server import calls
+from server.protocol import calls
 
 ERAS = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", MODERN]
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_store import always, answer, scripted_store
 
-from server.dev.retrieval_filter import parse_filter
+from server.dev.knowledge_base.retrieval_filter import parse_filter
 from server.errors import ArgumentsError, RefusedError
-from server.isolation import SHARED_TENANT, Condition, all_of, isolating_conditions
-from server.knowledge_base import KnowledgeBase
+from server.knowledge_base.client import KnowledgeBase
+from server.knowledge_base.isolation import SHARED_TENANT, Condition, all_of, isolating_conditions
 from server.policies import PolicyDocuments
 from server.settings import DocumentsSettings
 from server.tenancy import TenantContext

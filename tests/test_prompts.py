@@ -5,8 +5,8 @@ import re
 import pytest
 from conftest import MODERN
 
-from server.catalogue import Catalogue
 from server.prompts import all_prompts
+from server.protocol.catalogue import Catalogue
 from tools import all_tools
 
 ERAS = ["2024-11-05", "2025-11-25", MODERN]

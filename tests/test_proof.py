@@ -9,13 +9,13 @@ import httpx2
 import psycopg
 import pytest
 
-from server import proof
 from server.app import create_app
 from server.database import Database, Principal, Statement
-from server.dev.postgres import EmbeddedPostgres
+from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.preparation import development_key, prepare_database
+from server.doctor import proof
+from server.doctor.proof import proving
 from server.errors import StartupError, UnavailableError
-from server.proof import proving
 from server.settings import DatabaseSettings
 
 COUNT = Statement("count", "SELECT count(*) AS claims FROM app.claims WHERE $1::int = 1", dict[str, int])
@@ -68,7 +68,7 @@ def test_a_database_that_is_away_at_the_start_is_waited_for_and_proved_before_th
     def same_port() -> int:
         return port
 
-    monkeypatch.setattr("server.dev.postgres._free_port", same_port)
+    monkeypatch.setattr("server.dev.postgres.launcher._free_port", same_port)
 
     async def run() -> None:
         async with served(settings) as database:

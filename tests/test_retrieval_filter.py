@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.dev.retrieval_filter import OPERATORS, RetrievalFilterError, parse_filter
+from server.dev.knowledge_base.retrieval_filter import OPERATORS, RetrievalFilterError, parse_filter
 
 DOCUMENTS = {
     "new": {"tier": "regular", "year": 2024, "active": True, "topics": ["auto", "windshield"]},

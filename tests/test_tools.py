@@ -1,6 +1,7 @@
 """What the tools answer to whom, over HTTP, in both protocol eras."""
 
 import json
+import re
 
 import pytest
 from conftest import MODERN
@@ -62,6 +63,7 @@ def test_without_a_tenant_every_tool_is_refused(caller, tool) -> None:
 @pytest.mark.parametrize(("person", "foreign"), [("mike-broker-a", "CLM-B-001"), ("emma-broker-b", "CLM-A-001")])
 @pytest.mark.parametrize("era", ["2025-11-25", MODERN])
 def test_another_tenants_claim_number_answers_byte_for_byte_like_a_missing_one(caller, person, foreign, era) -> None:
+    """R73."""
     for tool in ("query_claims", "summarize_claims"):
         call = {"name": tool, "arguments": {"claim_number": foreign}}
         missing = {"name": tool, "arguments": {"claim_number": "CLM-X-999"}}
@@ -133,6 +135,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(caller) -> None:
 
 
 def test_a_cursor_serves_only_its_own_person_tenant_and_request(caller) -> None:
+    """R75, R76."""
     cursor = caller("mike-broker-a").answer("query_claims", limit=1)["next_cursor"]
     assert caller("mike-broker-a").answer("query_claims", limit=2, cursor=cursor)["claims"]
     for person, arguments in [
@@ -174,6 +177,8 @@ def test_the_tool_list_is_described_for_a_model(caller) -> None:
         assert tool["inputSchema"]["additionalProperties"] is False
         assert all("description" in described for described in tool["inputSchema"].get("properties", {}).values())
         assert not any("tenant" in name for name in tool["inputSchema"].get("properties", {}))
+        # R96: what a schema refers to stands in the schema itself.
+        assert all(target.startswith("#/") for target in re.findall(r'"\$ref": "([^"]*)"', json.dumps(tool)))
 
 
 def test_the_modern_tool_list_is_cacheable_for_its_caller_alone(caller) -> None:

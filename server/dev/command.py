@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from server.dev.corpus import SAMPLE_DOCUMENTS
 from server.dev.folder import data_folder
+from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS
 from server.dev.preparation import TIERS
 from server.dev.running import Addresses
 from server.dev.stack import Stack, development_stack

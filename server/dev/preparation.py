@@ -8,12 +8,12 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from server.administration.key_table import put_key
+from server.administration.migrations import migrate
 from server.context_keys import ContextKey, new_context_key, parse_context_key
-from server.dev.knowledge_base import KNOWLEDGE_BASE_ID
-from server.dev.postgres import EmbeddedPostgres
+from server.dev.knowledge_base.service import KNOWLEDGE_BASE_ID
+from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.sample_data import load_sample
-from server.key_table import put_key
-from server.migrations import migrate
 from server.settings import Settings
 
 TIERS: Final = ("regular", "platinum")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from server.dev.folder import is_locked
-from server.dev.issuer_keys import SigningKeys
-from server.dev.issuer_tokens import Tokens, access_claims
+from server.dev.issuer.keys import SigningKeys
+from server.dev.issuer.tokens import Tokens, access_claims
 from server.dev.people import PEOPLE
 from server.errors import StartupError
 from server.settings import SCOPES

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Final
 
 from server.app import create_app
-from server.dev.corpus import Corpus
 from server.dev.folder import folder_lock
-from server.dev.issuer import DevelopmentIssuer
-from server.dev.knowledge_base import create_knowledge_base
+from server.dev.issuer.application import DevelopmentIssuer
+from server.dev.knowledge_base.corpus import Corpus
+from server.dev.knowledge_base.service import create_knowledge_base
 from server.dev.people import PEOPLE
-from server.dev.postgres import EmbeddedPostgres
+from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.preparation import development_key, development_settings, point_aws_at, prepare_database
 from server.dev.running import Addresses, published
+from server.doctor.proof import require_isolation
 from server.errors import StartupError
-from server.proof import require_isolation
 from server.serving import Server, listen, server_config
 from server.settings import Settings
 

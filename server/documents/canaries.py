@@ -7,7 +7,7 @@ from typing import Final
 
 from server.documents.labels import Rules
 from server.documents.sidecar import SUFFIX
-from server.isolation import SHARED_TENANT
+from server.knowledge_base.isolation import SHARED_TENANT
 from server.policies import CANARY_TYPE
 
 FOLDER: Final = "tenantgate-canaries"

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from server.documents.attributes import Attribute
 from server.documents.finding import Finding
-from server.isolation import SHARED_TENANT
+from server.knowledge_base.isolation import SHARED_TENANT
 
 Store: TypeAlias = Literal["s3-vectors", "opensearch", "aurora"]
 

@@ -5,7 +5,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
-from server.prompt import Prompt
+from server.protocol.prompt import Prompt
 
 
 @cache

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from server.prompt import DATA, Prompt
+from server.protocol.prompt import DATA, Prompt
 from server.tool import Arguments, Text
 
 

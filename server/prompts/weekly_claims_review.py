@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from server.prompt import DATA, FIGURES, NoArguments, Prompt
+from server.protocol.prompt import DATA, FIGURES, NoArguments, Prompt
 
 _TEXT: Final = f"""\
 Review the insurance claims that were filed last week.

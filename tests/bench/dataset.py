@@ -6,11 +6,11 @@ from typing import Any, Final, LiteralString
 import psycopg
 from psycopg import sql
 
+from server.administration.key_table import put_key
+from server.administration.migrations import migrate
 from server.context_keys import ContextKey
-from server.dev.postgres import EmbeddedPostgres
+from server.dev.postgres.launcher import EmbeddedPostgres
 from server.errors import StartupError
-from server.key_table import put_key
-from server.migrations import migrate
 
 PASSWORD: Final = "benchmark"  # a database on loopback that holds generated rows
 CLAIMS_A_TENANT: Final = 1_000

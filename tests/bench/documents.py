@@ -12,7 +12,7 @@ from typing import Any, Final
 from dataset import folder, prepare
 from run import PEOPLE, ROOT, Candidate, Process, call, free_port, issuer_running, person, settings_file
 
-from server.dev.postgres import EmbeddedPostgres
+from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.preparation import development_key
 
 SEARCHES: Final = 32

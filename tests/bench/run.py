@@ -26,9 +26,9 @@ from rich.table import Table
 
 from server.context_keys import ContextKey
 from server.dev.folder import folder_lock
-from server.dev.issuer import DevelopmentIssuer
+from server.dev.issuer.application import DevelopmentIssuer
 from server.dev.people import Person
-from server.dev.postgres import EmbeddedPostgres
+from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.preparation import development_key
 from server.serving import Server, listen, server_config
 

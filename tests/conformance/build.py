@@ -18,10 +18,10 @@ from mcp_types import CallToolRequestParams, ListToolsResult
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import server.app
-from server.calls import ToolCalls
-from server.dev.corpus import SAMPLE_DOCUMENTS
+from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS
 from server.dev.stack import Stack, development_stack
-from server.protocol import Protocol
+from server.protocol.calls import ToolCalls
+from server.protocol.surface import Protocol
 from server.serving import Server, listen, server_config
 from server.settings import Settings
 

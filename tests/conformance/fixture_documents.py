@@ -23,7 +23,7 @@ from mcp_types import (
     Resource,
 )
 
-from server.catalogue import Catalogue
+from server.protocol.catalogue import Catalogue
 
 # What a list of the 2026-07-28 revision says about its age; for our own lists the protocol adds it.
 FRESH: Final = {"ttlMs": 60_000, "cacheScope": "private"}

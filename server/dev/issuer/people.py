@@ -1,0 +1,71 @@
+"""Where a browser meets the development issuer: picking a person, signing out, and asking who it is."""
+
+from collections.abc import Sequence
+
+from mcp.server.auth.provider import construct_redirect_uri
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from server.dev.issuer.loopback import is_loopback_url
+from server.dev.issuer.pages import message_page, sign_in_page
+from server.dev.issuer.provider import DevelopmentProvider
+from server.dev.people import Person
+
+_EXPIRED = "This sign-in was answered before or has expired. Go back to the application and start again."
+
+
+class SignInRoutes:
+    """The handlers of /sign-in, /logout and /userinfo."""
+
+    def __init__(self, provider: DevelopmentProvider, people: Sequence[Person]) -> None:
+        self._provider = provider
+        self._people = {person.name: person for person in people}
+
+    async def ask(self, request: Request) -> Response:
+        """Answer `GET /sign-in?transaction=…` with the page that lists the people."""
+        transaction = request.query_params.get("transaction", "")
+        sign_in = self._provider.sign_in(transaction)
+        if sign_in is None:
+            return message_page("Start again", _EXPIRED, 400)
+        return sign_in_page(transaction, sign_in, self._people.values())
+
+    async def answer(self, request: Request) -> Response:
+        """Answer `POST /sign-in` (`transaction`, `person`) with a redirect to the client; `decision=deny` refuses."""
+        form = await request.form()
+        transaction = str(form.get("transaction", ""))
+        person = self._people.get(str(form.get("person", "")))
+        denied = form.get("decision") == "deny"
+        if person is None and not denied:
+            return message_page("Nobody was picked", f"Go back and pick one of {', '.join(self._people)}.", 400)
+        location = self._provider.finish(transaction, None if denied else person)
+        if location is None:
+            return message_page("Start again", _EXPIRED, 400)
+        # 303 turns the POST into a GET, so the form never travels on to the client (RFC 9700 section 4.12).
+        return RedirectResponse(location, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+
+    async def logout(self, request: Request) -> Response:
+        """Answer a sign-out; there is no session to end (OpenID Connect RP-Initiated Logout 1.0 section 2)."""
+        parameters = await request.form() if request.method == "POST" else request.query_params
+        target = parameters.get("post_logout_redirect_uri")
+        if not isinstance(target, str):
+            return message_page("Signed out", "You can close this page.", 200)
+        if not is_loopback_url(target):
+            return message_page("Signed out", "The address to return to is not on this machine.", 400)
+        state = parameters.get("state")
+        location = construct_redirect_uri(target, state=state if isinstance(state, str) else None)
+        return RedirectResponse(location, 303, {"Cache-Control": "no-store"})
+
+    async def userinfo(self, request: Request) -> Response:
+        """Answer who the bearer is (OpenID Connect Core 1.0 section 5.3); 401 without a live token with `openid`."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        access = await self._provider.load_access_token(token) if scheme.lower() == "bearer" else None
+        if access is None or access.claims is None:
+            challenge = 'Bearer error="invalid_token"' if token else "Bearer"
+            return JSONResponse({"error": "invalid_token"}, 401, {"WWW-Authenticate": challenge})
+        if "openid" not in access.scopes:
+            challenge = 'Bearer error="insufficient_scope", scope="openid"'
+            return JSONResponse({"error": "insufficient_scope"}, 403, {"WWW-Authenticate": challenge})
+        told = {name: access.claims.get(name) for name in ("sub", "cognito:groups", "custom:tenant_id")}
+        told["name"] = told["preferred_username"] = access.claims.get("username")
+        present = {name: value for name, value in told.items() if value is not None}
+        return JSONResponse(present, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,1 @@
+"""The development knowledge base: Bedrock's Retrieve over a folder of documents."""

@@ -1,0 +1,1 @@
+"""Embedded PostgreSQL: the wheel's programs under a launcher of our own."""

@@ -1,0 +1,1 @@
+"""Bedrock's Retrieve: the isolating conditions, a bounded call, its errors."""

@@ -1,0 +1,1 @@
+"""The MCP surface: tools, prompts and views, in both protocol eras."""
