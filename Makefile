@@ -28,7 +28,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
-demo: install  ## four people, the same questions, different answers
+demo: install  ## six people, the same questions, different answers
 	@$(BIN)/python -m client_demo
 
 test: install  ## the whole test suite on real parts
