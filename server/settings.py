@@ -64,7 +64,7 @@ class _Section(BaseModel):
 class IssuerSettings(_Section):
     """One identity provider whose access tokens are accepted, and how its claims are read."""
 
-    issuer: Url
+    issuer: Annotated[Url, Field(max_length=200)]
     jwks_url: Url | Literal[""] = ""
     audiences: tuple[str, ...] = ()
     client_ids: tuple[str, ...] = ()

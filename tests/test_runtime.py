@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -268,6 +269,16 @@ def twenty_people(stack, admin) -> Iterator[list[Person]]:
     admin.execute("DELETE FROM app.tenants WHERE tenant_id LIKE 'crowd-%'")
 
 
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Agents, callers and servers in one process open more files than an ordinary user's soft limit lets them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard if hard in range(8_192) else 8_192), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
 def test_every_one_of_200_concurrent_turns_belongs_to_its_person(stack, address, twenty_people):
     """Ten turns a person, all at the same moment; some ask for claims, some for documents, some for who they are."""
     turns = [(person, number) for number in range(10) for person in twenty_people]

@@ -151,7 +151,10 @@ def _time(claims: Mapping[str, Any], name: str, default: float | None = None) ->
 
 def _subject(claims: Mapping[str, Any]) -> str:
     subject = claims.get("sub")
-    if not isinstance(subject, str) or not 0 < len(subject) <= _SUBJECT_CHARACTERS or not subject.isprintable():
+    if not isinstance(subject, str) or not 0 < len(subject) <= _SUBJECT_CHARACTERS:
+        raise TokenRefusedError("sub is missing or malformed")
+    # ASCII, as OpenID Connect Core 1.0 section 2 has it: the database takes a context of 1 KB.
+    if not subject.isascii() or not subject.isprintable():
         raise TokenRefusedError("sub is missing or malformed")
     return subject
 
