@@ -75,7 +75,7 @@ clients: install  ## the recipes of docs/clients.md, run as they stand there; ma
 	@$(BIN)/python tests/clients $(ARGS)
 
 bench: install  ## what a call costs, beside a bare endpoint, on a million claims
-	@$(BIN)/python tests/bench/run.py $(ARGS)
+	@$(BIN)/python tests/bench $(ARGS)
 
 check: install  ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .

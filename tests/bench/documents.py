@@ -2,16 +2,16 @@
 
 import json
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from dataset import folder, prepare
-from run import PEOPLE, ROOT, Candidate, Process, call, free_port, issuer_running, person, settings_file
+from dataset import prepare
+from run import PEOPLE, Candidate, Process, call, free_port, issuer_running, person, settings_file
 
+from server.dev.folder import folder_lock
 from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.preparation import development_key
 
@@ -35,6 +35,7 @@ def search(token: str) -> str:
 def measured_documents(directory: Path, say: Any, rounds: int = 5, seconds: float = 5.0) -> dict[str, Any]:
     """Alternate quiet and busy rounds; return the medians of both p50 and p99 in milliseconds, and busy to quiet."""
     with ExitStack() as stack:
+        stack.enter_context(folder_lock(directory))
         postgres = stack.enter_context(EmbeddedPostgres(directory / "postgres"))
         key = development_key(directory / "context.key")
         urls = prepare(postgres, key)
@@ -101,20 +102,3 @@ def figures(
         "searches": {key: middle(searched, key) for key in ("p50_ms", "calls_per_s")},
         "p99_busy_to_quiet": round(median(b["p99_ms"] / q["p99_ms"] for b, q in zip(busy, quiet, strict=True)), 3),
     }
-
-
-def main() -> int:
-    """Measure and print JSON; 1 when the target is missed."""
-    directory = folder(ROOT)
-    directory.mkdir(parents=True, exist_ok=True, mode=0o711)
-
-    def say(step: str) -> None:
-        print(f"bench: {step}", file=sys.stderr, flush=True)
-
-    result = measured_documents(directory, say)
-    print(json.dumps(result, indent=2))
-    return 0 if result["p99_busy_to_quiet"] <= TARGET_P99 else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,10 +1,9 @@
-"""`make bench`: what a call costs beside a bare endpoint around the same statement, and whether it grows with the data.
+"""What a call costs beside a bare endpoint around the same statement, and whether it grows with the data.
 
 Everything runs on this machine: PostgreSQL, the issuer, each server in a process of its own, the load generator in
 another. Rounds of all candidates alternate, so that a noisy minute hits each alike; the medians of the rounds count.
 """
 
-import argparse
 import json
 import os
 import platform
@@ -20,9 +19,7 @@ from statistics import median
 from typing import Any, Final
 
 import verification
-from dataset import SIZES, folder, prepare
-from rich.console import Console
-from rich.table import Table
+from dataset import SIZES, prepare
 
 from server.context_keys import ContextKey
 from server.dev.folder import folder_lock
@@ -35,8 +32,6 @@ from server.serving import Server, listen, server_config
 ROOT: Final = Path(__file__).parents[2]
 CLIENTS: Final = (1, 8, 32)
 PEOPLE: Final = 10
-TARGET_OF_BARE: Final = 0.5
-TARGET_GROWTH: Final = 1.2
 _HERE: Final = Path(__file__).parent
 _LARGE: Final = "claims_1m"
 _SMALL: Final = "claims_10k"
@@ -237,48 +232,3 @@ def profile(candidate: Candidate, load: Process, directory: Path) -> list[str]:
     out = StringIO()
     pstats.Stats(str(file), stream=out).strip_dirs().sort_stats("tottime").print_stats(_PROFILE_LINES)
     return [line for line in out.getvalue().splitlines() if line[:1] == " " and line.strip()]
-
-
-def show(result: dict[str, Any], console: Console) -> None:
-    """Print the tables; plain text when piped."""
-    table = Table("candidate", "clients", "calls/s", "CPU µs/call", "p50 ms", "p99 ms", "of bare", "of bare by CPU")
-    for name, one in result["figures"].items():
-        candidate, clients = name.split("/")
-        of_bare = one["calls_per_s"] / result["figures"][f"bare/{clients}"]["calls_per_s"]
-        per_cpu = result["figures"][f"bare/{clients}"]["cpu_us"] / one["cpu_us"]
-        cells = (f"{one['calls_per_s']:,.0f}", f"{one['cpu_us']:.0f}", f"{one['p50_ms']:.2f}", f"{one['p99_ms']:.2f}")
-        table.add_row(candidate, clients, *cells, f"{of_bare:.2f}", f"{per_cpu:.2f}")
-    console.print(table)
-    for era, ratio in result["of_bare_at_8_clients"].items():
-        console.print(f"{era} at 8 clients: {ratio:.2f} of the bare endpoint (at least {TARGET_OF_BARE})")
-    console.print(f"p50 at 1,000,000 claims / at 10,000: {result['growth_p50']:.2f} (at most {TARGET_GROWTH})")
-    token = result["verification"]
-    console.print(
-        f"of a call's CPU, an RS256 token takes {token['repeated_share_of_call']:.1%} each time, "
-        f"and {token['first_rs256_share_of_call']:.0%} once a minute"
-    )
-    for name, lines in result["profiles"].items():
-        console.print(f"\nprofile of {name}, 8 clients, by own time:", *lines, sep="\n", highlight=False)
-
-
-def main() -> int:
-    """Measure, print, write JSON; 1 when a target is missed."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--seconds", type=float, default=1.2, help="of each candidate in each round")
-    arguments.add_argument("--folder", type=Path, default=folder(ROOT), help="where the databases are kept")
-    wanted = arguments.parse_args()
-    directory: Path = wanted.folder
-    directory.mkdir(parents=True, exist_ok=True, mode=0o711)
-    console = Console(width=120)
-    result = measured(directory, Console(stderr=True, highlight=False).print, wanted.rounds, wanted.seconds)
-    show(result, console)
-    file = ROOT / ".tenantgate" / "bench.json"
-    file.write_text(json.dumps(result, indent=2))
-    console.print(f"\nwritten to {file.relative_to(ROOT)}")
-    met = min(result["of_bare_at_8_clients"].values()) >= TARGET_OF_BARE and result["growth_p50"] <= TARGET_GROWTH
-    return 0 if met else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
