@@ -95,15 +95,28 @@ cli.add_typer(audit, name="audit")
 
 
 @audit.command()
-def verify(files: Annotated[list[Path], typer.Argument(help="Trails, each with FILE.head beside it.")]) -> None:
+def verify(
+    files: Annotated[list[Path] | None, typer.Argument(help="Trails, each with FILE.head; else audit.path.")] = None,
+    config: Config = None,
+) -> None:
     """Check the chain of each trail and say where it breaks."""
     from server.audit import verify as run
 
-    for file in files:
+    for file in files or [_configured_trail(config)]:
         held, broken = run(file)
         if broken is not None:
             raise StartupError(f"{file}: line {broken.line}: {broken.problem}; {held} records before it hold")
         typer.echo(f"{file}: {held} records hold")
+
+
+def _configured_trail(config: Path | None) -> Path:
+    from server.errors import SettingsError
+    from server.settings import load_settings
+
+    path = load_settings(config).audit.path
+    if path is None:
+        raise SettingsError("audit.path is not set; set it, or name the trails to verify")
+    return path
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from server.audit import AuditTrail
 from server.auth.gate import Gate
-from server.auth.metadata import WELL_KNOWN, ResourceMetadata
+from server.auth.metadata import ResourceMetadata
 from server.auth.verifier import TokenVerifier
 from server.directory import TenantDirectory
 from server.doctor.proof import proving
@@ -55,8 +55,7 @@ def create_app(settings: Settings) -> Starlette:
         lifespan=lifespan,
         routes=[
             Route("/mcp", Gate(endpoint, settings, verifier, metadata, trail)),
-            Route(WELL_KNOWN, metadata.endpoint),
-            Route(f"{WELL_KNOWN}/mcp", metadata.endpoint),
+            *(Route(path, metadata.endpoint) for path in metadata.paths),
             *health_routes(resources.database),
         ],
     )

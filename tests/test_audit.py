@@ -12,6 +12,15 @@ from server.audit import AuditTrail, verify
 from server.errors import AuditError, StartupError
 
 ROOT = Path(__file__).parents[1]
+SETTINGS = """
+resource_url = "https://mcp.example.com/mcp"
+[[issuers]]
+issuer = "https://issuer.example.com"
+client_ids = ["example"]
+[database]
+[audit]
+path = "{trail}"
+"""
 
 
 @pytest.fixture
@@ -141,13 +150,17 @@ def test_a_second_writer_takes_a_file_of_its_own(trail) -> None:
 
 
 def test_the_command_tells_where_a_trail_breaks(trail) -> None:
-    def run() -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "server", "audit", "verify", str(trail)]
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "server", "audit", "verify", *arguments]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
-    good = run()
+    good = run(str(trail))
     assert (good.returncode, good.stdout.count("10 records hold")) == (0, 1)
+    settings = trail.with_name("settings.toml")
+    settings.write_text(SETTINGS.format(trail=trail))
+    configured = run("--config", str(settings))
+    assert configured.stdout == good.stdout
     trail.write_text(trail.read_text().replace("person-4", "person-x"))
-    bad = run()
+    bad = run(str(trail))
     assert bad.returncode == 1
     assert "line 5" in bad.stderr

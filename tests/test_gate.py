@@ -11,11 +11,12 @@ from gate_support import ACCEPT, BODY, CALL, METADATA, ORIGIN, RESOURCE, Served,
 from issuer_support import Issuer
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from server.app import create_app
 from server.auth.gate import Gate
 from server.auth.metadata import ResourceMetadata
 from server.auth.verifier import TokenVerifier
 from server.dev.stack import Stack
-from server.settings import Settings
+from server.settings import AuditSettings, Settings
 
 SCOPES = "claims:read policies:read tenantgate/claims.read tenantgate/policies.read"
 
@@ -255,6 +256,22 @@ def test_the_metadata_document_comes_from_the_settings(served: Served) -> None:
             assert document["bearer_methods_supported"] == ["header"]
         response = served.http.get(f"http://{served.host}{path}/", follow_redirects=False)
         assert response.status_code == 404
+
+
+def test_the_document_is_also_where_a_resource_behind_a_prefix_says(stack) -> None:
+    """RFC 9728 section 3.1: a platform that publishes the server under a path of its own."""
+    settings = stack.settings.model_copy(
+        update={"resource_url": "https://mcp.example.com/insurance/mcp", "audit": AuditSettings()}
+    )
+    path = "/.well-known/oauth-protected-resource/insurance/mcp"
+    assert ResourceMetadata(settings).url == f"https://mcp.example.com{path}"
+
+    async def asked() -> httpx2.Response:
+        transport = httpx2.ASGITransport(create_app(settings))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
+            return await http.get(path)
+
+    assert asyncio.run(asked()).json()["resource"] == settings.resource_url
 
 
 @pytest.mark.parametrize("name", ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "x-real-ip"])

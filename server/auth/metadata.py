@@ -19,6 +19,8 @@ class ResourceMetadata:
         parts = urlsplit(settings.resource_url)
         # RFC 9728 section 3.1: the well-known part goes between the host and the resource's path.
         self.url: Final = f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{parts.path.rstrip('/')}"
+        # Where clients look that know only the host, where this server answers, and where the resource says.
+        self.paths: Final = sorted({WELL_KNOWN, f"{WELL_KNOWN}/mcp", urlsplit(self.url).path})
         self.scopes: Final = tuple(
             dict.fromkeys(issuer.names_of(scope)[0] for issuer in settings.issuers for scope in SCOPES)
         )
