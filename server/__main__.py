@@ -31,7 +31,7 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="Worker processes, in place of the setting.")] = None,
 ) -> None:
     """Run the server on configured services until it is stopped."""
-    from server.settings import load_settings
+    from server.configuration import load_settings
 
     settings = load_settings(config, host=host, port=port, workers=workers)
     # Only now: a wrong setting is told at once, not after the libraries are in.
@@ -43,8 +43,8 @@ def serve(
 @cli.command()
 def migrate(config: Config = None) -> None:
     """Bring the database to this version's schema, with the administrator's connection."""
+    from server.configuration import load_settings
     from server.errors import SettingsError
-    from server.settings import load_settings
 
     admin_url = load_settings(config).database.admin_url.get_secret_value()
     if not admin_url:
@@ -60,7 +60,7 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object: {ok, checks: […]}.")] = False,
 ) -> None:
     """Prove isolation on the configured database and knowledge base; `serve` does so on the database first."""
-    from server.settings import load_settings
+    from server.configuration import load_settings
 
     settings = load_settings(config)
     from server.doctor.command import run_doctor
@@ -110,8 +110,8 @@ def verify(
 
 
 def _configured_trail(config: Path | None) -> Path:
+    from server.configuration import load_settings
     from server.errors import SettingsError
-    from server.settings import load_settings
 
     path = load_settings(config).audit.path
     if path is None:

@@ -10,11 +10,12 @@ from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
 from server.app import create_app
+from server.configuration import load_settings
 from server.connection import Connection
 from server.doctor.proof import require_isolation
 from server.errors import StartupError
 from server.logs import configure_logs
-from server.settings import Settings, load_settings
+from server.settings import Settings
 
 DRAIN_S: Final = 10
 _BACKLOG: Final = 2048

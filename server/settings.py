@@ -1,10 +1,9 @@
-"""The settings: one TOML file and environment variables, read once, checked at start-up, frozen."""
+"""The settings: what there is to set, checked at start-up and frozen."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -13,19 +12,15 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    ValidationError,
     field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from server.context_keys import ContextKey, parse_context_key
-from server.errors import SettingsError
 
 CONFIG_VARIABLE: Final = "TENANTGATE_CONFIG"
-_PREFIX: Final = "TENANTGATE_"
-# Variables of other parts of the project, which the server leaves alone.
-_OTHER_PREFIXES: Final = (CONFIG_VARIABLE, "TENANTGATE_DEV_", "TENANTGATE_DEMO_")
+PREFIX: Final = "TENANTGATE_"
 # The pattern that Retrieve itself publishes for a reranking model.
 _FOUNDATION_MODEL: Final = r"^arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}::foundation-model/.+$"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -163,7 +158,7 @@ class Settings(BaseSettings):
     """Everything the server needs to know; see docs/settings.md for each key."""
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
     resource_url: Url
@@ -212,57 +207,3 @@ class Settings(BaseSettings):
         file = os.environ.get(CONFIG_VARIABLE)
         toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
         return (init_settings, env_settings, *toml)
-
-
-def load_settings(config: Path | None = None, **overrides: object) -> Settings:
-    """Read the settings from `config` (else TENANTGATE_CONFIG) and the environment; flags in `overrides` win.
-
-    Raises SettingsError with one line that names the key and the remedy.
-    """
-    # Through the environment, so that worker processes read the same.
-    if config is not None:
-        os.environ[CONFIG_VARIABLE] = str(config)
-    os.environ.update({_PREFIX + name.upper(): str(value) for name, value in overrides.items() if value is not None})
-    file = os.environ.get(CONFIG_VARIABLE)
-    if file and not Path(file).is_file():
-        raise SettingsError(f"the settings file {file} does not exist; name an existing one with --config")
-    _refuse_unknown_variables()
-    try:
-        return Settings()  # pyright: ignore[reportCallIssue]  # the sources fill the fields
-    except ValidationError as error:
-        raise SettingsError(_one_line(error)) from error
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"the settings file {file} is not valid TOML: {error}") from error
-    except (OSError, ValueError) as error:  # an unreadable file, or a variable that is not JSON
-        raise SettingsError(f"the settings cannot be read: {error}") from error
-
-
-def settings_variables() -> list[str]:
-    """Return the names of the environment variables that claim to be settings, known or not."""
-    return [name for name in os.environ if name.startswith(_PREFIX) and not name.startswith(_OTHER_PREFIXES)]
-
-
-def _refuse_unknown_variables() -> None:
-    known = {f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
-    for name in settings_variables():
-        if name.split("__")[0] not in known:
-            raise SettingsError(f"the variable {name} is no setting of tenantgate; correct its name or unset it")
-
-
-def _one_line(error: ValidationError) -> str:
-    problems: list[str] = []
-    for problem in error.errors(include_url=False, include_input=False):
-        place = ".".join(str(part) for part in problem["loc"])
-        problems.append(f"{place or 'settings'}: {_sentence(problem)}")
-    return "; ".join(problems)
-
-
-def _sentence(problem: Any) -> str:
-    match problem["type"]:
-        case "missing":
-            variable = _PREFIX + "__".join(str(part).upper() for part in problem["loc"])
-            return f"is missing; set it in the settings file or as {variable}"
-        case "extra_forbidden":
-            return "is no setting of tenantgate; correct its name or remove it"
-        case _:
-            return str(problem["msg"]).removeprefix("Value error, ")

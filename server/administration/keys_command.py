@@ -77,6 +77,6 @@ def _time(moment: datetime) -> str:
 
 
 def _admin_url(config: Path | None) -> str:
-    from server.settings import load_settings
+    from server.configuration import load_settings
 
     return load_settings(config).database.admin_url.get_secret_value()

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from server.configuration import settings_variables
 from server.dev.folder import data_folder
 from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS
 from server.dev.preparation import TIERS
@@ -23,7 +24,7 @@ from server.documents.check import check_folder
 from server.documents.labels import Rules
 from server.errors import SettingsError
 from server.logs import configure_logs
-from server.settings import CONFIG_VARIABLE, settings_variables
+from server.settings import CONFIG_VARIABLE
 
 _OUT: Final = Console(soft_wrap=True)
 _PROGRESS: Final = Console(stderr=True)

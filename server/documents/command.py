@@ -103,7 +103,8 @@ def _settings(config: Path | None) -> "Settings | None":
     """Return the settings when there are any; options can stand in for them."""
     import os
 
-    from server.settings import CONFIG_VARIABLE, load_settings, settings_variables
+    from server.configuration import load_settings, settings_variables
+    from server.settings import CONFIG_VARIABLE
 
     return load_settings(config) if config or CONFIG_VARIABLE in os.environ or settings_variables() else None
 

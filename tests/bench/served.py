@@ -23,10 +23,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from server.app import create_app
+from server.configuration import load_settings
 from server.database import Database, Principal
 from server.logs import configure_logs
 from server.serving import Server, listen, server_config
-from server.settings import load_settings
 from tools.query_claims import QueryClaims, statement_of
 
 

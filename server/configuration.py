@@ -1,0 +1,68 @@
+"""Where the settings come from: one TOML file and environment variables, read once; every mistake is one line."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from server.errors import SettingsError
+from server.settings import CONFIG_VARIABLE, PREFIX, Settings
+
+# Variables of other parts of the project, which the server leaves alone.
+_OTHER_PREFIXES: Final = (CONFIG_VARIABLE, "TENANTGATE_DEV_", "TENANTGATE_DEMO_")
+
+
+def load_settings(config: Path | None = None, **overrides: object) -> Settings:
+    """Read the settings from `config` (else TENANTGATE_CONFIG) and the environment; flags in `overrides` win.
+
+    Raises SettingsError with one line that names the key and the remedy.
+    """
+    # Through the environment, so that worker processes read the same.
+    if config is not None:
+        os.environ[CONFIG_VARIABLE] = str(config)
+    os.environ.update({PREFIX + name.upper(): str(value) for name, value in overrides.items() if value is not None})
+    file = os.environ.get(CONFIG_VARIABLE)
+    if file and not Path(file).is_file():
+        raise SettingsError(f"the settings file {file} does not exist; name an existing one with --config")
+    _refuse_unknown_variables()
+    try:
+        return Settings()  # pyright: ignore[reportCallIssue]  # the sources fill the fields
+    except ValidationError as error:
+        raise SettingsError(_one_line(error)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"the settings file {file} is not valid TOML: {error}") from error
+    except (OSError, ValueError) as error:  # an unreadable file, or a variable that is not JSON
+        raise SettingsError(f"the settings cannot be read: {error}") from error
+
+
+def settings_variables() -> list[str]:
+    """Return the names of the environment variables that claim to be settings, known or not."""
+    return [name for name in os.environ if name.startswith(PREFIX) and not name.startswith(_OTHER_PREFIXES)]
+
+
+def _refuse_unknown_variables() -> None:
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    for name in settings_variables():
+        if name.split("__")[0] not in known:
+            raise SettingsError(f"the variable {name} is no setting of tenantgate; correct its name or unset it")
+
+
+def _one_line(error: ValidationError) -> str:
+    problems: list[str] = []
+    for problem in error.errors(include_url=False, include_input=False):
+        place = ".".join(str(part) for part in problem["loc"])
+        problems.append(f"{place or 'settings'}: {_sentence(problem)}")
+    return "; ".join(problems)
+
+
+def _sentence(problem: Any) -> str:
+    match problem["type"]:
+        case "missing":
+            variable = PREFIX + "__".join(str(part).upper() for part in problem["loc"])
+            return f"is missing; set it in the settings file or as {variable}"
+        case "extra_forbidden":
+            return "is no setting of tenantgate; correct its name or remove it"
+        case _:
+            return str(problem["msg"]).removeprefix("Value error, ")
