@@ -11,6 +11,7 @@ import httpx2
 import psycopg
 import pytest
 from gate_support import served as served  # noqa: PLC0414  # a fixture
+from hypothesis import settings
 
 from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS
 from server.dev.postgres.launcher import EmbeddedPostgres
@@ -20,8 +21,19 @@ MODERN = "2026-07-28"
 ACCEPT = "application/json, text/event-stream"
 
 
+# The same examples each time, so that a run says something of the change and not of chance; --slow looks further.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.load_profile("steady")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run the long tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--slow"):
+        settings.register_profile("searching", derandomize=False, deadline=None)
+        settings.load_profile("searching")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
