@@ -96,9 +96,7 @@ class TenancyError(ForbiddenError):
 
 
 class ToolError(TenantgateError):
-    """A failure that the model should read and can act on; `retryable` says whether the same call may succeed later."""
-
-    retryable = False
+    """A failure that the model should read and can act on; its text says whether a retry may help."""
 
 
 class ArgumentsError(ToolError):
@@ -119,5 +117,3 @@ class MisconfiguredError(ToolError):
 
 class UnavailableError(ToolError):
     """A dependency did not answer in time; nothing was read, and the same call may succeed later."""
-
-    retryable = True
