@@ -6,8 +6,8 @@ from typing import Annotated, Final
 
 import typer
 
-from server.administration.keys_command import keys_cli
-from server.documents.command import documents_cli
+from server.cli.documents import documents_cli
+from server.cli.keys import keys_cli
 from server.errors import StartupError
 
 cli: Final = typer.Typer(
@@ -35,7 +35,7 @@ def serve(
 
     settings = load_settings(config, host=host, port=port, workers=workers)
     # Only now: a wrong setting is told at once, not after the libraries are in.
-    from server.serving import serve as run
+    from server.http.serving import serve as run
 
     run(settings)
 
@@ -100,7 +100,7 @@ def verify(
     config: Config = None,
 ) -> None:
     """Check the chain of each trail and say where it breaks."""
-    from server.audit import verify as run
+    from server.audit.trail import verify as run
 
     for file in files or [_configured_trail(config)]:
         held, broken = run(file)

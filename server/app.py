@@ -7,21 +7,21 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from server.audit import AuditTrail
-from server.auth.gate import Gate
+from server.audit.trail import AuditTrail
 from server.auth.metadata import ResourceMetadata
 from server.auth.verifier import TokenVerifier
-from server.directory import TenantDirectory
+from server.catalog.resources import Resources
 from server.doctor.proof import proving
-from server.health import health_routes
+from server.http.gate import Gate
+from server.http.health import health_routes
 from server.prompts import all_prompts
 from server.protocol.calls import ToolCalls
 from server.protocol.catalogue import Catalogue
 from server.protocol.endpoint import Endpoint
 from server.protocol.surface import Protocol
-from server.resources import Resources
 from server.settings import Settings
-from server.tenancy import Tenancy
+from server.tenancy.context import Tenancy
+from server.tenancy.registry import TenantDirectory
 from tools import all_tools
 
 

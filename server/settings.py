@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from server.context_keys import ContextKey, parse_context_key
+from server.database.context_keys import ContextKey, parse_context_key
 
 CONFIG_VARIABLE: Final = "TENANTGATE_CONFIG"
 PREFIX: Final = "TENANTGATE_"

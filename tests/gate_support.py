@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from server.app import create_app
 from server.dev.stack import Stack
-from server.serving import Server, listen, server_config
+from server.http.serving import Server, listen, server_config
 from server.settings import IssuerSettings
 
 RESOURCE = "https://mcp.example.com/mcp"

@@ -14,14 +14,14 @@ from conftest import ACCEPT, MODERN
 import tools
 from server.app import create_app
 from server.dev.stack import Stack
-from server.serving import Server, listen, server_config
+from server.http.serving import Server, listen, server_config
 from server.settings import AuditSettings, LimitsSettings
 
 SLEEP = '''
 """sleep: waits inside the database."""
 
-from server.database import Statement
-from server.tool import Arguments, Result, Tool
+from server.database.database import Statement
+from server.catalog.tool import Arguments, Result, Tool
 
 
 class Sleep(Arguments):

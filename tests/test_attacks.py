@@ -15,9 +15,9 @@ from second_server import MISSING, PROGRAMS, second_server
 
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate
-from server.context_keys import new_context_key
+from server.database.context_keys import new_context_key
+from server.database.pool import Pool
 from server.dev.sample_data import load_sample
-from server.pool import Pool
 
 FOLDER = Path(__file__).parent
 ATTACKS = tomllib.loads((FOLDER / "attacks.toml").read_text(encoding="utf-8"))

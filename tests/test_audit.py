@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.audit import AuditTrail, verify
+from server.audit.trail import AuditTrail, verify
 from server.errors import AuditError, StartupError
 
 ROOT = Path(__file__).parents[1]

@@ -5,7 +5,7 @@ import resource
 
 import pytest
 
-from server.audit import verify
+from server.audit.trail import verify
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from server.auth.access_token import AccessToken
+from server.catalog.resources import Resources
 from server.dev.people import PEOPLE
 from server.errors import ArgumentsError
-from server.resources import Resources
-from server.tenancy import TenantContext
+from server.tenancy.context import TenantContext
 from tools.query_claims import QueryClaims, query_claims
 
 

@@ -11,8 +11,8 @@ import pytest
 from attack import REFUSAL
 from psycopg import RawCursor
 
-from server.context_keys import CONTEXT_LIFETIME_S, new_context_key, parse_context_key
-from server.database import Statement
+from server.database.context_keys import CONTEXT_LIFETIME_S, new_context_key, parse_context_key
+from server.database.database import Statement
 
 COUNT = Statement("count_claims", "SELECT count(*) AS claims FROM app.claims WHERE status <> $1::text", dict[str, int])
 WHO = Statement(

@@ -16,8 +16,8 @@ import pytest
 
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate
-from server.context_keys import new_context_key
-from server.database import Statement
+from server.database.context_keys import new_context_key
+from server.database.database import Statement
 from server.dev.sample_data import load_sample
 from server.doctor.examination import examine, run_check
 from server.doctor.proof import require_isolation

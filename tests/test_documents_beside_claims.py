@@ -10,7 +10,7 @@ from conftest import ACCEPT
 from scripted_store import answer, scripted_store, wait
 
 from server.app import create_app
-from server.serving import Server, listen, server_config
+from server.http.serving import Server, listen, server_config
 
 PASSAGE = {"content": {"text": "x"}, "metadata": {"tier": "regular"}}
 SLOW_SECONDS = 1.5

@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from server.__main__ import cli
 from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS
-from server.documents.check import check_folder
-from server.documents.finding import Kind
-from server.documents.folder import MAXIMUM_BYTES, MAXIMUM_IMAGE_BYTES
-from server.documents.labels import Rules
+from server.documents.upload.check import check_folder
+from server.documents.upload.finding import Kind
+from server.documents.upload.folder import MAXIMUM_BYTES, MAXIMUM_IMAGE_BYTES
+from server.documents.upload.labels import Rules
 from server.errors import SettingsError
 
 RULES = Rules(tiers=("regular", "platinum"))

@@ -19,10 +19,10 @@ import pytest
 
 from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS, Corpus
 from server.dev.knowledge_base.service import create_knowledge_base
-from server.policies import PolicyDocuments
-from server.serving import Server, listen, server_config
+from server.documents.policies import PolicyDocuments
+from server.http.serving import Server, listen, server_config
 from server.settings import DocumentsSettings
-from server.tenancy import TenantContext
+from server.tenancy.context import TenantContext
 
 ROOT = Path(__file__).parents[1]
 CORPORA = ROOT / ".corpora"

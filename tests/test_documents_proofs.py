@@ -6,8 +6,8 @@ from scripted_store import ScriptedStore, always, answer, scripted_store
 from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS
 from server.dev.knowledge_base.retrieval_filter import parse_filter
 from server.doctor.document_proofs import document_checks
-from server.documents.canaries import write_canaries
-from server.documents.labels import Rules
+from server.documents.upload.canaries import write_canaries
+from server.documents.upload.labels import Rules
 from server.settings import Settings
 
 NAMES = ["documents_answer", "documents_filter", "documents_canaries"]

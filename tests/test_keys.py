@@ -12,7 +12,7 @@ from issuer_support import Answer, Issuer, answer, private_jwk, private_key, pub
 
 from server.auth import keys as key_sets
 from server.auth.verifier import TokenVerifier
-from server.context_keys import new_context_key
+from server.database.context_keys import new_context_key
 from server.dev.preparation import development_settings
 from server.errors import IssuerUnavailableError, TokenRefusedError
 from server.settings import Settings

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from server.__main__ import cli
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate
-from server.context_keys import CONTEXT_LIFETIME_S, new_context_key, parse_context_key
-from server.database import Database, Principal, Statement
+from server.database.context_keys import CONTEXT_LIFETIME_S, new_context_key, parse_context_key
+from server.database.database import Database, Principal, Statement
 from server.dev.sample_data import load_sample
 from server.errors import SettingsError, StartupError, WithheldError
 from server.settings import DatabaseSettings

@@ -24,7 +24,7 @@ from conftest import ACCEPT
 
 from server.app import create_app
 from server.dev.stack import Stack
-from server.serving import Server, listen, server_config
+from server.http.serving import Server, listen, server_config
 from server.settings import Settings
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "identity.md").read_text(encoding="utf-8")

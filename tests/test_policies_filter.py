@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from scripted_store import always, answer, scripted_store
 
 from server.dev.knowledge_base.retrieval_filter import parse_filter
+from server.documents.bedrock.client import KnowledgeBase
+from server.documents.isolation import SHARED_TENANT, Condition, all_of, isolating_conditions
+from server.documents.policies import PolicyDocuments
 from server.errors import ArgumentsError, RefusedError
-from server.knowledge_base.client import KnowledgeBase
-from server.knowledge_base.isolation import SHARED_TENANT, Condition, all_of, isolating_conditions
-from server.policies import PolicyDocuments
 from server.settings import DocumentsSettings
-from server.tenancy import TenantContext
+from server.tenancy.context import TenantContext
 
 MODEL = botocore.session.get_session().get_service_model("bedrock-agent-runtime")
 RETRIEVE: Any = MODEL.operation_model("Retrieve").input_shape

@@ -10,10 +10,10 @@ import time
 import pytest
 from scripted_store import always, answer, drip, scripted_store, wait
 
+from server.documents.policies import Passage, PolicyDocuments
 from server.errors import MisconfiguredError, RefusedError, SettingsError, UnavailableError, WithheldError
-from server.policies import Passage, PolicyDocuments
 from server.settings import DocumentsSettings
-from server.tenancy import TenantContext
+from server.tenancy.context import TenantContext
 
 BUSY = "The document store is busy; nothing was read. Retry in a few seconds."
 DOWN = "The document search is not available; nothing was read. Retry in a few seconds."

@@ -4,7 +4,7 @@ import pytest
 
 from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS, Corpus
 from server.dev.knowledge_base.retrieval_filter import parse_filter
-from server.policies import CANARY_TYPE
+from server.documents.policies import CANARY_TYPE
 
 # The question, and the heading of the section that answers it, by document.
 QUESTIONS = [

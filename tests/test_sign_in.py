@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from server.serving import Server, listen, server_config
+from server.http.serving import Server, listen, server_config
 
 CALLBACK = "http://127.0.0.1:9/callback"
 DEDUCTIBLE = "What is the deductible for auto insurance?"

@@ -9,7 +9,7 @@ import pytest
 from gate_support import Served
 from issuer_support import signed
 
-from server.directory import ENTRY_LIFETIME_S, REFUSED_LIFETIME_S
+from server.tenancy.registry import ENTRY_LIFETIME_S, REFUSED_LIFETIME_S
 
 URL = "https://example.com/claims"
 
@@ -163,7 +163,7 @@ def test_a_person_who_is_being_mapped_gets_in_soon_and_a_withdrawn_mapping_ends(
     person = (served.cognito.url, "new-here", "broker-a")
     admin.execute("INSERT INTO app.user_tenants (issuer, user_sub, tenant_id) VALUES (%s, %s, %s)", person)
     time.sleep(REFUSED_LIFETIME_S + 0.1)
-    monkeypatch.setattr("server.directory.ENTRY_LIFETIME_S", 0.5)
+    monkeypatch.setattr("server.tenancy.registry.ENTRY_LIFETIME_S", 0.5)
     assert served.post(token).status_code == 200
     admin.execute("DELETE FROM app.user_tenants WHERE user_sub = 'new-here'")
     time.sleep(0.6)
@@ -172,7 +172,7 @@ def test_a_person_who_is_being_mapped_gets_in_soon_and_a_withdrawn_mapping_ends(
 
 def test_a_tenant_that_is_switched_off_is_refused(served: Served, admin: psycopg.Connection, monkeypatch) -> None:
     """R62."""
-    monkeypatch.setattr("server.directory.ENTRY_LIFETIME_S", 0.3)
+    monkeypatch.setattr("server.tenancy.registry.ENTRY_LIFETIME_S", 0.3)
     admin.execute("INSERT INTO app.tenants VALUES ('broker-brief', 'Brief') ON CONFLICT DO NOTHING")
     try:
         token = strict(served, tenant_id="broker-brief", sub="brief")

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from server.auth import gate
-from server.connection import MAXIMUM_HEAD_BYTES, Connection
-from server.serving import Server, listen, server_config
+from server.http import gate
+from server.http.connection import MAXIMUM_HEAD_BYTES, Connection
+from server.http.serving import Server, listen, server_config
 
 
 def test_two_lengths_are_refused_and_the_connection_closed(served: Served) -> None:

@@ -5,7 +5,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
-from server.tool import Tool
+from server.catalog.tool import Tool
 
 
 @cache

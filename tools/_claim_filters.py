@@ -8,8 +8,8 @@ from typing import Annotated, Final, Literal, LiteralString
 
 from pydantic import Field, StringConstraints
 
+from server.catalog.tool import Amount, Arguments, Text
 from server.errors import ArgumentsError
-from server.tool import Amount, Arguments, Text
 from tools._periods import Period, resolve
 
 Status = Literal["open", "pending", "approved", "denied", "closed"]

@@ -4,8 +4,8 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
+from server.catalog.tool import Arguments, Data, Result, TenantAccess, Text, Tool
 from server.errors import MisconfiguredError
-from server.tool import Arguments, Data, Result, TenantAccess, Text, Tool
 
 
 class SearchPolicies(Arguments):

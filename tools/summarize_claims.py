@@ -5,9 +5,9 @@ from typing import Final, Literal, LiteralString
 
 from pydantic import Field
 
-from server.database import Statement
-from server.protocol.view import View
-from server.tool import Result, TenantAccess, Tool
+from server.catalog.tool import Result, TenantAccess, Tool
+from server.catalog.view import View
+from server.database.database import Statement
 from tools._claim_filters import STATEMENTS_KEPT, ClaimFilters, Clause, condition, where
 
 _GROUPS_SHOWN: Final = 500

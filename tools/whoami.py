@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from server.tool import Arguments, Result, TenantAccess, Tool
+from server.catalog.tool import Arguments, Result, TenantAccess, Tool
 
 
 class WhoamiArguments(Arguments):

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, LiteralString
 import psycopg
 from psycopg.rows import class_row
 
-from server.context_keys import CONTEXT_LIFETIME_S, ContextKey
+from server.database.context_keys import CONTEXT_LIFETIME_S, ContextKey
 from server.errors import StartupError
 
 _PUT: Final[LiteralString] = """

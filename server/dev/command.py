@@ -20,8 +20,8 @@ from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS
 from server.dev.preparation import TIERS
 from server.dev.running import Addresses
 from server.dev.stack import Stack, development_stack
-from server.documents.check import check_folder
-from server.documents.labels import Rules
+from server.documents.upload.check import check_folder
+from server.documents.upload.labels import Rules
 from server.errors import SettingsError
 from server.logs import configure_logs
 from server.settings import CONFIG_VARIABLE

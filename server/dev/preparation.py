@@ -10,7 +10,7 @@ from psycopg import sql
 
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate
-from server.context_keys import ContextKey, new_context_key, parse_context_key
+from server.database.context_keys import ContextKey, new_context_key, parse_context_key
 from server.dev.knowledge_base.service import KNOWLEDGE_BASE_ID
 from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.sample_data import load_sample

@@ -19,7 +19,7 @@ from server.dev.preparation import development_key, development_settings, point_
 from server.dev.running import Addresses, published
 from server.doctor.proof import require_isolation
 from server.errors import StartupError
-from server.serving import Server, listen, server_config
+from server.http.serving import Server, listen, server_config
 from server.settings import Settings
 
 HOST: Final = "127.0.0.1"

@@ -8,8 +8,8 @@ from typing import Any, Final, LiteralString, cast
 import psycopg
 from psycopg import sql
 
-from server.context_keys import CONTEXT_LIFETIME_S, ContextKey, new_context_key
-from server.database import Statement
+from server.database.context_keys import CONTEXT_LIFETIME_S, ContextKey, new_context_key
+from server.database.database import Statement
 from server.doctor.offender import Offender
 
 

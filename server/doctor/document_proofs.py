@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from server.doctor.examination import Check
 from server.doctor.offender import Offender
+from server.documents.bedrock.client import MAXIMUM_RESULTS
+from server.documents.isolation import SHARED_TENANT, Condition, all_of
+from server.documents.policies import CANARY_TYPE, PolicyDocuments
 from server.errors import ToolError
-from server.knowledge_base.client import MAXIMUM_RESULTS
-from server.knowledge_base.isolation import SHARED_TENANT, Condition, all_of
-from server.policies import CANARY_TYPE, PolicyDocuments
 from server.settings import Settings
 
 _QUESTION: Final = "tenantgate canary"

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import RawCursor
 
 from server.administration.administrator import first_line
-from server.context_keys import ContextKey
+from server.database.context_keys import ContextKey
 from server.doctor.database_proofs import PROOFS, Proof
 from server.doctor.offender import Offender
 from server.errors import SettingsError, UnreachableError

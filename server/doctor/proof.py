@@ -8,7 +8,7 @@ from typing import Final
 import anyio
 import structlog
 
-from server.database import Database
+from server.database.database import Database
 from server.doctor.examination import Report, examine
 from server.errors import StartupError, UnreachableError
 from server.settings import DatabaseSettings

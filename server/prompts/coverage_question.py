@@ -4,8 +4,8 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
+from server.catalog.tool import Arguments, Text
 from server.protocol.prompt import DATA, Prompt
-from server.tool import Arguments, Text
 
 
 class CoverageQuestion(Arguments):

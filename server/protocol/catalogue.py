@@ -16,10 +16,10 @@ from mcp_types import (
     ReadResourceResult,
 )
 
+from server.catalog.arguments import quoted
+from server.catalog.tool import Tool
 from server.errors import ArgumentsError
-from server.protocol.arguments import quoted
 from server.protocol.prompt import Prompt
-from server.tool import Tool
 
 _Context = ServerRequestContext[Any, Any]
 

@@ -33,7 +33,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.auth.answer import error_response
+from server.http.answer import error_response
 
 _VERSION: Final = "mcp-protocol-version"
 _TRANSPORT: Final = TransportContext(kind="streamable-http", can_send_request=False)

@@ -8,8 +8,8 @@ from typing import Any, Final, Generic, TypeVar
 from mcp_types import GetPromptResult, PromptArgument, PromptMessage, TextContent
 from mcp_types import Prompt as PromptDescription
 
-from server.protocol.arguments import parse
-from server.tool import Arguments
+from server.catalog.arguments import parse
+from server.catalog.tool import Arguments
 
 A = TypeVar("A", bound=Arguments)
 

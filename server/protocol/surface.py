@@ -21,15 +21,15 @@ from mcp_types import (
     TextContent,
 )
 
+from server.catalog.arguments import parse, quoted
+from server.catalog.resources import Resources
+from server.catalog.tool import Tool
 from server.errors import ForbiddenError, LimitError, ScopeMissingError, ToolError
 from server.exchange import Exchange
-from server.protocol.arguments import parse, quoted
 from server.protocol.catalogue import Catalogue
 from server.protocol.instructions import instructions
-from server.resources import Resources
 from server.settings import Settings
-from server.tenancy import Tenancy
-from server.tool import Tool
+from server.tenancy.context import Tenancy
 
 FORBIDDEN: Final = -32003
 LIMITED: Final = -32004

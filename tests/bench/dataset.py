@@ -8,7 +8,7 @@ from psycopg import sql
 
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate
-from server.context_keys import ContextKey
+from server.database.context_keys import ContextKey
 from server.dev.postgres.launcher import EmbeddedPostgres
 from server.errors import StartupError
 

@@ -21,13 +21,13 @@ from typing import Any, Final
 import verification
 from dataset import SIZES, prepare
 
-from server.context_keys import ContextKey
+from server.database.context_keys import ContextKey
 from server.dev.folder import folder_lock
 from server.dev.issuer.application import DevelopmentIssuer
 from server.dev.people import Person
 from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.preparation import development_key
-from server.serving import Server, listen, server_config
+from server.http.serving import Server, listen, server_config
 
 ROOT: Final = Path(__file__).parents[2]
 CLIENTS: Final = (1, 8, 32)

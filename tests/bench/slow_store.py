@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from server.serving import Server, listen, server_config
+from server.http.serving import Server, listen, server_config
 
 DELAY_S: Final = 2.0
 _PASSAGE: Final[dict[str, Any]] = {

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from issuer_support import Issuer, private_key, public_jwk
 
 from server.auth.verifier import TokenVerifier
-from server.context_keys import new_context_key
+from server.database.context_keys import new_context_key
 from server.dev.preparation import development_settings
 
 RESOURCE = "https://mcp.example.com/mcp"

@@ -20,9 +20,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import server.app
 from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS
 from server.dev.stack import Stack, development_stack
+from server.http.serving import Server, listen, server_config
 from server.protocol.calls import ToolCalls
 from server.protocol.surface import Protocol
-from server.serving import Server, listen, server_config
 from server.settings import Settings
 
 PERSON: Final = "sarah-platinum"

@@ -13,8 +13,8 @@ import numpy as np
 from server.dev.knowledge_base.chunks import cut
 from server.dev.knowledge_base.embeddings import Embedder, VectorCache, Vectors
 from server.dev.knowledge_base.sidecar import read_sidecar
-from server.documents.attributes import Attribute, Metadata
-from server.documents.sidecar import SUFFIX, Sidecar
+from server.documents.upload.attributes import Attribute, Metadata
+from server.documents.upload.sidecar import SUFFIX, Sidecar
 from server.errors import StartupError
 
 SAMPLE_DOCUMENTS: Final = Path(__file__).parents[1] / "sample" / "documents"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from server.documents.attributes import (
+from server.documents.upload.attributes import (
     KEY_CHARACTERS,
     Metadata,
     is_boolean,

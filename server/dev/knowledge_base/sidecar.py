@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from server.documents.sidecar import SUFFIX, Sidecar, parse_sidecar
+from server.documents.upload.sidecar import SUFFIX, Sidecar, parse_sidecar
 from server.errors import StartupError
 
 

@@ -1,0 +1,1 @@
+"""What is offered: declarations of tables and tools, compiled to SQL and to MCP tools."""

@@ -1,0 +1,82 @@
+"""`tenantgate keys`: rotate the keys that sign tenant contexts, without downtime."""
+
+import json as json_text
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+keys_cli: Final = typer.Typer(
+    help="The keys that sign tenant contexts.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
+)
+_Config = Annotated[Path | None, typer.Option("--config", help="The settings file (TOML); else TENANTGATE_CONFIG.")]
+
+
+@keys_cli.command()
+def add(
+    kid: Annotated[str | None, typer.Option(help="The id of the new key; else the next of k1, k2, …")] = None,
+    config: _Config = None,
+) -> None:
+    """Make a key, store it in the database and print it once as kid:BASE64, for database.context_keys."""
+    from server.administration.administrator import administrator
+    from server.administration.key_table import add_key, free_kid, stored_keys
+    from server.database.context_keys import new_context_key
+    from server.errors import SettingsError
+
+    with administrator(_admin_url(config)) as connection:
+        try:
+            key = new_context_key(kid or free_kid(stored_keys(connection)))
+        except ValueError as error:
+            raise SettingsError(f"--kid: {error}") from None
+        add_key(connection, key)
+    typer.echo(key.text())
+
+
+@keys_cli.command("list")
+def show(
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False, config: _Config = None
+) -> None:
+    """Show the keys that the database knows, and until when it accepts each; never a secret."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from server.administration.administrator import administrator
+    from server.administration.key_table import stored_keys
+
+    with administrator(_admin_url(config)) as connection:
+        keys = stored_keys(connection)
+    rows = [(key.kid, key.state, _time(key.added_at), _time(key.not_after) if key.not_after else None) for key in keys]
+    if json:
+        names = ("kid", "state", "added_at", "not_after")
+        typer.echo(json_text.dumps([dict(zip(names, row, strict=True)) for row in rows]))
+        return
+    table = Table("key", "state", "added", "refused from")
+    for row in rows:
+        table.add_row(*(cell or "" for cell in row))
+    Console().print(table)
+
+
+@keys_cli.command()
+def retire(
+    kid: Annotated[str, typer.Argument(help="The id of the key.")],
+    force: Annotated[bool, typer.Option("--force", help="Retire even the last valid key.")] = False,
+    config: _Config = None,
+) -> None:
+    """Let the database refuse a key once what it signed has expired."""
+    from server.administration.administrator import administrator
+    from server.administration.key_table import retire_key
+
+    with administrator(_admin_url(config)) as connection:
+        not_after = retire_key(connection, kid, force=force)
+    typer.echo(f"{kid} is refused from {_time(not_after)} on; take it out of database.context_keys before that")
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _admin_url(config: Path | None) -> str:
+    from server.configuration import load_settings
+
+    return load_settings(config).database.admin_url.get_secret_value()

@@ -1,0 +1,1 @@
+"""PostgreSQL: the statement, the signed context, the pool, cursors."""

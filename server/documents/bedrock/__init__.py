@@ -1,0 +1,1 @@
+"""Amazon Bedrock Knowledge Bases as a document store: a bounded call of Retrieve, its errors."""

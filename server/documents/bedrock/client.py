@@ -1,0 +1,124 @@
+"""Bedrock's Retrieve through boto3: off the event loop, within a deadline, each failure told apart from the others.
+
+Source: the Retrieve operation of the Agents for Amazon Bedrock Runtime API, limits and errors included.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Final, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+
+from server.documents.bedrock.bounded_exchange import BoundedCall, bound
+from server.documents.bedrock.errors import RetrieveFailure, named, told
+from server.errors import ArgumentsError, SettingsError
+from server.settings import DocumentsSettings
+
+MAXIMUM_TEXT_CHARACTERS: Final = 20_000
+MAXIMUM_RESULTS: Final = 100
+MAXIMUM_ANSWER_BYTES: Final = 4 * 1024 * 1024
+# A reranker chooses among more passages than it returns.
+_RERANKED_FROM: Final = 4
+_CONNECT_S: Final = 2
+_THREADS: Final = 32
+_PAGES: Final = 10
+
+
+class KnowledgeBase:
+    """One knowledge base; it can be asked anything, so no tool is given it."""
+
+    def __init__(self, settings: DocumentsSettings) -> None:
+        """Create the client: region, credentials and endpoint come from the settings and AWS's standard variables.
+
+        Raises SettingsError when those are not enough.
+        """
+        self._settings: Final = settings
+        self._threads: Final = ThreadPoolExecutor(_THREADS, thread_name_prefix="retrieve")
+        try:
+            client = cast("Any", boto3.Session()).client(
+                "bedrock-agent-runtime",
+                region_name=settings.region,
+                config=Config(
+                    connect_timeout=_CONNECT_S,
+                    read_timeout=settings.timeout_ms / 1000,
+                    retries={"mode": settings.retry_mode, "total_max_attempts": settings.max_attempts},
+                    max_pool_connections=_THREADS,
+                ),
+            )
+        except BotoCoreError as error:
+            raise SettingsError(f"documents: {error} Set documents.region, or AWS's own variables.") from error
+        bound(client, "Retrieve", MAXIMUM_ANSWER_BYTES)
+        self._client: Final[Any] = client
+
+    def close(self) -> None:
+        """Close idle connections and take no more calls; those that run end by their own deadline."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
+
+    async def retrieve(self, text: str, retrieval_filter: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
+        """Return at least `limit` raw results, best first, or all that there are.
+
+        Raises ArgumentsError for what the service would refuse, UnavailableError when a retry may help, and
+        MisconfiguredError when it does not. When the caller is cancelled the exchange is broken off.
+        """
+        request = self.request(text, retrieval_filter, limit)
+        seconds = self._settings.timeout_ms / 1000
+        call = BoundedCall(seconds)
+        work = partial(call.run, partial(self._pages, request, limit))
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except Exception as error:  # noqa: BLE001  # botocore's parser fails in any way at an answer that is none
+            raise told(error) from RetrieveFailure(named(error))
+        finally:
+            call.break_off()
+
+    def request(self, text: str, retrieval_filter: Mapping[str, Any], limit: int) -> dict[str, Any]:
+        """Return the parameters of Retrieve; ArgumentsError beyond its limits, which botocore does not check."""
+        if not 1 <= len(text) <= MAXIMUM_TEXT_CHARACTERS:
+            raise ArgumentsError(f"The query must have 1 to {MAXIMUM_TEXT_CHARACTERS:,} characters; nothing was read.")
+        if not 1 <= limit <= MAXIMUM_RESULTS:
+            raise ArgumentsError(f"The limit must be from 1 to {MAXIMUM_RESULTS}; nothing was read.")
+        search: dict[str, Any] = {"numberOfResults": limit, "filter": retrieval_filter}
+        if self._settings.search_type:
+            search["overrideSearchType"] = self._settings.search_type
+        if self._settings.reranking_model_arn:
+            search["numberOfResults"] = min(limit * _RERANKED_FROM, MAXIMUM_RESULTS)
+            search["rerankingConfiguration"] = {
+                "type": "BEDROCK_RERANKING_MODEL",
+                "bedrockRerankingConfiguration": {
+                    "modelConfiguration": {"modelArn": self._settings.reranking_model_arn},
+                    "numberOfRerankedResults": limit,
+                },
+            }
+        return {
+            "knowledgeBaseId": self._settings.knowledge_base_id,
+            "retrievalQuery": {"text": text},
+            "retrievalConfiguration": {"vectorSearchConfiguration": search},
+        }
+
+    def _pages(self, request: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
+        """Follow the pages until there is enough; a store may return fewer results than it has."""
+        results: list[dict[str, Any]] = []
+        token: dict[str, str] = {}
+        for _ in range(_PAGES):
+            answer: dict[str, Any] = self._client.retrieve(**request, **token)
+            results += _results(answer)
+            if len(results) >= limit or not answer.get("nextToken"):
+                return results
+            token = {"nextToken": answer["nextToken"]}
+        if not results:
+            raise ValueError("pages without results and without end")
+        return results
+
+
+def _results(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the results as the service's model promises them; ValueError when they are not."""
+    results: Any = answer.get("retrievalResults")
+    if not isinstance(results, list) or not all(isinstance(one, dict) for one in results):  # pyright: ignore[reportUnknownVariableType]
+        raise ValueError("retrievalResults is no list of objects")
+    return results  # pyright: ignore[reportUnknownVariableType]

@@ -1,0 +1,1 @@
+"""Bring documents in safely: check the folder, upload, ingest, canaries."""

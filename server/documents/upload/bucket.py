@@ -1,0 +1,75 @@
+"""The documents in S3: a document is never there without its side-car, nor with labels that are not its own.
+
+Orders of writing and deleting are chosen so that this holds after every single request, whenever the run is cut off.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from server.documents.upload.folder import Document
+from server.documents.upload.sidecar import SUFFIX
+
+Outcome: TypeAlias = Literal["uploaded", "unchanged", "deleted"]
+
+_HASH: Final = "sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One bucket below one prefix, through boto3's S3 client; any thread may use it."""
+
+    client: Any
+    name: str
+    prefix: str = ""
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size in bytes of every object below the prefix, by its name there."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=self.prefix)
+        found = (one for page in pages for one in page.get("Contents", ()))
+        return {one["Key"].removeprefix(self.prefix): one["Size"] for one in found}
+
+    def upload(self, document: Document, sidecar: bytes, sizes: dict[str, int]) -> Outcome:
+        """Bring the document and its side-car to the bucket, as far as they differ from what `sizes` says is there."""
+        content = document.path.read_bytes()
+        new_labels = self._differs(document.name + SUFFIX, sidecar, sizes)
+        new_content = self._differs(document.name, content, sizes)
+        if new_labels and new_content and document.name in sizes:
+            # The old text must not be found under the new labels.
+            self._delete(document.name)
+        if new_labels:
+            self._put(document.name + SUFFIX, sidecar, "application/json")
+        if new_content:
+            self._put(document.name, content, "application/octet-stream")
+        return "uploaded" if new_labels or new_content else "unchanged"
+
+    def delete(self, name: str) -> Outcome:
+        """Delete a document and then its side-car, whichever of the two is there."""
+        self._delete(name)
+        self._delete(name + SUFFIX)
+        return "deleted"
+
+    def _differs(self, name: str, content: bytes, sizes: dict[str, int]) -> bool:
+        if sizes.get(name) != len(content):
+            return True
+        there = self.client.head_object(Bucket=self.name, Key=self.prefix + name)
+        return there["Metadata"].get(_HASH) != hashlib.sha256(content).hexdigest()
+
+    def _put(self, name: str, content: bytes, content_type: str) -> None:
+        self.client.put_object(
+            Bucket=self.name,
+            Key=self.prefix + name,
+            Body=content,
+            ContentType=content_type,
+            Metadata={_HASH: hashlib.sha256(content).hexdigest()},
+        )
+
+    def _delete(self, name: str) -> None:
+        self.client.delete_object(Bucket=self.name, Key=self.prefix + name)
+
+
+def no_longer_wanted(sizes: dict[str, int], documents: list[Document]) -> Iterator[str]:
+    """Yield the names of documents in the bucket that the folder no longer has, side-cars left alone included."""
+    kept = {document.name for document in documents}
+    yield from sorted({name.removesuffix(SUFFIX) for name in sizes} - kept)

@@ -1,0 +1,38 @@
+"""Canaries: one document a tier (and tenant) that nobody asks for, by which `doctor` proves who sees what."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from server.documents.isolation import SHARED_TENANT
+from server.documents.policies import CANARY_TYPE
+from server.documents.upload.labels import Rules
+from server.documents.upload.sidecar import SUFFIX
+
+FOLDER: Final = "tenantgate-canaries"
+
+
+def write_canaries(folder: Path, rules: Rules) -> list[str]:
+    """Write the canaries of every tier, and of every tenant named, below `folder`; return their names."""
+    place = folder / FOLDER
+    place.mkdir(parents=True, exist_ok=True)
+    names: list[str] = []
+    for labels in _labels(rules):
+        tenant = labels.get("tenant_id", SHARED_TENANT).replace(SHARED_TENANT, "everyone")
+        path = place / f"{labels['tier']}-{tenant}.txt"
+        path.with_name(path.name + SUFFIX).write_text(json.dumps({"metadataAttributes": labels}), encoding="utf-8")
+        # Short and about nothing, so that it is seldom near a question.
+        path.write_text(f"{CANARY_TYPE} {labels['tier']} {tenant}\n", "utf-8")
+        names.append(path.relative_to(folder).as_posix())
+    return names
+
+
+def _labels(rules: Rules) -> Iterator[dict[str, str]]:
+    for tier in rules.tiers:
+        common = {"tier": tier, "document_type": CANARY_TYPE}
+        if "tenant_id" not in rules.isolate_by:
+            yield common
+            continue
+        for tenant in (SHARED_TENANT, *rules.tenants):
+            yield {**common, "tenant_id": tenant}

@@ -1,0 +1,50 @@
+"""A folder of documents with side-cars, as it will lie in the bucket."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from server.documents.upload.sidecar import SUFFIX
+
+# What Bedrock's data sources take, and the largest file of each kind.
+MAXIMUM_BYTES: Final = 50 * 1024 * 1024
+MAXIMUM_IMAGE_BYTES: Final = 3_932_160
+IMAGES: Final = frozenset({".jpeg", ".png"})
+TEXTS: Final = frozenset({".txt", ".md", ".html", ".csv"})
+FORMATS: Final = TEXTS | IMAGES | {".doc", ".docx", ".xls", ".xlsx", ".pdf"}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document; `name` is its path below the folder with forward slashes."""
+
+    name: str
+    path: Path
+
+    @property
+    def sidecar(self) -> Path:
+        """Where its side-car lies, or ought to."""
+        return self.path.with_name(self.path.name + SUFFIX)
+
+
+def documents_in(folder: Path) -> Iterator[Document]:
+    """Yield every document, in the order of their names; whatever starts with a dot is not one."""
+    for path in _files(folder):
+        if not path.name.endswith(SUFFIX):
+            yield Document(path.relative_to(folder).as_posix(), path)
+
+
+def orphans_in(folder: Path) -> Iterator[str]:
+    """Yield the names of the side-cars that belong to no document."""
+    for path in _files(folder):
+        if path.name.endswith(SUFFIX) and not path.with_name(path.name.removesuffix(SUFFIX)).exists():
+            yield path.relative_to(folder).as_posix()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )

@@ -1,0 +1,72 @@
+"""Bring a checked folder to the bucket, only what changed, and have it ingested."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from server.documents.upload.bucket import Bucket, Outcome, no_longer_wanted
+from server.documents.upload.check import Checked
+from server.documents.upload.ingestion import DataSource, Ingested
+
+_THREADS: Final = 8
+
+
+@dataclass(slots=True)
+class Synced:
+    """What became of each document, by name; `failed` gives the reason, `leftover` what `--delete` would remove."""
+
+    uploaded: list[str] = field(default_factory=list[str])
+    unchanged: list[str] = field(default_factory=list[str])
+    deleted: list[str] = field(default_factory=list[str])
+    leftover: list[str] = field(default_factory=list[str])
+    failed: dict[str, str] = field(default_factory=dict[str, str])
+    ingestion: Ingested | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything is in the bucket and was ingested."""
+        return not self.failed and self.ingestion is not None and self.ingestion.is_whole
+
+
+def sync(
+    checked: Checked, bucket: Bucket, source: DataSource, report: Callable[[str], None], *, delete: bool
+) -> Synced:
+    """Upload what differs, delete what is gone if asked to, and ingest.
+
+    The state is read from the bucket itself, so a run that was cut off is completed by the next one. Nothing is
+    ingested when nothing could be brought there. Raises botocore's errors when the bucket cannot be listed.
+    """
+    sizes = bucket.sizes()
+    synced = Synced(leftover=list(no_longer_wanted(sizes, checked.documents)))
+    with ThreadPoolExecutor(_THREADS) as threads:
+        work = {
+            threads.submit(bucket.upload, document, checked.sidecars[document.name], sizes): document.name
+            for document in checked.documents
+        }
+        if delete:
+            work |= {threads.submit(bucket.delete, name): name for name in synced.leftover}
+            synced.leftover = []
+        try:
+            for number, (name, outcome) in enumerate(_outcomes(work, synced), start=1):
+                report(f"{number} of {len(work)}: {name} {outcome}")
+        finally:
+            threads.shutdown(cancel_futures=True)
+    if not synced.failed or synced.uploaded or synced.unchanged:
+        synced.ingestion = source.ingest(report)
+    return synced
+
+
+def _outcomes(work: dict[Future[Outcome], str], synced: Synced) -> Iterator[tuple[str, str]]:
+    for done in as_completed(work):
+        name = work[done]
+        try:
+            outcome = done.result()
+        except (ClientError, BotoCoreError, OSError) as error:
+            synced.failed[name] = f"{type(error).__name__}: {error}"
+            yield name, "failed"
+            continue
+        {"uploaded": synced.uploaded, "unchanged": synced.unchanged, "deleted": synced.deleted}[outcome].append(name)
+        yield name, outcome

@@ -1,0 +1,43 @@
+"""The sync of one folder with genuine clients and progress for a person; errors of AWS become one line."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+
+from server.documents.upload.bucket import Bucket
+from server.documents.upload.check import Checked, check_folder
+from server.documents.upload.ingestion import DataSource
+from server.documents.upload.labels import Rules
+from server.documents.upload.sync import Synced, sync
+from server.errors import StartupError
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where documents go: a bucket below a prefix, and the data source that reads it; region None is AWS's default."""
+
+    bucket: str
+    prefix: str
+    knowledge_base_id: str
+    data_source_id: str
+    region: str | None
+
+
+def transfer(folder: Path, rules: Rules, to: Destination, *, delete: bool) -> tuple[Checked, Synced | None]:
+    """Check the folder and, only if nothing is wrong, bring it to the knowledge base; StartupError when AWS refuses."""
+    checked = check_folder(folder, rules)
+    if checked.findings:
+        return checked, None
+    clients = cast("Any", boto3.Session())
+    try:
+        place = Bucket(clients.client("s3", region_name=to.region), to.bucket, to.prefix)
+        agent = clients.client("bedrock-agent", region_name=to.region)
+        source = DataSource(agent, to.knowledge_base_id, to.data_source_id)
+        with Console(stderr=True).status("reading the bucket") as status:
+            return checked, sync(checked, place, source, status.update, delete=delete)
+    except (ClientError, BotoCoreError) as error:
+        raise StartupError(f"{error}; what was uploaded stays, run the same command again") from error

@@ -1,0 +1,85 @@
+"""From settings to a listening process: one socket, one or several workers, a clean stop."""
+
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.supervisors import Multiprocess
+
+from server.app import create_app
+from server.configuration import load_settings
+from server.doctor.proof import require_isolation
+from server.errors import StartupError
+from server.http.connection import Connection
+from server.logs import configure_logs
+from server.settings import Settings
+
+DRAIN_S: Final = 10
+_BACKLOG: Final = 2048
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a bound socket; raise StartupError when the port is taken or not allowed."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        raise StartupError(
+            f"cannot listen on {host}:{port} ({reason}); stop what uses it or choose another port"
+        ) from None
+    listener.set_inheritable(True)
+    return listener
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server; signals are left to whoever runs it, so that several can share one event loop."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Install nothing."""
+        yield
+
+
+def server_config(app: Starlette | str, **options: Any) -> uvicorn.Config:
+    """Return the configuration that every server of this project runs with."""
+    return uvicorn.Config(
+        app,
+        http=Connection,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=65_536,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=DRAIN_S,
+        **options,
+    )
+
+
+def application() -> Starlette:
+    """Return the application of one worker process, from the settings that the first process has checked."""
+    configure_logs()
+    return create_app(load_settings())
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM; raise StartupError when that cannot begin or isolation does not hold."""
+    configure_logs()
+    # Here too, not in the workers alone: this process can still end with one line and its exit code.
+    require_isolation(settings.database)
+    listener = listen(settings.host, settings.port)
+    config = server_config("server.http.serving:application", factory=True, workers=settings.workers)
+    if settings.workers > 1:
+        Multiprocess(config, sockets=[listener]).run()
+    else:
+        uvicorn.Server(config).run(sockets=[listener])

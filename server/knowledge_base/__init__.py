@@ -1,1 +1,0 @@
-"""Bedrock's Retrieve: the isolating conditions, a bounded call, its errors."""

@@ -1,0 +1,1 @@
+"""From a verified token to one tenant, its registry, and its limits."""
