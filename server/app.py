@@ -29,11 +29,12 @@ def create_app(settings: Settings) -> Starlette:
     """Return the ASGI application; connections are opened when it starts and closed when it stops."""
     trail = AuditTrail(settings.audit.path) if settings.audit.path else None
     resources = Resources(settings)
-    verifier = TokenVerifier(settings)
-    metadata = ResourceMetadata(settings)
     tenancy = Tenancy(settings, TenantDirectory(resources.database))
     # Without a document store there is nothing to search: a tool that can only fail would mislead a model.
     tools = [tool for tool in all_tools() if tool.scope != "policies:read" or settings.documents]
+    scopes = tuple(sorted({tool.scope for tool in tools if tool.scope}))
+    verifier = TokenVerifier(settings, scopes)
+    metadata = ResourceMetadata(settings, scopes)
     protocol = Protocol(tools, Catalogue(tools, all_prompts()), settings, tenancy, resources)
     # Plain JSON answers and no sessions: every request carries its own identity, any replica can answer it.
     sessions = StreamableHTTPSessionManager(

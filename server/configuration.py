@@ -2,22 +2,28 @@
 
 import os
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from server.errors import SettingsError
-from server.settings import CONFIG_VARIABLE, PREFIX, Settings
+from server.settings import CONFIG_VARIABLE, PREFIX, SAMPLE, Settings
 
 # Variables of other parts of the project, which the server leaves alone.
 _OTHER_PREFIXES: Final = (CONFIG_VARIABLE, "TENANTGATE_DEV_", "TENANTGATE_DEMO_")
 
 
-def load_settings(config: Path | None = None, **overrides: object) -> Settings:
+# What a server needs and no default can give.
+SERVING: Final = ("resource_url", "issuers", "database.url", "database.context_keys")
+
+
+def load_settings(config: Path | None = None, needs: Sequence[str] = (), **overrides: object) -> Settings:
     """Read the settings from `config` (else TENANTGATE_CONFIG) and the environment; flags in `overrides` win.
 
-    Raises SettingsError with one line that names the key and the remedy.
+    `needs` names the keys that the verb cannot do without. Paths are relative to the settings file. Raises
+    SettingsError with one line that names the key and the remedy.
     """
     # Through the environment, so that worker processes read the same.
     if config is not None:
@@ -28,13 +34,40 @@ def load_settings(config: Path | None = None, **overrides: object) -> Settings:
         raise SettingsError(f"the settings file {file} does not exist; name an existing one with --config")
     _refuse_unknown_variables()
     try:
-        return Settings()  # pyright: ignore[reportCallIssue]  # the sources fill the fields
+        settings = _with_paths(Settings(), Path(file).parent if file else Path())
     except ValidationError as error:
         raise SettingsError(_one_line(error)) from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"the settings file {file} is not valid TOML: {error}") from error
     except (OSError, ValueError) as error:  # an unreadable file, or a variable that is not JSON
         raise SettingsError(f"the settings cannot be read: {error}") from error
+    require(settings, needs)
+    return settings
+
+
+def require(settings: Settings, needs: Sequence[str]) -> None:
+    """Raise SettingsError that names each key of `needs` that is not set."""
+    missing = [key for key in needs if not _value(settings, key)]
+    if missing:
+        raise SettingsError("; ".join(f"{key}: {_missing(key.split('.'))}" for key in missing))
+
+
+def _value(settings: Settings, key: str) -> object:
+    value: Any = settings
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def _with_paths(settings: Settings, base: Path) -> Settings:
+    """Return the settings with the folders of the catalog and of the migrations as absolute paths."""
+
+    def resolved(paths: Sequence[str]) -> tuple[str, ...]:
+        return tuple(path if path == SAMPLE else str((base / Path(path).expanduser()).absolute()) for path in paths)
+
+    return settings.model_copy(
+        update={"catalog": resolved(settings.catalog), "migrations": resolved(settings.migrations)}
+    )
 
 
 def settings_variables() -> list[str]:
@@ -46,7 +79,7 @@ def _refuse_unknown_variables() -> None:
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     for name in settings_variables():
         if name.split("__")[0] not in known:
-            raise SettingsError(f"the variable {name} is no setting of tenantgate; correct its name or unset it")
+            raise SettingsError(f"the variable {name} is not a tenantgate setting; correct its name or unset it")
 
 
 def _one_line(error: ValidationError) -> str:
@@ -60,9 +93,12 @@ def _one_line(error: ValidationError) -> str:
 def _sentence(problem: Any) -> str:
     match problem["type"]:
         case "missing":
-            variable = PREFIX + "__".join(str(part).upper() for part in problem["loc"])
-            return f"is missing; set it in the settings file or as {variable}"
+            return _missing([str(part) for part in problem["loc"]])
         case "extra_forbidden":
-            return "is no setting of tenantgate; correct its name or remove it"
+            return "is not a tenantgate setting; correct its name or remove it"
         case _:
             return str(problem["msg"]).removeprefix("Value error, ")
+
+
+def _missing(parts: Sequence[str]) -> str:
+    return f"is missing; set it in the settings file or as {PREFIX}{'__'.join(part.upper() for part in parts)}"

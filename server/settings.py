@@ -21,12 +21,16 @@ from server.database.context_keys import ContextKey, parse_context_key
 
 CONFIG_VARIABLE: Final = "TENANTGATE_CONFIG"
 PREFIX: Final = "TENANTGATE_"
+# As a path of `catalog` or `migrations`: the sample pack, wherever it is installed.
+SAMPLE: Final = "sample"
 # The pattern that Retrieve itself publishes for a reranking model.
 _FOUNDATION_MODEL: Final = r"^arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}::foundation-model/.+$"
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
-Scope = Literal["claims:read", "policies:read"]
-SCOPES: Final[tuple[Scope, ...]] = ("claims:read", "policies:read")
+# RFC 6749 section 3.3, scope-token. The scopes of a server are those that its tools name.
+Scope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,128}$")]
+# Tenant ids as identity providers issue them; none of these characters ends a field of the signed context.
+TENANT_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}$"
 # Symmetric algorithms and `none` cannot even be named: anyone who can verify could also sign (RFC 8725 section 3.1).
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
@@ -75,7 +79,7 @@ class IssuerSettings(_Section):
     @model_validator(mode="after")
     def _someone_is_meant(self) -> Self:
         if not self.audiences and not self.client_ids:
-            raise ValueError("name `audiences` or `client_ids`: a token for any audience is a token for none")
+            raise ValueError("name `audiences` or `client_ids`: otherwise tokens made for other services are accepted")
         return self
 
     def names_of(self, scope: Scope) -> tuple[str, ...]:
@@ -86,19 +90,31 @@ class IssuerSettings(_Section):
 class TenancySettings(_Section):
     """How a verified token leads to a tenant and a tier."""
 
+    # One spelling for each tenant: a UUID in lower case, an integer without leading zeros.
+    id_type: Literal["text", "uuid", "integer"] = "text"
+    # False: the token's claim alone says which tenant, and every tenant that an issuer names is served.
+    registry: bool = True
     tenant_lookup: bool = True
     tiers: tuple[Tier, ...] = ()
 
+    @property
+    def looks_up(self) -> bool:
+        """Whether people are looked up in the registry, beside what their token claims."""
+        return self.registry and self.tenant_lookup
+
 
 class DatabaseSettings(_Section):
-    """The claims database, as the read-only login `app_user` sees it."""
+    """The database, as the server's read-only login sees it."""
 
+    login: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "app_user"
     url: SecretStr = SecretStr("")
     admin_url: SecretStr = SecretStr("")
     context_keys: tuple[SecretStr, ...] = ()
     pool_size: Annotated[int, Field(ge=1, le=200)] = 8
     connections_per_tenant: Annotated[int, Field(ge=1)] | None = None
     statement_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 5_000
+    # Relations that PUBLIC may read and nobody here can revoke; doctor and the start-up log list them every time.
+    accepted_relations: tuple[str, ...] = ()
 
     @field_validator("url", "admin_url")
     @classmethod
@@ -122,7 +138,7 @@ class DatabaseSettings(_Section):
 
 
 class DocumentsSettings(_Section):
-    """The knowledge base of policy documents."""
+    """The knowledge base of documents."""
 
     knowledge_base_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{10}$")]
     region: str | None = None
@@ -161,16 +177,20 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
-    resource_url: Url
+    resource_url: Url | Literal[""] = ""
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     max_body_bytes: Annotated[int, Field(ge=1_024, le=16_777_216)] = 262_144
-    issuers: Annotated[tuple[IssuerSettings, ...], Field(min_length=1)]
+    catalog: tuple[str, ...] = ()
+    migrations: tuple[str, ...] = ()
+    instructions: str | None = None
+    whoami: bool = True
+    issuers: tuple[IssuerSettings, ...] = ()
     tenancy: TenancySettings = TenancySettings()
-    database: DatabaseSettings
+    database: DatabaseSettings = DatabaseSettings()
     documents: DocumentsSettings | None = None
     limits: LimitsSettings = LimitsSettings()
     audit: AuditSettings = AuditSettings()

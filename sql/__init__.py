@@ -2,6 +2,7 @@
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 
 
 def sql_files(folder: str) -> list[Traversable]:
@@ -19,3 +20,8 @@ def sql_files(folder: str) -> list[Traversable]:
 def checks_prelude() -> str:
     """Return the common table expressions that every check of `checks` begins with."""
     return (files(__name__) / "checks" / "prelude.sql").read_text(encoding="utf-8")
+
+
+def sample_folder() -> Path:
+    """Return the folder of the sample pack's migrations; it need not exist."""
+    return Path(str(files(__name__) / "sample"))

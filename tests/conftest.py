@@ -13,8 +13,8 @@ import pytest
 from gate_support import served as served  # noqa: PLC0414  # a fixture
 from hypothesis import settings
 
-from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS
 from server.dev.postgres.launcher import EmbeddedPostgres
+from server.dev.sample import SAMPLE_DOCUMENTS
 from server.dev.stack import Stack, development_stack
 
 MODERN = "2026-07-28"

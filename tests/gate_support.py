@@ -268,9 +268,9 @@ def _tenants(stack: Stack, cognito: Issuer, plain: Issuer) -> Generator[None]:
         (plain.url, "somebody", "broker-a"),
     ]
     with psycopg.connect(stack.admin_url, autocommit=True) as admin:
-        admin.execute("INSERT INTO app.tenants VALUES ('broker-closed', 'Closed', false) ON CONFLICT DO NOTHING")
+        admin.execute("INSERT INTO tenancy.tenants VALUES ('broker-closed', 'Closed', false) ON CONFLICT DO NOTHING")
         for person in people:
-            admin.execute("INSERT INTO app.user_tenants (issuer, user_sub, tenant_id) VALUES (%s, %s, %s)", person)
+            admin.execute("INSERT INTO tenancy.user_tenants (issuer, user_sub, tenant_id) VALUES (%s, %s, %s)", person)
         yield
-        admin.execute("DELETE FROM app.user_tenants WHERE issuer IN (%s, %s)", (cognito.url, plain.url))
-        admin.execute("DELETE FROM app.tenants WHERE tenant_id = 'broker-closed'")
+        admin.execute("DELETE FROM tenancy.user_tenants WHERE issuer IN (%s, %s)", (cognito.url, plain.url))
+        admin.execute("DELETE FROM tenancy.tenants WHERE tenant_id = 'broker-closed'")

@@ -20,7 +20,7 @@ from server.settings import AuditSettings, LimitsSettings
 SLEEP = '''
 """sleep: waits inside the database."""
 
-from server.database.database import Statement
+from server.database.statement import Statement
 from server.catalog.tool import Arguments, Result, Tool
 
 

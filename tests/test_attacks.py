@@ -17,7 +17,7 @@ from server.administration.key_table import put_key
 from server.administration.migrations import migrate
 from server.database.context_keys import new_context_key
 from server.database.pool import Pool
-from server.dev.sample_data import load_sample
+from server.dev.sample import load_sample
 
 FOLDER = Path(__file__).parent
 ATTACKS = tomllib.loads((FOLDER / "attacks.toml").read_text(encoding="utf-8"))
@@ -110,7 +110,7 @@ def second_target(runner, tmp_path_factory):
     if PROGRAMS is None:
         pytest.skip(MISSING)
     with second_server(tmp_path_factory.mktemp("second") / "postgres") as admin_url:
-        migrate(admin_url, lambda _step: None)
+        migrate(admin_url, lambda _step: None, folders=["sample"])
         key = new_context_key("k1")
         with psycopg.connect(admin_url, autocommit=True) as connection:
             connection.execute("ALTER ROLE app_user PASSWORD 'of-a-login'")

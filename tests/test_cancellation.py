@@ -13,8 +13,9 @@ import pytest
 from conftest import MODERN
 from server_of_its_own import SLEEP, OwnServer, one_more_tool, server_of_its_own
 
-from server.database.database import Database, Principal, Statement
-from server.dev.people import PEOPLE
+from server.database.database import Database
+from server.database.statement import Principal, Statement
+from server.dev.sample import PEOPLE
 from server.dev.stack import Stack
 from server.errors import UnavailableError, WithheldError
 

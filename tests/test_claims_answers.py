@@ -7,7 +7,7 @@ import pytest
 
 from server.auth.access_token import AccessToken
 from server.catalog.resources import Resources
-from server.dev.people import PEOPLE
+from server.dev.sample import PEOPLE
 from server.errors import ArgumentsError
 from server.tenancy.context import TenantContext
 from tools.query_claims import QueryClaims, query_claims
@@ -24,7 +24,7 @@ def test_how_many_claims_were_filed_last_week_and_for_how_much_takes_one_call(ca
 
 @pytest.fixture
 def tenant_of_many_weeks(admin):
-    admin.execute("INSERT INTO app.tenants VALUES ('many-weeks', 'Many weeks')")
+    admin.execute("INSERT INTO tenancy.tenants VALUES ('many-weeks', 'Many weeks')")
     admin.execute(
         "INSERT INTO app.claims (tenant_id, claim_number, customer_name, claim_amount, status, line_of_business, "
         "filed_at) SELECT 'many-weeks', 'CLM-' || n, 'Ann', 1.10, 'open', 'auto', "
@@ -32,7 +32,7 @@ def tenant_of_many_weeks(admin):
     )
     yield "many-weeks"
     admin.execute("DELETE FROM app.claims WHERE tenant_id = 'many-weeks'")
-    admin.execute("DELETE FROM app.tenants WHERE tenant_id = 'many-weeks'")
+    admin.execute("DELETE FROM tenancy.tenants WHERE tenant_id = 'many-weeks'")
 
 
 def test_a_summary_of_too_many_groups_says_so_and_still_totals_all(caller, tenant_of_many_weeks) -> None:

@@ -12,7 +12,7 @@ from attack import REFUSAL
 from psycopg import RawCursor
 
 from server.database.context_keys import CONTEXT_LIFETIME_S, new_context_key, parse_context_key
-from server.database.database import Statement
+from server.database.statement import Statement
 
 COUNT = Statement("count_claims", "SELECT count(*) AS claims FROM app.claims WHERE status <> $1::text", dict[str, int])
 WHO = Statement(
@@ -200,7 +200,7 @@ def test_a_subject_of_any_characters_is_that_person_and_nobody_else(signer, subj
 
 def test_only_the_person_mapped_sees_the_mapping(stack, signer, admin) -> None:
     """R72: the same subject of another issuer is another person."""
-    mine = Statement("mine", "SELECT tenant_id, $1::text AS x FROM app.user_tenants", dict[str, str])
+    mine = Statement("mine", "SELECT tenant_id, $1::text AS x FROM tenancy.user_tenants", dict[str, str])
     mike = next(one["sub"] for one in stack.addresses.people if one["name"] == "mike-broker-a")
 
     def seen(issuer: str, subject: str) -> list[dict[str, str]]:
@@ -209,7 +209,7 @@ def test_only_the_person_mapped_sees_the_mapping(stack, signer, admin) -> None:
     assert seen(stack.addresses.issuer, mike) == [{"tenant_id": "broker-a", "x": ""}]
     assert seen("https://issuer.test", mike) == []
     assert seen(stack.addresses.issuer, "nobody") == []
-    assert len(admin.execute("SELECT FROM app.user_tenants").fetchall()) > 1
+    assert len(admin.execute("SELECT FROM tenancy.user_tenants").fetchall()) > 1
 
 
 def test_the_policy_calls_the_context_once_a_statement_and_keeps_the_index(signer) -> None:

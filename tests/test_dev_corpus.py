@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from server.dev.knowledge_base.chunks import MAXIMUM_CHARACTERS, cut
-from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS, Corpus
+from server.dev.knowledge_base.corpus import Corpus
 from server.dev.knowledge_base.retrieval_filter import everything, parse_filter
 from server.dev.knowledge_base.sidecar import read_sidecar
+from server.dev.sample import SAMPLE_DOCUMENTS
 from server.errors import StartupError
 
 

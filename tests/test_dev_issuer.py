@@ -26,7 +26,8 @@ from starlette.routing import Route
 from server.dev.issuer.application import DevelopmentIssuer
 from server.dev.issuer.documents import is_document_address
 from server.dev.issuer.store import ExpiringStore
-from server.dev.people import PEOPLE, Person
+from server.dev.people import Person
+from server.dev.sample import PEOPLE
 from server.errors import StartupError
 
 RESOURCE = "http://127.0.0.1:8000/mcp"

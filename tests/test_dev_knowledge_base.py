@@ -13,8 +13,9 @@ import pytest
 import uvicorn
 from botocore.config import Config
 
-from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS, Corpus
+from server.dev.knowledge_base.corpus import Corpus
 from server.dev.knowledge_base.service import KNOWLEDGE_BASE_ID, Faults, create_knowledge_base
+from server.dev.sample import SAMPLE_DOCUMENTS
 from server.errors import StartupError
 
 REGULAR = {"equals": {"key": "tier", "value": "regular"}}

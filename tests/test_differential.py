@@ -74,7 +74,7 @@ def tenants(stack: Stack) -> Iterator[dict[str, list[Row]]]:
     chance = random.Random(20)
     names = [f"differential-{number}" for number in range(TENANTS)]
     with psycopg.connect(stack.admin_url, autocommit=True) as admin:
-        admin.cursor().executemany("INSERT INTO app.tenants VALUES (%s, %s)", [(name, name) for name in names])
+        admin.cursor().executemany("INSERT INTO tenancy.tenants VALUES (%s, %s)", [(name, name) for name in names])
         try:
             for number, name in enumerate(names):
                 _fill(admin, name, number * 3, chance)
@@ -87,7 +87,7 @@ def tenants(stack: Stack) -> Iterator[dict[str, list[Row]]]:
             }
         finally:
             admin.execute("DELETE FROM app.claims WHERE tenant_id LIKE 'differential-%'")
-            admin.execute("DELETE FROM app.tenants WHERE tenant_id LIKE 'differential-%'")
+            admin.execute("DELETE FROM tenancy.tenants WHERE tenant_id LIKE 'differential-%'")
 
 
 def _fill(admin: psycopg.Connection[Any], tenant: str, claims: int, chance: random.Random) -> None:

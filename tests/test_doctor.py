@@ -17,8 +17,8 @@ import pytest
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate
 from server.database.context_keys import new_context_key
-from server.database.database import Statement
-from server.dev.sample_data import load_sample
+from server.database.statement import Statement
+from server.dev.sample import load_sample
 from server.doctor.examination import examine, run_check
 from server.doctor.proof import require_isolation
 from server.errors import SettingsError, StartupError, UnreachableError
@@ -76,7 +76,7 @@ def examined(stack):
     with psycopg.connect(stack.admin_url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE examined")
     found = Examined(within(stack.admin_url), within(stack.addresses.database_url))
-    migrate(found.admin_url, lambda _step: None)
+    migrate(found.admin_url, lambda _step: None, folders=["sample"])
     with psycopg.connect(found.admin_url, autocommit=True) as connection:
         put_key(connection, KEY)
         load_sample(connection, "https://issuer.test")

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from server.__main__ import cli
-from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS
+from server.dev.sample import SAMPLE_DOCUMENTS
 from server.documents.upload.check import check_folder
 from server.documents.upload.finding import Kind
 from server.documents.upload.folder import MAXIMUM_BYTES, MAXIMUM_IMAGE_BYTES

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS, Corpus
+from server.dev.knowledge_base.corpus import Corpus
 from server.dev.knowledge_base.service import create_knowledge_base
+from server.dev.sample import SAMPLE_DOCUMENTS
 from server.documents.policies import PolicyDocuments
 from server.http.serving import Server, listen, server_config
 from server.settings import DocumentsSettings

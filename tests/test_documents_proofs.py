@@ -3,8 +3,8 @@
 import pytest
 from scripted_store import ScriptedStore, always, answer, scripted_store
 
-from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS
 from server.dev.knowledge_base.retrieval_filter import parse_filter
+from server.dev.sample import SAMPLE_DOCUMENTS
 from server.doctor.document_proofs import document_checks
 from server.documents.upload.canaries import write_canaries
 from server.documents.upload.labels import Rules

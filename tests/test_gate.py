@@ -264,7 +264,7 @@ def test_the_document_is_also_where_a_resource_behind_a_prefix_says(stack) -> No
         update={"resource_url": "https://mcp.example.com/insurance/mcp", "audit": AuditSettings()}
     )
     path = "/.well-known/oauth-protected-resource/insurance/mcp"
-    assert ResourceMetadata(settings).url == f"https://mcp.example.com{path}"
+    assert ResourceMetadata(settings, ("claims:read", "policies:read")).url == f"https://mcp.example.com{path}"
 
     async def asked() -> httpx2.Response:
         transport = httpx2.ASGITransport(create_app(settings))
@@ -287,8 +287,8 @@ def ask_a_gate(app: ASGIApp, settings: Settings, token: str) -> httpx2.Response:
     """Return the answer of a gate of its own, with a verifier that has fetched nothing yet."""
 
     async def asked() -> httpx2.Response:
-        verifier = TokenVerifier(settings)
-        guarded = Gate(app, settings, verifier, ResourceMetadata(settings))
+        verifier = TokenVerifier(settings, ("claims:read", "policies:read"))
+        guarded = Gate(app, settings, verifier, ResourceMetadata(settings, ("claims:read", "policies:read")))
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         async with httpx2.AsyncClient(transport=httpx2.ASGITransport(guarded), base_url="http://test") as http:
             answer = await http.post("/mcp", content=BODY, headers=headers)

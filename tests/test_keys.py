@@ -68,7 +68,7 @@ def tell(story: Story, *issuers: Issuer) -> None:
     """Run `story` with a verifier of these issuers, on an event loop of its own."""
 
     async def told() -> None:
-        verifier = TokenVerifier(settings_for(*issuers))
+        verifier = TokenVerifier(settings_for(*issuers), ("claims:read", "policies:read"))
         try:
             await story(verifier)
         finally:

@@ -13,8 +13,9 @@ from server.__main__ import cli
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate
 from server.database.context_keys import CONTEXT_LIFETIME_S, new_context_key, parse_context_key
-from server.database.database import Database, Principal, Statement
-from server.dev.sample_data import load_sample
+from server.database.database import Database
+from server.database.statement import Principal, Statement
+from server.dev.sample import load_sample
 from server.errors import SettingsError, StartupError, WithheldError
 from server.settings import DatabaseSettings
 
@@ -30,7 +31,7 @@ def rotated(stack):
     admin_url, url = (
         urlsplit(one)._replace(path="/rotated").geturl() for one in (stack.admin_url, stack.addresses.database_url)
     )
-    migrate(admin_url, lambda _step: None)
+    migrate(admin_url, lambda _step: None, folders=["sample"])
     with psycopg.connect(admin_url, autocommit=True) as connection:
         load_sample(connection, "https://issuer.test")
     yield admin_url, url

@@ -15,7 +15,7 @@ from server.administration import migrations
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate
 from server.database.context_keys import new_context_key
-from server.dev.sample_data import load_sample
+from server.dev.sample import load_sample
 from server.doctor.examination import examine
 from server.errors import SettingsError, StartupError, UnreachableError
 from server.settings import DatabaseSettings

@@ -219,10 +219,10 @@ def server(stack: Stack, cognito: Cognito, nanoidp: NanoIdp) -> Iterator[Everyon
 
 @pytest.fixture
 def mapped(admin: psycopg.Connection, cognito: Cognito):
-    """Return a function that gives a subject of the Cognito pool a row in app.user_tenants."""
+    """Return a function that gives a subject of the Cognito pool a row in tenancy.user_tenants."""
 
     def insert(subject: str, tenant: str) -> None:
-        admin.execute("INSERT INTO app.user_tenants VALUES (%s, %s, %s)", (cognito.issuer, subject, tenant))
+        admin.execute("INSERT INTO tenancy.user_tenants VALUES (%s, %s, %s)", (cognito.issuer, subject, tenant))
 
     return insert
 
@@ -282,7 +282,7 @@ def test_a_scope_that_nanoidp_did_not_grant_is_missing(server, nanoidp) -> None:
 
 def test_client_credentials_of_nanoidp_are_a_client(server, nanoidp, admin) -> None:
     """A machine gets its tenant from a row, and is in no tier."""
-    admin.execute("INSERT INTO app.user_tenants VALUES (%s, 'claims-app', 'broker-a')", (nanoidp.url,))
+    admin.execute("INSERT INTO tenancy.user_tenants VALUES (%s, 'claims-app', 'broker-a')", (nanoidp.url,))
     token = nanoidp.tokens(grant_type="client_credentials", scope="claims:read")["access_token"]
     identity = server.identity(token)
     assert (identity["tenant"], identity["tier"], identity["kind"]) == ("broker-a", None, "client")

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 from server.app import create_app
-from server.database.database import Database, Principal, Statement
+from server.database.database import Database
+from server.database.statement import Principal, Statement
 from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.preparation import development_key, prepare_database
 from server.doctor import proof

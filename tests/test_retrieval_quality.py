@@ -2,8 +2,9 @@
 
 import pytest
 
-from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS, Corpus
+from server.dev.knowledge_base.corpus import Corpus
 from server.dev.knowledge_base.retrieval_filter import parse_filter
+from server.dev.sample import SAMPLE_DOCUMENTS
 from server.documents.policies import CANARY_TYPE
 
 # The question, and the heading of the section that answers it, by document.

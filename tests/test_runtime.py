@@ -251,7 +251,9 @@ def twenty_people(stack, admin) -> Iterator[list[Person]]:
     """Twenty people of twenty tenants, each with as many claims as their number, all numbered after the tenant."""
     tenants = [f"crowd-{number:02}" for number in range(1, 21)]
     with admin.cursor() as cursor:
-        cursor.executemany("INSERT INTO app.tenants (tenant_id, name) VALUES (%s, %s)", [(one, one) for one in tenants])
+        cursor.executemany(
+            "INSERT INTO tenancy.tenants (tenant_id, name) VALUES (%s, %s)", [(one, one) for one in tenants]
+        )
         cursor.executemany(
             "INSERT INTO app.claims (tenant_id, id, claim_number, customer_name, claim_amount, status, "
             "line_of_business, filed_at) VALUES (%s, %s, %s, 'Crowd', 100, 'open', 'auto', now())",
@@ -266,7 +268,7 @@ def twenty_people(stack, admin) -> Iterator[list[Person]]:
         for place, tenant in enumerate(tenants)
     ]
     admin.execute("DELETE FROM app.claims WHERE tenant_id LIKE 'crowd-%'")
-    admin.execute("DELETE FROM app.tenants WHERE tenant_id LIKE 'crowd-%'")
+    admin.execute("DELETE FROM tenancy.tenants WHERE tenant_id LIKE 'crowd-%'")
 
 
 @pytest.fixture

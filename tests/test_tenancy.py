@@ -161,11 +161,11 @@ def test_a_person_who_is_being_mapped_gets_in_soon_and_a_withdrawn_mapping_ends(
     token = cognito(served, "new-here")
     assert served.post(token).status_code == 403
     person = (served.cognito.url, "new-here", "broker-a")
-    admin.execute("INSERT INTO app.user_tenants (issuer, user_sub, tenant_id) VALUES (%s, %s, %s)", person)
+    admin.execute("INSERT INTO tenancy.user_tenants (issuer, user_sub, tenant_id) VALUES (%s, %s, %s)", person)
     time.sleep(REFUSED_LIFETIME_S + 0.1)
     monkeypatch.setattr("server.tenancy.registry.ENTRY_LIFETIME_S", 0.5)
     assert served.post(token).status_code == 200
-    admin.execute("DELETE FROM app.user_tenants WHERE user_sub = 'new-here'")
+    admin.execute("DELETE FROM tenancy.user_tenants WHERE user_sub = 'new-here'")
     time.sleep(0.6)
     assert served.post(token).status_code == 403
 
@@ -173,12 +173,12 @@ def test_a_person_who_is_being_mapped_gets_in_soon_and_a_withdrawn_mapping_ends(
 def test_a_tenant_that_is_switched_off_is_refused(served: Served, admin: psycopg.Connection, monkeypatch) -> None:
     """R62."""
     monkeypatch.setattr("server.tenancy.registry.ENTRY_LIFETIME_S", 0.3)
-    admin.execute("INSERT INTO app.tenants VALUES ('broker-brief', 'Brief') ON CONFLICT DO NOTHING")
+    admin.execute("INSERT INTO tenancy.tenants VALUES ('broker-brief', 'Brief') ON CONFLICT DO NOTHING")
     try:
         token = strict(served, tenant_id="broker-brief", sub="brief")
         assert served.post(token).status_code == 200
-        admin.execute("UPDATE app.tenants SET active = false WHERE tenant_id = 'broker-brief'")
+        admin.execute("UPDATE tenancy.tenants SET active = false WHERE tenant_id = 'broker-brief'")
         time.sleep(0.4)
         assert served.post(token).status_code == 403
     finally:
-        admin.execute("DELETE FROM app.tenants WHERE tenant_id = 'broker-brief'")
+        admin.execute("DELETE FROM tenancy.tenants WHERE tenant_id = 'broker-brief'")

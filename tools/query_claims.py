@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, LiteralString
 from pydantic import Field, StringConstraints
 
 from server.catalog.tool import Data, Result, TenantAccess, Text, Tool
-from server.database.database import Statement
+from server.database.statement import Statement
 from tools._claim_filters import PLACEHOLDERS, STATEMENTS_KEPT, ClaimFilters, Clause, condition, where
 
 Sort = Literal["filed_at", "amount", "customer_name"]

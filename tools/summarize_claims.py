@@ -7,7 +7,7 @@ from pydantic import Field
 
 from server.catalog.tool import Result, TenantAccess, Tool
 from server.catalog.view import View
-from server.database.database import Statement
+from server.database.statement import Statement
 from tools._claim_filters import STATEMENTS_KEPT, ClaimFilters, Clause, condition, where
 
 _GROUPS_SHOWN: Final = 500

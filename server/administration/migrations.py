@@ -1,48 +1,112 @@
-"""Bring a database to the schema of this version: `sql/migrations`, in order, each in its own transaction."""
+"""Bring a database to the schema of this version, then apply the operator's own folders of migrations."""
 
 import hashlib
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final, LiteralString, cast
 
 import psycopg
+from psycopg import sql
 
 from server.administration.administrator import administrator, first_line
-from server.errors import StartupError
-from sql import sql_files
+from server.errors import SettingsError, StartupError
+from server.settings import SAMPLE
+from sql import sample_folder, sql_files
 
-_HISTORY: Final[LiteralString] = """
+_LEDGERS: Final[LiteralString] = """
 CREATE SCHEMA IF NOT EXISTS tenantgate;
 CREATE TABLE IF NOT EXISTS tenantgate.migrations (
   name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE TABLE IF NOT EXISTS tenantgate.own_migrations (
+  name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now()
+);
+"""
+# What an application may already use under the names that this product takes. Asked before anything is changed.
+_TAKEN: Final[LiteralString] = """
+SELECT format('the schema %%I exists and is not tenantgate''s', nspname),
+       'rename it, or use a database of its own'
+FROM pg_catalog.pg_namespace
+WHERE nspname IN ('tenancy', 'tenantgate') AND to_regclass('tenantgate.migrations') IS NULL
+UNION ALL
+SELECT format('the role %%I exists and can log in', rolname), 'rename it: this role owns the signing keys'
+FROM pg_catalog.pg_roles WHERE rolname = 'tenancy_owner' AND (rolcanlogin OR rolsuper)
+UNION ALL
+SELECT format('the role %%I exists and has rights or settings of its own', r.rolname),
+       format('set database.login to another name, or, if the role is meant for this server alone, run '
+              'COMMENT ON ROLE %%I IS ''the login of tenantgate''', r.rolname)
+FROM pg_catalog.pg_roles r
+WHERE r.rolname = %(login)s AND shobj_description(r.oid, 'pg_authid') IS DISTINCT FROM 'the login of tenantgate'
+  AND (r.rolsuper OR NOT r.rolcanlogin OR r.rolbypassrls OR r.rolconfig IS NOT NULL
+       OR EXISTS (SELECT FROM pg_catalog.pg_shdepend d
+                  WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid)
+       OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE r.oid IN (m.member, m.roleid)))
 """
 # Any fixed number: it keeps two migrations of one database from running at once.
 _LOCK: Final = 7_236_401_114
 
 
-def migrate(admin_url: str, report: Callable[[str], None]) -> None:
-    """Apply what is missing, telling `report` each step; a second run changes nothing.
+def migrate(
+    admin_url: str, report: Callable[[str], None], *, login: str = "app_user", folders: Iterable[str] = ()
+) -> None:
+    """Apply what is missing, first the core's and then those of `folders`; `report` gets a line for each step.
 
-    Raises StartupError when the database is out of reach, is newer than this version, or a step fails.
+    A second run changes nothing. Raises StartupError when the database is out of reach, a name is taken, the core's
+    schema is newer than this version, or a step fails; SettingsError for a folder that is not there.
     """
+    own = _own_files(folders)
     with administrator(admin_url) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
-        connection.execute(_HISTORY)
-        _apply_missing(connection, report)
+        _refuse_taken_names(connection, login)
+        connection.execute(_LEDGERS)
+        core = {file.name: file.read_text(encoding="utf-8") for file in sql_files("migrations")}
+        if newer := sorted(_applied(connection, "migrations").keys() - core.keys()):
+            raise StartupError(
+                f"the database has the migration {newer[-1]}, which this version does not know; "
+                "install the version that made it, or a newer one"
+            )
+        for ledger, files in (("migrations", core), ("own_migrations", own)):
+            _apply_missing(connection, ledger, files, login, report)
 
 
-def _apply_missing(connection: psycopg.Connection[Any], report: Callable[[str], None]) -> None:
-    applied = dict(connection.execute("SELECT name, sha256 FROM tenantgate.migrations ORDER BY name").fetchall())
-    files = {file.name: file.read_text(encoding="utf-8") for file in sql_files("migrations")}
-    if newer := sorted(applied.keys() - files.keys()):
-        raise StartupError(
-            f"the database has the migration {newer[-1]}, which this version does not know; "
-            "install the version that made it, or a newer one"
-        )
+def _refuse_taken_names(connection: psycopg.Connection[Any], login: str) -> None:
+    taken = connection.execute(_TAKEN, {"login": login}).fetchall()
+    if taken:
+        raise StartupError("nothing was changed: " + "; ".join(f"{problem}: {remedy}" for problem, remedy in taken))
+
+
+def _own_files(folders: Iterable[str]) -> dict[str, str]:
+    """Return the numbered SQL files of the folders, each folder in the order of its names."""
+    found: dict[str, str] = {}
+    for folder in folders:
+        place = sample_folder() if folder == SAMPLE else Path(folder)
+        if not place.is_dir():
+            raise SettingsError(f"migrations: the folder {folder} does not exist; correct its path")
+        for file in sorted(place.glob("[0-9]*.sql")):
+            if file.name in found:
+                raise SettingsError(f"migrations: two folders have a file {file.name}; rename one of them")
+            found[file.name] = file.read_text(encoding="utf-8")
+    return found
+
+
+def _applied(connection: psycopg.Connection[Any], ledger: str) -> dict[str, str]:
+    query = sql.SQL("SELECT name, sha256 FROM tenantgate.{} ORDER BY name").format(sql.Identifier(ledger))
+    return dict(connection.execute(query).fetchall())
+
+
+def _apply_missing(
+    connection: psycopg.Connection[Any],
+    ledger: str,
+    files: Mapping[str, str],
+    login: str,
+    report: Callable[[str], None],
+) -> None:
+    applied = _applied(connection, ledger)
     for name, text in files.items():
         digest = hashlib.sha256(text.encode()).hexdigest()
         if name not in applied:
-            _apply(connection, name, text, digest)
+            _apply(connection, ledger, name, for_login(text, login), digest)
             report(f"applied {name}")
         elif applied[name] != digest:
             raise StartupError(f"the migration {name} was changed after it had been applied; restore it, add a new one")
@@ -50,11 +114,18 @@ def _apply_missing(connection: psycopg.Connection[Any], report: Callable[[str], 
             report(f"already there: {name}")
 
 
-def _apply(connection: psycopg.Connection[Any], name: str, text: str, digest: str) -> None:
+def for_login(text: str, login: str) -> str:
+    """Return a migration with `:"login"` and `:'login'`, as psql writes its variables, replaced by the login's name."""
+    quoted = {'"': sql.Identifier(login).as_string(), "'": sql.Literal(login).as_string()}
+    return re.sub(r""":(["'])login\1""", lambda found: quoted[found[1]], text)
+
+
+def _apply(connection: psycopg.Connection[Any], ledger: str, name: str, text: str, digest: str) -> None:
+    record = sql.SQL("INSERT INTO tenantgate.{} (name, sha256) VALUES (%s, %s)").format(sql.Identifier(ledger))
     try:
         with connection.transaction():
-            # The text is a file of this package, never input.
+            # The text is a file of this package or of the operator, never input.
             connection.execute(cast("LiteralString", text))
-            connection.execute("INSERT INTO tenantgate.migrations (name, sha256) VALUES (%s, %s)", (name, digest))
+            connection.execute(record, (name, digest))
     except psycopg.Error as error:
         raise StartupError(f"the migration {name} failed and was rolled back: {first_line(error)}") from error

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from server.settings import SCOPES, Settings
+from server.settings import Settings
 
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 
@@ -14,7 +14,7 @@ WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 class ResourceMetadata:
     """What a client must know to sign in: this resource, its issuers, its scopes."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, scopes: tuple[str, ...]) -> None:
         """Compute the document and its address once."""
         parts = urlsplit(settings.resource_url)
         # RFC 9728 section 3.1: the well-known part goes between the host and the resource's path.
@@ -22,7 +22,7 @@ class ResourceMetadata:
         # Where clients look that know only the host, where this server answers, and where the resource says.
         self.paths: Final = sorted({WELL_KNOWN, f"{WELL_KNOWN}/mcp", urlsplit(self.url).path})
         self.scopes: Final = tuple(
-            dict.fromkeys(issuer.names_of(scope)[0] for issuer in settings.issuers for scope in SCOPES)
+            dict.fromkeys(issuer.names_of(scope)[0] for issuer in settings.issuers for scope in scopes)
         )
         self.document: Final = {
             "resource": settings.resource_url,

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -13,7 +13,7 @@ from server.auth.access_token import AccessToken, client_of, is_client
 from server.auth.jose import MAXIMUM_TOKEN_CHARACTERS, parse_claims, parse_signature, verify_signature
 from server.auth.keys import FETCH_TIMEOUT_S, KeySet
 from server.errors import TokenRefusedError
-from server.settings import SCOPES, IssuerSettings, Scope, Settings
+from server.settings import IssuerSettings, Settings
 
 # For clocks that differ; expiry has none, for a client that renews in time never needs it.
 LEEWAY_S: Final = 60
@@ -43,8 +43,9 @@ class _Remembered:
 class TokenVerifier:
     """Verifies the access tokens of the configured issuers, each by its own rules."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Prepare one key set an issuer; nothing is fetched yet."""
+    def __init__(self, settings: Settings, scopes: tuple[str, ...]) -> None:
+        """Prepare one key set per issuer; nothing is fetched yet. `scopes` are those that the tools ask for."""
+        self._scopes: Final = scopes
         self._http: Final = httpx2.AsyncClient(timeout=FETCH_TIMEOUT_S, follow_redirects=False)
         self._resource: Final = settings.resource_url
         self._issuers: Final = {one.issuer: (one, KeySet(one, self._http)) for one in settings.issuers}
@@ -91,7 +92,7 @@ class TokenVerifier:
             issuer=issuer.issuer,
             subject=_subject(claims),
             client_id=client_of(claims),
-            scopes=_scopes(claims, issuer),
+            scopes=_scopes(claims, issuer, self._scopes),
             expires_at=_check_times(claims, issuer, now),
             claims=claims,
         )
@@ -159,7 +160,7 @@ def _subject(claims: Mapping[str, Any]) -> str:
     return subject
 
 
-def _scopes(claims: Mapping[str, Any], issuer: IssuerSettings) -> frozenset[Scope]:
+def _scopes(claims: Mapping[str, Any], issuer: IssuerSettings, known: Sequence[str]) -> frozenset[str]:
     """Return our scopes that the token grants under the issuer's names.
 
     They stand in `scope` (RFC 8693) or `scp` (Entra ID, Okta); Entra ID grants a client acting for itself `roles`.
@@ -170,5 +171,5 @@ def _scopes(claims: Mapping[str, Any], issuer: IssuerSettings) -> frozenset[Scop
         words: Any = value.split(" ") if isinstance(value, str) else value
         if isinstance(words, list):
             granted |= {word for word in cast("list[Any]", words) if isinstance(word, str)}
-    held: set[Scope] = {ours for ours in SCOPES if granted.intersection(issuer.names_of(ours))}
+    held = {ours for ours in known if granted.intersection(issuer.names_of(ours))}
     return frozenset({*held, *issuer.scopes_granted})

@@ -6,7 +6,8 @@ from typing import Final
 
 from server.catalog.tool import TenantAccess
 from server.database.cursors import Cursors
-from server.database.database import Database, Principal, TenantDatabase
+from server.database.database import Database, TenantDatabase
+from server.database.statement import Principal
 from server.documents.policies import PolicyDocuments
 from server.settings import Settings
 from server.tenancy.context import TenantContext

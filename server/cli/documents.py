@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from server.cli.options import Config
+
 if TYPE_CHECKING:
     from server.documents.upload.labels import Rules
     from server.settings import Settings
@@ -13,7 +15,7 @@ documents_cli: Final = typer.Typer(
     help="Policy documents: check side-cars, upload and ingest.", no_args_is_help=True, rich_markup_mode=None
 )
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of documents with side-cars.")]
-Config = Annotated[Path | None, typer.Option("--config", help="The settings file (TOML); else TENANTGATE_CONFIG.")]
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Tiers = Annotated[list[str] | None, typer.Option("--tier", help="A known tier; repeat it. Else from the settings.")]
 Tenants = Annotated[list[str] | None, typer.Option("--tenant", help="A known tenant; repeat it. Else any is accepted.")]

@@ -7,16 +7,17 @@ from typing import Annotated, Final
 
 import typer
 
+from server.cli.options import Config
+
 keys_cli: Final = typer.Typer(
     help="The keys that sign tenant contexts.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
 )
-_Config = Annotated[Path | None, typer.Option("--config", help="The settings file (TOML); else TENANTGATE_CONFIG.")]
 
 
 @keys_cli.command()
 def add(
     kid: Annotated[str | None, typer.Option(help="The id of the new key; else the next of k1, k2, …")] = None,
-    config: _Config = None,
+    config: Config = None,
 ) -> None:
     """Make a key, store it in the database and print it once as kid:BASE64, for database.context_keys."""
     from server.administration.administrator import administrator
@@ -35,7 +36,7 @@ def add(
 
 @keys_cli.command("list")
 def show(
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False, config: _Config = None
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False, config: Config = None
 ) -> None:
     """Show the keys that the database knows, and until when it accepts each; never a secret."""
     from rich.console import Console
@@ -61,7 +62,7 @@ def show(
 def retire(
     kid: Annotated[str, typer.Argument(help="The id of the key.")],
     force: Annotated[bool, typer.Option("--force", help="Retire even the last valid key.")] = False,
-    config: _Config = None,
+    config: Config = None,
 ) -> None:
     """Let the database refuse a key once what it signed has expired."""
     from server.administration.administrator import administrator
@@ -79,4 +80,4 @@ def _time(moment: datetime) -> str:
 def _admin_url(config: Path | None) -> str:
     from server.configuration import load_settings
 
-    return load_settings(config).database.admin_url.get_secret_value()
+    return load_settings(config, ["database.admin_url"]).database.admin_url.get_secret_value()

@@ -12,7 +12,7 @@ from typing import Final
 from pydantic_core import to_json
 
 from server.database.context_keys import ContextKey
-from server.database.database import Principal
+from server.database.statement import Principal
 from server.errors import ArgumentsError
 
 _LIFETIME_S: Final = 3_600

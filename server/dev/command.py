@@ -16,9 +16,8 @@ from rich.text import Text
 
 from server.configuration import settings_variables
 from server.dev.folder import data_folder
-from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS
-from server.dev.preparation import TIERS
 from server.dev.running import Addresses
+from server.dev.sample import SAMPLE_DOCUMENTS, TIERS
 from server.dev.stack import Stack, development_stack
 from server.documents.upload.check import check_folder
 from server.documents.upload.labels import Rules

@@ -1,12 +1,13 @@
-"""The sample people: who can sign in at the development identity provider."""
+"""The people who can sign in at the development identity provider."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One sample person; `subject` is the `sub` of their tokens, a UUID as Cognito issues it."""
+    """One person; `subject` is the `sub` of their tokens, a UUID as Cognito issues it."""
 
     name: str
     subject: str
@@ -14,11 +15,8 @@ class Person:
     groups: tuple[str, ...]
 
 
-PEOPLE: Final = (
-    Person("john-regular", "6b1f0c9e-0f6a-4d51-9a35-2f1f4d1f0a01", "broker-a", ("regular",)),
-    Person("sarah-platinum", "6b1f0c9e-0f6a-4d51-9a35-2f1f4d1f0a02", "broker-b", ("platinum",)),
-    Person("mike-broker-a", "6b1f0c9e-0f6a-4d51-9a35-2f1f4d1f0a03", "broker-a", ("regular",)),
-    Person("emma-broker-b", "6b1f0c9e-0f6a-4d51-9a35-2f1f4d1f0a04", "broker-b", ("platinum",)),
-    Person("nora-no-tier", "6b1f0c9e-0f6a-4d51-9a35-2f1f4d1f0a05", "broker-a", ()),
-    Person("omar-unmapped", "6b1f0c9e-0f6a-4d51-9a35-2f1f4d1f0a06", None, ("regular",)),
-)
+def people_of(entries: Sequence[Mapping[str, Any]]) -> tuple[Person, ...]:
+    """Return the `[[person]]` entries of a TOML file as people."""
+    return tuple(
+        Person(one["name"], one["subject"], one.get("tenant"), tuple(one.get("groups", ()))) for one in entries
+    )

@@ -3,7 +3,6 @@
 import os
 import secrets
 from pathlib import Path
-from typing import Final
 
 import psycopg
 from psycopg import sql
@@ -13,15 +12,13 @@ from server.administration.migrations import migrate
 from server.database.context_keys import ContextKey, new_context_key, parse_context_key
 from server.dev.knowledge_base.service import KNOWLEDGE_BASE_ID
 from server.dev.postgres.launcher import EmbeddedPostgres
-from server.dev.sample_data import load_sample
-from server.settings import Settings
-
-TIERS: Final = ("regular", "platinum")
+from server.dev.sample import TIERS, load_sample
+from server.settings import SAMPLE, Settings
 
 
 def prepare_database(postgres: EmbeddedPostgres, key: ContextKey, issuer_url: str) -> str:
     """Migrate, set the login's password, store the key, load the sample; return the login's URL."""
-    migrate(postgres.admin_url, lambda _step: None)
+    migrate(postgres.admin_url, lambda _step: None, folders=[SAMPLE])
     password = secrets.token_urlsafe(24)
     with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
         connection.execute(sql.SQL("ALTER ROLE app_user PASSWORD {}").format(sql.Literal(password)))
@@ -46,6 +43,8 @@ def development_settings(
                     "token_use": "access",
                 }
             ],
+            "catalog": [SAMPLE],
+            "migrations": [SAMPLE],
             "tenancy": {"tenant_lookup": True, "tiers": TIERS},
             "database": {"url": database_url, "context_keys": [key.text()]},
             "documents": {"knowledge_base_id": KNOWLEDGE_BASE_ID, "region": "us-east-1"},

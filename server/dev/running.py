@@ -10,9 +10,8 @@ from typing import Any, Final
 from server.dev.folder import is_locked
 from server.dev.issuer.keys import SigningKeys
 from server.dev.issuer.tokens import Tokens, access_claims
-from server.dev.people import PEOPLE
+from server.dev.sample import PEOPLE
 from server.errors import StartupError
-from server.settings import SCOPES
 
 COMMAND_LINE_CLIENT: Final = "tenantgate-command-line"
 _STATE: Final = "dev.json"
@@ -30,11 +29,11 @@ class Addresses:
 
 
 @contextmanager
-def published(folder: Path, addresses: Addresses) -> Generator[None]:
+def published(folder: Path, addresses: Addresses, scopes: tuple[str, ...]) -> Generator[None]:
     """Let other commands find the running stack."""
     state = folder / _STATE
     state.touch(mode=0o600)
-    state.write_text(json.dumps(asdict(addresses)), encoding="utf-8")
+    state.write_text(json.dumps({"addresses": asdict(addresses), "scopes": scopes}), encoding="utf-8")
     try:
         yield
     finally:
@@ -47,9 +46,10 @@ def access_token(folder: Path, name: str) -> str:
     # A stack that was killed leaves its addresses, but not its lock.
     if not state.exists() or not is_locked(folder):
         raise StartupError(f"no development server runs in {folder}; start one with `tenantgate dev`")
-    addresses = Addresses(**json.loads(state.read_text(encoding="utf-8")))
+    running = json.loads(state.read_text(encoding="utf-8"))
+    addresses = Addresses(**running["addresses"])
     person = next((one for one in PEOPLE if one.name == name), None)
     if person is None:
         raise StartupError(f"there is no sample person {name!r}; use one of {', '.join(one.name for one in PEOPLE)}")
-    claims = access_claims(person, COMMAND_LINE_CLIENT, SCOPES, addresses.mcp_url)
+    claims = access_claims(person, COMMAND_LINE_CLIENT, tuple(running["scopes"]), addresses.mcp_url)
     return Tokens(addresses.issuer, SigningKeys(folder / "issuer")).access(claims)

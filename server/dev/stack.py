@@ -13,16 +13,17 @@ from server.dev.folder import folder_lock
 from server.dev.issuer.application import DevelopmentIssuer
 from server.dev.knowledge_base.corpus import Corpus
 from server.dev.knowledge_base.service import create_knowledge_base
-from server.dev.people import PEOPLE
 from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.preparation import development_key, development_settings, point_aws_at, prepare_database
 from server.dev.running import Addresses, published
+from server.dev.sample import PEOPLE
 from server.doctor.proof import require_isolation
 from server.errors import StartupError
 from server.http.serving import Server, listen, server_config
 from server.settings import Settings
 
 HOST: Final = "127.0.0.1"
+SCOPES: Final = ("claims:read", "policies:read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,5 +93,5 @@ def development_stack(
                 for one in PEOPLE
             ]
             addresses = Addresses(mcp_url, issuer_url, people, database_url, knowledge_base_url)
-            with published(folder, addresses):
+            with published(folder, addresses, SCOPES):
                 yield Stack(addresses, issuer, postgres.admin_url, settings, servers)

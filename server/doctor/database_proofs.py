@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from server.database.context_keys import CONTEXT_LIFETIME_S, ContextKey, new_context_key
-from server.database.database import Statement
+from server.database.statement import Statement
 from server.doctor.offender import Offender
 
 

@@ -6,7 +6,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from server.database.database import Database, Principal, Statement
+from server.database.database import Database
+from server.database.statement import Principal, Statement
 
 # How long an answer is kept: a disabled tenant or a withdrawn mapping is refused after this long at the latest.
 ENTRY_LIFETIME_S: Final = 30.0
@@ -26,8 +27,8 @@ _FIND: Final = Statement(
     "find_tenant",
     """
     SELECT t.tenant_id, t.active, m.tenant_id IS NOT NULL AS mapped
-    FROM app.tenants t
-    LEFT JOIN app.user_tenants m ON m.tenant_id = t.tenant_id AND m.issuer = $1 AND m.user_sub = $2
+    FROM tenancy.tenants t
+    LEFT JOIN tenancy.user_tenants m ON m.tenant_id = t.tenant_id AND m.issuer = $1 AND m.user_sub = $2
     WHERE m.tenant_id IS NOT NULL OR t.tenant_id = $3
     """,
     _Tenant,

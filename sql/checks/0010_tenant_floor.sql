@@ -1,9 +1,9 @@
 -- Every tenant table has the restrictive floor, which no other policy can widen.
 , floor (name, condition) AS (VALUES
-  ('app.user_tenants', '((issuer = ( SELECT tenancy.current_issuer() AS current_issuer))'
+  ('tenancy.user_tenants', '((issuer = ( SELECT tenancy.current_issuer() AS current_issuer))'
                        ' AND (user_sub = ( SELECT tenancy.current_subject() AS current_subject)))'),
-  ('app.tenants', '(tenant_id = ANY (ARRAY( SELECT tenancy.current_tenant() AS current_tenant'
-                  ' UNION ALL SELECT u.tenant_id FROM app.user_tenants u)))')
+  ('tenancy.tenants', '(tenant_id = ANY (ARRAY( SELECT tenancy.current_tenant() AS current_tenant'
+                  ' UNION ALL SELECT u.tenant_id FROM tenancy.user_tenants u)))')
 )
 SELECT t.name, 'has no restrictive floor for the login',
        format('CREATE POLICY tenant_floor ON %s AS RESTRICTIVE TO %I USING (tenant_id = (SELECT tenancy.current_tenant()))',

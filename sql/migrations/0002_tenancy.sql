@@ -5,7 +5,7 @@ CREATE SCHEMA tenancy AUTHORIZATION tenancy_owner;
 SET LOCAL ROLE tenancy_owner;
 -- PostgreSQL lets everybody execute a new function; here each one is granted to whom it is for.
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
-GRANT USAGE ON SCHEMA tenancy TO app_user, app_owner;
+GRANT USAGE ON SCHEMA tenancy TO :"login";
 
 -- The two pads of HMAC-SHA-256 (RFC 2104) are stored in place of the secret: core PostgreSQL has no XOR of bytes.
 CREATE TABLE tenancy.keys (
@@ -68,6 +68,6 @@ CREATE FUNCTION tenancy.current_issuer() RETURNS text LANGUAGE sql STABLE PARALL
 CREATE FUNCTION tenancy.current_subject() RETURNS text LANGUAGE sql STABLE PARALLEL RESTRICTED
   RETURN (tenancy.verified_context())[3];
 GRANT EXECUTE ON FUNCTION tenancy.verified_context(), tenancy.current_tenant(), tenancy.current_issuer(),
-  tenancy.current_subject() TO app_user, app_owner;
+  tenancy.current_subject() TO :"login";
 
 RESET ROLE;

@@ -17,7 +17,7 @@ CLAIMS_A_TENANT: Final = 1_000
 SIZES: Final = {"claims_10k": 10, "claims_1m": 1_000}
 
 _TENANTS: Final[LiteralString] = """
-INSERT INTO app.tenants (tenant_id, name) SELECT 'tenant-' || t, 'Tenant ' || t FROM generate_series(1, %s) AS t
+INSERT INTO tenancy.tenants (tenant_id, name) SELECT 'tenant-' || t, 'Tenant ' || t FROM generate_series(1, %s) AS t
 """
 # Rows of all tenants are written in turn, as they would have come in.
 _CLAIMS: Final[LiteralString] = """
@@ -37,10 +37,10 @@ def prepare(postgres: EmbeddedPostgres, key: ContextKey) -> dict[str, str]:
     for name, tenants in SIZES.items():
         admin_url = postgres.admin_url.removesuffix("/postgres") + f"/{name}"
         try:
-            migrate(admin_url, lambda _step: None)
+            migrate(admin_url, lambda _step: None, folders=["sample"])
         except StartupError:  # there is none yet, or one that an earlier version made
             _make(postgres.admin_url, name)
-            migrate(admin_url, lambda _step: None)
+            migrate(admin_url, lambda _step: None, folders=["sample"])
         with psycopg.connect(admin_url, autocommit=True) as connection:
             put_key(connection, key)
             _fill(connection, tenants)
@@ -59,7 +59,7 @@ def _fill(connection: psycopg.Connection[Any], tenants: int) -> None:
     if found == (tenants * CLAIMS_A_TENANT,):
         return
     with connection.transaction():
-        connection.execute("TRUNCATE app.claims, app.user_tenants, app.tenants")
+        connection.execute("TRUNCATE app.claims, tenancy.user_tenants, tenancy.tenants")
         connection.execute(_TENANTS, (tenants,))
         connection.execute(_CLAIMS, (CLAIMS_A_TENANT, tenants))
     connection.execute("VACUUM ANALYZE app.claims")

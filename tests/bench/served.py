@@ -24,7 +24,8 @@ from starlette.routing import Route
 
 from server.app import create_app
 from server.configuration import load_settings
-from server.database.database import Database, Principal
+from server.database.database import Database
+from server.database.statement import Principal
 from server.http.serving import Server, listen, server_config
 from server.logs import configure_logs
 from tools.query_claims import QueryClaims, statement_of

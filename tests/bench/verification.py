@@ -32,7 +32,7 @@ def measure(call_us: float | None = None) -> dict[str, float]:
 
 async def _measured(issuer: Issuer, call_us: float | None) -> dict[str, float]:
     settings = development_settings(RESOURCE, issuer.url, "postgresql://nobody@127.0.0.1:1/x", new_context_key("k"))
-    verifier = TokenVerifier(settings)
+    verifier = TokenVerifier(settings, ("claims:read", "policies:read"))
     await verifier.verify(issuer.token())
     curve = {"header": {"alg": "ES256", "kid": "curve"}, "private": private_key("EC", "curve")}
     first: dict[str, list[float]] = {"first_rs256_us": [], "first_es256_us": [], "repeated_us": []}

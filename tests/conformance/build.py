@@ -18,7 +18,7 @@ from mcp_types import CallToolRequestParams, ListToolsResult
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import server.app
-from server.dev.knowledge_base.corpus import SAMPLE_DOCUMENTS
+from server.dev.sample import SAMPLE_DOCUMENTS
 from server.dev.stack import Stack, development_stack
 from server.http.serving import Server, listen, server_config
 from server.protocol.calls import ToolCalls

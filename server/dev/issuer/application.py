@@ -31,8 +31,9 @@ from server.dev.issuer.loopback import LoopbackHost, shared_with_loopback_pages
 from server.dev.issuer.people import SignInRoutes
 from server.dev.issuer.provider import OPENID_SCOPES, DevelopmentProvider
 from server.dev.issuer.tokens import ACCESS_LIFETIME_S, Algorithm, Tokens, access_claims, machine_claims
-from server.dev.people import PEOPLE, Person
+from server.dev.people import Person
 from server.dev.running import COMMAND_LINE_CLIENT
+from server.dev.sample import PEOPLE
 from server.errors import StartupError
 
 _ISSUER: Final = re.compile(r"http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?")

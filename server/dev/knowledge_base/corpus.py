@@ -17,7 +17,6 @@ from server.documents.upload.attributes import Attribute, Metadata
 from server.documents.upload.sidecar import SUFFIX, Sidecar
 from server.errors import StartupError
 
-SAMPLE_DOCUMENTS: Final = Path(__file__).parents[1] / "sample" / "documents"
 BUCKET: Final = "s3://tenantgate-documents"
 DATA_SOURCE_ID: Final = "DOCUMENTS1"
 

@@ -1,7 +1,7 @@
 -- The sample tenants and claims. Filing dates are placed relative to the day of loading, by ISO weeks in UTC, so that
 -- "last week" always has the same answer: two claims of broker-a, one of broker-b.
 
-INSERT INTO app.tenants (tenant_id, name) VALUES
+INSERT INTO tenancy.tenants (tenant_id, name) VALUES
   ('broker-a', 'Broker A Insurance Services'),
   ('broker-b', 'Broker B Underwriting')
 ON CONFLICT (tenant_id) DO NOTHING;

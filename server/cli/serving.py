@@ -1,0 +1,44 @@
+"""The verbs that an operator needs to serve: serve, migrate, doctor."""
+
+from typing import Annotated
+
+import typer
+
+from server.cli.options import Config, Json
+
+
+def serve(
+    config: Config = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on, in place of the setting.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, in place of the setting.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes, in place of the setting.")] = None,
+) -> None:
+    """Run the server on configured services until it is stopped."""
+    from server.configuration import SERVING, load_settings
+
+    settings = load_settings(config, SERVING, host=host, port=port, workers=workers)
+    # Only now: a wrong setting is reported at once, before the libraries are loaded.
+    from server.http.serving import serve as run
+
+    run(settings)
+
+
+def migrate(config: Config = None) -> None:
+    """Bring the database to this version's schema, then apply your own migrations, as the administrator."""
+    from server.configuration import load_settings
+
+    settings = load_settings(config, ["database.admin_url"])
+    from server.administration.migrations import migrate as run
+
+    admin_url = settings.database.admin_url.get_secret_value()
+    run(admin_url, typer.echo, login=settings.database.login, folders=settings.migrations)
+
+
+def doctor(config: Config = None, json: Json = False) -> None:
+    """Prove isolation on the configured database and knowledge base; `serve` does so on the database first."""
+    from server.configuration import load_settings
+
+    settings = load_settings(config, ["database.url", "database.context_keys"])
+    from server.doctor.command import run_doctor
+
+    run_doctor(settings, json=json)
