@@ -92,7 +92,7 @@ def answers(replay: Replay, recording: Line) -> Iterator[tuple[Line, dict[str, A
         yield line, {era: replay.answer(line, era, now) for era in ERAS}
 
 
-def test_the_sample_tools_answer_byte_for_byte_what_was_recorded(replay: Replay, recording: Line) -> None:
+def test_the_sample_tools_answer_byte_for_byte_what_was_recorded(replay: Replay, recording: Line, capsys) -> None:
     differences: list[str] = []
     for line, given in answers(replay, recording):
         expected, reason = CHANGED_KNOWINGLY.get(line["number"], (outcome(line), ""))
@@ -102,6 +102,8 @@ def test_the_sample_tools_answer_byte_for_byte_what_was_recorded(replay: Replay,
             if (recorded := Answer.read(expected, era)) != given[era]
         ]
     if differences:
+        # The log of all these calls would hide what follows.
+        capsys.readouterr()
         pytest.fail(f"{len(differences)} answers differ\n\n" + "\n\n".join(differences), pytrace=False)
 
 
