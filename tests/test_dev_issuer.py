@@ -33,6 +33,7 @@ from server.errors import StartupError
 RESOURCE = "http://127.0.0.1:8000/mcp"
 SECOND_RESOURCE = "http://127.0.0.1:8000/other"
 CALLBACK = "http://127.0.0.1:9/callback"
+SCOPES = ("claims:read", "policies:read")
 JOHN, SARAH = PEOPLE[0], PEOPLE[1]
 
 
@@ -62,10 +63,14 @@ def listen() -> tuple[socket.socket, str]:
     return listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
+def issuer_in(folder: Path, url: str = "http://127.0.0.1:1") -> DevelopmentIssuer:
+    return DevelopmentIssuer(url, folder, [RESOURCE], PEOPLE, SCOPES)
+
+
 @pytest.fixture(scope="module")
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> Generator[DevelopmentIssuer]:
     listener, url = listen()
-    built = DevelopmentIssuer(url, tmp_path_factory.mktemp("keys"), [RESOURCE, SECOND_RESOURCE])
+    built = DevelopmentIssuer(url, tmp_path_factory.mktemp("keys"), [RESOURCE, SECOND_RESOURCE], PEOPLE, SCOPES)
     with served(built.app, listener):
         yield built
 
@@ -175,28 +180,28 @@ def test_the_key_set_publishes_public_halves_of_both_algorithms(http: httpx2.Cli
 
 
 def test_signing_keys_survive_a_restart_and_only_their_owner_can_read_them(tmp_path: Path):
-    first = DevelopmentIssuer("http://127.0.0.1:1", tmp_path / "keys", [RESOURCE])
+    first = issuer_in(tmp_path / "keys")
     token = first.mint(JOHN.name)
-    second = DevelopmentIssuer("http://127.0.0.1:1", tmp_path / "keys", [RESOURCE])
+    second = issuer_in(tmp_path / "keys")
     assert jwt.get_unverified_header(second.mint(JOHN)) == jwt.get_unverified_header(token)
     assert second._tokens.read(token) is not None
-    files = list((tmp_path / "keys").iterdir())
-    assert len(files) == 3
-    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    (file,) = (tmp_path / "keys").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_a_signing_key_that_others_can_read_stops_the_start(tmp_path: Path):
-    DevelopmentIssuer("http://127.0.0.1:1", tmp_path, [RESOURCE])
-    next(tmp_path.glob("access-rs256-*")).chmod(0o644)
+    issuer_in(tmp_path)
+    (tmp_path / "keys.json").chmod(0o644)
     with pytest.raises(StartupError, match="chmod 600"):
-        DevelopmentIssuer("http://127.0.0.1:1", tmp_path, [RESOURCE])
+        issuer_in(tmp_path)
 
 
-def test_a_damaged_signing_key_stops_the_start(tmp_path: Path):
-    DevelopmentIssuer("http://127.0.0.1:1", tmp_path, [RESOURCE])
-    next(tmp_path.glob("access-rs256-*")).write_text("no key")
+@pytest.mark.parametrize("damage", ["no key", "{}", '{"keys": []}', '{"keys": [{"kty": "RSA"}]}'])
+def test_damaged_signing_keys_stop_the_start(tmp_path: Path, damage: str):
+    issuer_in(tmp_path)
+    (tmp_path / "keys.json").write_text(damage)
     with pytest.raises(StartupError, match="delete it"):
-        DevelopmentIssuer("http://127.0.0.1:1", tmp_path, [RESOURCE])
+        issuer_in(tmp_path)
 
 
 def test_rotation_signs_with_a_new_key_and_still_publishes_the_old_one(issuer: DevelopmentIssuer, http: httpx2.Client):
@@ -212,7 +217,7 @@ def test_rotation_signs_with_a_new_key_and_still_publishes_the_old_one(issuer: D
 )
 def test_an_issuer_off_loopback_or_with_a_slash_does_not_start(url: str, tmp_path: Path):
     with pytest.raises(StartupError):
-        DevelopmentIssuer(url, tmp_path, [RESOURCE])
+        issuer_in(tmp_path, url)
 
 
 # Tokens
@@ -744,14 +749,11 @@ def test_other_people_and_scopes_can_be_named(tmp_path: Path):
 
 def test_processes_that_start_at_once_agree_on_the_keys(tmp_path: Path):
     started: list[DevelopmentIssuer] = []
-    threads = [
-        threading.Thread(target=lambda: started.append(DevelopmentIssuer("http://127.0.0.1:1", tmp_path, [RESOURCE])))
-        for _ in range(4)
-    ]
+    threads = [threading.Thread(target=lambda: started.append(issuer_in(tmp_path))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     published = [issuer._tokens.keys.published() for issuer in started]
     assert published == [published[0]] * 4
-    assert len(list(tmp_path.iterdir())) == 3
+    assert [file.name for file in tmp_path.iterdir()] == ["keys.json"]

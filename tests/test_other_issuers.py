@@ -339,7 +339,7 @@ def signed(stack: Stack, title: str, claims: dict[str, Any], kind: str = "JWT") 
     now = int(time.time())
     times = {"iss": documented(title)["issuer"], "iat": now, "nbf": now, "exp": now + 600, "jti": "1"}
     present = {name: value for name, value in (times | claims).items() if value is not None}
-    return stack.issuer._tokens.keys.newest("access-rs256").sign(present, kind)
+    return stack.issuer._tokens.keys.sign("access-RS256", present, kind)
 
 
 @pytest.mark.parametrize("title", SHAPES)

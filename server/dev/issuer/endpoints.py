@@ -1,159 +1,116 @@
-"""What stands in front of the SDK's authorize, token and revoke routes, where they fall short of the standards."""
+"""The SDK's authorize, token and revoke handlers, with what they lack of the standards added."""
 
 import base64
-import binascii
-from typing import Final, cast
+from contextlib import suppress
 from urllib.parse import parse_qsl, unquote_plus, urlencode
 
+from mcp.server.auth.handlers.authorize import AuthorizationHandler
+from mcp.server.auth.handlers.revoke import RevocationHandler
+from mcp.server.auth.handlers.token import TokenErrorResponse, TokenHandler
 from mcp.server.auth.middleware.client_auth import AuthenticationError, ClientAuthenticator
-from mcp.server.auth.provider import construct_redirect_uri
-from mcp.shared.auth import OAuthToken
-from starlette.datastructures import Headers, MutableHeaders
+from mcp.server.auth.provider import TokenErrorCode, construct_redirect_uri
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Message
 
-from server.dev.issuer.provider import OPENID_PARAMETERS, DevelopmentProvider, OpenIdParameters
-from server.dev.issuer.tokens import ACCESS_LIFETIME_S, machine_claims
-
-_NOT_KEPT: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+from server.dev.issuer.provider import REQUEST_PARAMETERS, DevelopmentProvider
 
 
-class Authorize:
-    """Hand the OpenID Connect parameters to the provider, and put `iss` into refusals too (RFC 9207 section 2)."""
+class Endpoints:
+    """The handlers of /authorize, /token and /revoke."""
 
-    def __init__(self, app: ASGIApp, provider: DevelopmentProvider) -> None:
-        self._app = app
-        self._provider = provider
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer an authorization request with a redirect to the sign-in page, or with a refusal."""
-        request = Request(scope, receive)
-        body = await request.body()
-        source = body if request.method == "POST" else cast("bytes", scope["query_string"])
-        parameters = _only_once(source)
-        if parameters is None:
-            await _refusal("invalid_request", "Every parameter may appear once.")(scope, receive, send)
-            return
-        openid = OpenIdParameters(
-            nonce=parameters.get("nonce"),
-            login_hint=parameters.get("login_hint"),
-            prompt=parameters.get("prompt"),
-        )
-        token = OPENID_PARAMETERS.set(openid)
-        try:
-            await self._app(*_with_body(scope, body), self._naming_the_issuer(send))
-        finally:
-            OPENID_PARAMETERS.reset(token)
-
-    def _naming_the_issuer(self, send: Send) -> Send:
-        issuer = self._provider.issuer
-
-        async def send_with_issuer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                location = headers.get("location")
-                if location is not None and not location.startswith(f"{issuer}/sign-in?"):
-                    headers["location"] = construct_redirect_uri(location, iss=issuer)
-            await send(message)
-
-        return send_with_issuer
-
-
-class ClientForm:
-    """Give the wrapped route one plain form: each parameter once, the client's credentials in the body."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the normalised form on, or answer 400."""
-        form = _only_once(await Request(scope, receive).body())
-        if form is None:
-            await _refusal("invalid_request", "Every parameter may appear once.")(scope, receive, send)
-            return
-        # The SDK looks for the client in the body alone, while RFC 6749 section 2.3.1 lets a client send only Basic.
-        form = {**form, **_basic_credentials(Headers(scope=scope))}
-        # The SDK's revoke route calls this field required even of clients that have none.
-        form.setdefault("client_secret", "")
-        await self._app(*_with_body(scope, urlencode(form).encode()), send)
-
-
-class Token:
-    """Add the client-credentials grant and the check of `resource` to the SDK's token route."""
-
-    def __init__(self, app: ASGIApp, provider: DevelopmentProvider) -> None:
-        self._app = app
+    def __init__(self, provider: DevelopmentProvider) -> None:
         self._provider = provider
         self._authenticator = ClientAuthenticator(provider)
+        self._authorization = AuthorizationHandler(provider)
+        self._token = TokenHandler(provider, self._authenticator)
+        self._revocation = RevocationHandler(provider, self._authenticator)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a token request whose form ClientForm has normalised."""
-        body = await Request(scope, receive).body()
-        form = _only_once(body) or {}
-        resource = form.get("resource")
-        credential = form.get("code") or form.get("refresh_token") or ""
-        allowed = self._provider.grants.resource_of(credential)
-        answer: Response | None = None
-        if resource is not None and resource not in ((allowed,) if allowed else self._provider.resources):
-            # RFC 8707 section 2.2; the SDK reads the parameter and ignores it.
-            answer = _refusal("invalid_target", "The resource is unknown, or not the one that was authorized.")
-        elif form.get("grant_type") == "client_credentials":
-            answer = await self._client_credentials(Request(*_with_body(scope, body)), form)
-        await (answer or self._app)(*_with_body(scope, body), send)
+    async def authorize(self, request: Request) -> Response:
+        """Redirect to the sign-in page, or back to the client with a refusal that names the issuer (RFC 9207)."""
+        parameters = await _read_parameters(request)
+        if parameters is None:
+            return self._unreadable()
+        REQUEST_PARAMETERS.set(parameters)
+        answer = await self._authorization.handle(request)
+        location, issuer = answer.headers.get("location"), self._provider.issuer
+        if location is not None and not location.startswith(f"{issuer}/sign-in?"):
+            answer.headers["location"] = construct_redirect_uri(location, iss=issuer)
+        return answer
 
-    async def _client_credentials(self, request: Request, form: dict[str, str]) -> Response:
+    async def token(self, request: Request) -> Response:
+        """Exchange a code, a refresh token or a client's own credentials for tokens."""
+        form = await _read_client_form(request)
+        if form is None:
+            return self._unreadable()
+        REQUEST_PARAMETERS.set(form)
+        handle = self._client_credentials if form.get("grant_type") == "client_credentials" else self._token.handle
+        answer = await handle(_with_form(request, form))
+        if answer.status_code == 401 and "authorization" in request.headers:
+            # RFC 6749 section 5.2: name the scheme that the client tried.
+            answer.headers["www-authenticate"] = "Basic"
+        return answer
+
+    async def revoke(self, request: Request) -> Response:
+        """Revoke a token of the client that asks (RFC 7009)."""
+        form = await _read_client_form(request)
+        return self._unreadable() if form is None else await self._revocation.handle(_with_form(request, form))
+
+    async def _client_credentials(self, request: Request) -> Response:
         """Answer RFC 6749 section 4.4, which the SDK leaves out: a client that acts for itself."""
-        provider = self._provider
         try:
             client = await self._authenticator.authenticate_request(request)
-        except AuthenticationError as error:
-            return _refusal("invalid_client", error.message, status=401)
+        except AuthenticationError:
+            # The SDK's handler authenticates first as well, and refuses this request like every other.
+            return await self._token.handle(request)
+        asked, allowed = REQUEST_PARAMETERS.get(), self._provider.scopes
+        scopes = asked.get("scope", "").split() or allowed
+        resource = self._provider.resource(asked.get("resource"))
         if "client_credentials" not in client.grant_types:
-            return _refusal("unauthorized_client", "This client may not use client_credentials.")
-        scopes = tuple(form.get("scope", "").split()) or provider.scopes
-        if not set(scopes) <= set(provider.scopes):
-            return _refusal("invalid_scope", f"Unknown scope; use {' '.join(provider.scopes)}.")
-        claims = machine_claims(client.client_id, scopes, form.get("resource") or provider.resources[0])
-        access_token = provider.tokens.access(claims)
-        token = OAuthToken(access_token=access_token, expires_in=ACCESS_LIFETIME_S, scope=claims["scope"])
-        return JSONResponse(token.model_dump(exclude_none=True), headers=_NOT_KEPT)
+            return self._refusal("unauthorized_client", "This client may not use client_credentials.")
+        if not set(scopes) <= set(allowed):
+            return self._refusal("invalid_scope", f"Unknown scope; use {' '.join(allowed)}.")
+        if resource is None:
+            return self._refusal("invalid_target", "Unknown resource.")
+        return self._token.response(self._provider.tokens.for_client(client.client_id, scopes, resource))
+
+    def _unreadable(self) -> Response:
+        return self._refusal("invalid_request", "Send each parameter once, as a query or a form.")
+
+    def _refusal(self, error: TokenErrorCode, description: str) -> Response:
+        return self._token.response(TokenErrorResponse(error=error, error_description=description))
 
 
-def _refusal(error: str, description: str, status: int = 400) -> Response:
-    """Return an error response (RFC 6749 section 5.2)."""
-    challenge = {"WWW-Authenticate": "Basic"} if status == 401 else {}
-    return JSONResponse({"error": error, "error_description": description}, status, {**_NOT_KEPT, **challenge})
-
-
-def _only_once(source: bytes) -> dict[str, str] | None:
-    """Return the parameters, or None when one appears twice (RFC 6749 section 3.1) or the text is no form."""
+async def _read_parameters(request: Request) -> dict[str, str] | None:
+    """Return the query or form; None when a parameter appears twice (RFC 6749 section 3.1) or the text is no form."""
     try:
-        pairs = parse_qsl(source.decode(), keep_blank_values=True, max_num_fields=50)
+        source = (await request.body()).decode() if request.method == "POST" else request.url.query
+        pairs = parse_qsl(source, keep_blank_values=True, max_num_fields=50)
     except ValueError:
         return None
     parameters = dict(pairs)
     return parameters if len(parameters) == len(pairs) else None
 
 
-def _basic_credentials(headers: Headers) -> dict[str, str]:
-    """Return the client's identifier and secret from the Authorization header, or nothing (RFC 6749 section 2.3.1)."""
-    scheme, _, encoded = headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "basic":
-        return {}
-    try:
-        client_id, colon, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return {}
-    return {"client_id": unquote_plus(client_id), "client_secret": unquote_plus(secret)} if colon else {}
+async def _read_client_form(request: Request) -> dict[str, str] | None:
+    """Return the form with the client's credentials in it, wherever the client sent them (RFC 6749 section 2.3.1)."""
+    form = await _read_parameters(request)
+    if form is None:
+        return None
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            client_id, secret = base64.b64decode(encoded, validate=True).decode().split(":", 1)
+            form |= {"client_id": unquote_plus(client_id), "client_secret": unquote_plus(secret)}
+    # The SDK's revoke handler requires a secret even of clients that have none.
+    return {"client_secret": "", **form}
 
 
-def _with_body(scope: Scope, body: bytes) -> tuple[Scope, Receive]:
-    """Return the request again with `body`, for the next reader."""
-    headers = [(name, value) for name, value in scope["headers"] if name not in {b"content-length", b"content-type"}]
-    headers += [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/x-www-form-urlencoded")]
+def _with_form(request: Request, form: dict[str, str]) -> Request:
+    """Return the request again, with `form` as its body."""
+    body = urlencode(form).encode()
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
+        return {"type": "http.request", "body": body}
 
-    return {**scope, "headers": headers}, receive
+    return Request(request.scope, receive)
