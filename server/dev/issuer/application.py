@@ -34,14 +34,7 @@ from server.dev.issuer.loopback import LOOPBACK_ORIGIN, LoopbackHost
 from server.dev.issuer.metadata import issuer_metadata
 from server.dev.issuer.provider import OPENID_SCOPES, DevelopmentProvider
 from server.dev.issuer.sign_in import SignInRoutes
-from server.dev.issuer.tokens import (
-    ACCESS_LIFETIME_S,
-    COMMAND_LINE_CLIENT,
-    Algorithm,
-    Tokens,
-    access_claims,
-    client_claims,
-)
+from server.dev.issuer.tokens import ACCESS_LIFETIME_S, COMMAND_LINE_CLIENT, Algorithm, Tokens, access_claims
 from server.dev.people import Person
 from server.errors import StartupError
 
@@ -99,7 +92,7 @@ class DevelopmentIssuer:
 
     def mint_client(self, client_id: str, scopes: Sequence[str]) -> str:
         """Return the token of a client that acts for itself: `sub` is the client, there are no groups."""
-        return self._tokens.access(client_claims(client_id, scopes, self._resources[0]))
+        return self._tokens.for_client(client_id, scopes, self._resources[0]).access_token
 
     def rotate(self) -> str:
         """Sign access tokens with a new RS256 key from now on and return its `kid`; the old ones stay published."""
@@ -134,11 +127,7 @@ def _application(provider: DevelopmentProvider, people: Mapping[str, Person]) ->
         Route("/userinfo", sign_in.userinfo, methods=["GET", "POST", "OPTIONS"], middleware=bearer),
         Route("/logout", sign_in.logout, methods=["GET", "POST"]),
     ]
-    app = Starlette(
-        routes=routes,
-        middleware=[Middleware(LoopbackHost)],
-        max_body_size=_LARGEST_BODY_BYTES,
-    )
+    app = Starlette(routes=routes, middleware=[Middleware(LoopbackHost)], max_body_size=_LARGEST_BODY_BYTES)
     # A redirect would be built from the Host header.
     app.router.redirect_slashes = False
     return app

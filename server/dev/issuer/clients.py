@@ -87,11 +87,11 @@ def _is_acceptable(uri: AnyUrl) -> bool:
     if uri.fragment is not None or uri.username is not None or uri.password is not None:
         return False
     if uri.scheme == "http":
-        return is_loopback_url(str(uri))
+        return is_loopback_url(uri)
     return uri.scheme == "https" or uri.scheme in _DESKTOP_SCHEMES or "." in uri.scheme
 
 
 def _compared(uri: AnyUrl) -> tuple[object, ...]:
     """Return the parts of a redirect URI that must be equal: all of them, but for the port on loopback."""
-    port = None if uri.scheme == "http" and is_loopback_url(str(uri)) else uri.port
+    port = None if uri.scheme == "http" and is_loopback_url(uri) else uri.port
     return (uri.scheme, uri.username, uri.password, uri.host, port, uri.path or "/", uri.query, uri.fragment)

@@ -2,11 +2,11 @@
 
 import logging
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpx2
 from anyio import fail_after
 from mcp.shared.auth import OAuthClientInformationFull
+from pydantic import AnyUrl, ValidationError
 
 from server.dev.issuer.loopback import is_loopback_url
 
@@ -36,14 +36,13 @@ async def described_client(client_id: str) -> OAuthClientInformationFull | None:
 def is_document_address(client_id: str) -> bool:
     """Say whether `client_id` may be fetched: https or loopback, with a path, without fragment or credentials."""
     try:
-        parts = urlsplit(client_id)
-    except ValueError:
+        url = AnyUrl(client_id)
+    except ValidationError:
         return False
-    if "@" in parts.netloc or parts.fragment or parts.path in {"", "/"} or not parts.hostname:
+    if url.fragment is not None or url.username is not None or url.password is not None or url.path in {None, "/"}:
         return False
-    if {".", ".."} & set(parts.path.split("/")):
-        return False
-    return parts.scheme == "https" or is_loopback_url(client_id)
+    # Parsing resolves dot segments; an address that has them is not the same afterwards.
+    return str(url) == client_id and (url.scheme == "https" or is_loopback_url(url))
 
 
 async def _read(address: str) -> bytes:

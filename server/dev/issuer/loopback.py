@@ -2,8 +2,8 @@
 
 import re
 from typing import Final
-from urllib.parse import urlsplit
 
+from pydantic import AnyUrl, ValidationError
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -12,15 +12,14 @@ LOOPBACK_ORIGIN: Final = re.compile(r"http://(127\.0\.0\.1|localhost)(:[0-9]{1,5
 _HOST: Final = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 
 
-def is_loopback_url(url: str) -> bool:
+def is_loopback_url(url: str | AnyUrl) -> bool:
     """Say whether `url` is an http or https address of this machine, without credentials in front of the host."""
     try:
-        parts = urlsplit(url)
-        # Reading the port verifies it.
-        host, _ = parts.hostname, parts.port
-    except ValueError:
+        parsed = AnyUrl(url)
+    except ValidationError:
         return False
-    return parts.scheme in {"http", "https"} and host in {"127.0.0.1", "localhost", "::1"} and "@" not in parts.netloc
+    on_this_machine = parsed.scheme in {"http", "https"} and parsed.host in {"127.0.0.1", "localhost", "[::1]"}
+    return on_this_machine and parsed.username is None and parsed.password is None
 
 
 class LoopbackHost:

@@ -13,16 +13,14 @@ from server.dev.issuer.grants import SignIn
 from server.dev.people import Person
 
 _STYLE: Final = """
-:root { color-scheme: light dark; --line: light-dark(#c9ced6, #414d5c); --accent: light-dark(#0b5cad, #6fb3f2); }
+:root { color-scheme: light dark; accent-color: light-dark(#0b5cad, #6fb3f2); }
 body { max-width: 30rem; margin: 10vh auto; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif; }
 p { overflow-wrap: anywhere; }
 fieldset { margin: 1.25rem 0; padding: 0; border: 0; }
-label, button { padding: .6rem .75rem; border: 1px solid var(--line); border-radius: .5rem; cursor: pointer; }
-label { display: block; margin-top: .4rem; }
-label:has(:checked) { border-color: var(--accent); outline: 1px solid var(--accent); }
-label:focus-within, button:focus-visible { outline: 3px solid var(--accent); }
-button { font: inherit; background: transparent; color: inherit; }
-button[value=allow] { background: var(--accent); color: light-dark(#fff, #0f141a); font-weight: 600; }
+label { display: block; margin-top: .4rem; cursor: pointer; }
+label, button { padding: .6rem .75rem; border: 1px solid light-dark(#c9ced6, #414d5c); border-radius: .5rem; }
+label:has(:checked) { border-color: currentColor; }
+button { font: inherit; background: transparent; color: inherit; cursor: pointer; }
 """
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
@@ -41,7 +39,7 @@ def sign_in_page(transaction: str, sign_in: SignIn, people: Iterable[Person]) ->
 <legend>Who are you?</legend>
 {choices}
 </fieldset>
-<button name="decision" value="allow">Sign in</button>
+<button name="decision" value="allow"><strong>Sign in</strong></button>
 <button name="decision" value="deny" formnovalidate>Cancel</button>
 </form>
 <p>Development only: sample people, no passwords.</p>"""
@@ -63,18 +61,13 @@ def _choice(person: Person, *, chosen: bool) -> str:
 def _page(title: str, main: str, *, status: int = 200, form_target: str | None = None) -> HTMLResponse:
     html = f"""<!doctype html>
 <html lang="en">
-<head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)} - tenantgate development</title>
 <style>{_STYLE}</style>
-</head>
-<body>
 <main>
 {main}
 </main>
-</body>
-</html>
 """
     # Browsers apply form-action to the redirect that answers a form as well, so the client's address must be in it.
     form_action = f"'self' {_policy_source(form_target)}" if form_target is not None else "'none'"

@@ -55,7 +55,7 @@ class Tokens:
 
     def for_client(self, client_id: str, scopes: Sequence[str], resource: str) -> OAuthToken:
         """Return what the token endpoint answers to a client that acts for itself."""
-        access_token = self.access(client_claims(client_id, scopes, resource))
+        access_token = self.access(_client_claims(client_id, scopes, resource))
         return OAuthToken(access_token=access_token, expires_in=ACCESS_LIFETIME_S, scope=" ".join(scopes))
 
     def read(self, token: str) -> dict[str, Any] | None:
@@ -95,10 +95,10 @@ class Tokens:
 
 def access_claims(person: Person, client_id: str, scopes: Sequence[str], resource: str) -> dict[str, Any]:
     """Return the claims of a person's access token; `aud` is the requested resource (RFC 8707 section 2.2)."""
-    return {**client_claims(client_id, scopes, resource), **_person_claims(person), "username": person.name}
+    return {**_client_claims(client_id, scopes, resource), **_person_claims(person), "username": person.name}
 
 
-def client_claims(client_id: str, scopes: Sequence[str], resource: str) -> dict[str, Any]:
+def _client_claims(client_id: str, scopes: Sequence[str], resource: str) -> dict[str, Any]:
     """Return the claims of a client-credentials token: the client is its own subject and is in no group."""
     return {"sub": client_id, "client_id": client_id, "scope": " ".join(scopes), "aud": resource}
 
