@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
 
+from server.dev.issuer import application
 from server.dev.issuer.application import DevelopmentIssuer
 from server.dev.issuer.documents import is_document_address
 from server.dev.issuer.store import ExpiringStore
@@ -200,8 +201,10 @@ def test_a_signing_key_that_others_can_read_stops_the_start(tmp_path: Path):
 def test_damaged_signing_keys_stop_the_start(tmp_path: Path, damage: str):
     issuer_in(tmp_path)
     (tmp_path / "keys.json").write_text(damage)
-    with pytest.raises(StartupError, match="delete it"):
+    with pytest.raises(StartupError, match="delete it") as refused:
         issuer_in(tmp_path)
+    # What was raised below it may quote a private key.
+    assert refused.value.__suppress_context__
 
 
 def test_rotation_signs_with_a_new_key_and_still_publishes_the_old_one(issuer: DevelopmentIssuer, http: httpx2.Client):
@@ -537,6 +540,13 @@ def test_a_machine_without_the_right_is_refused(http: httpx2.Client, change: dic
     assert (answer.status_code, answer.json()["error"]) == (status, error)
 
 
+def test_a_client_that_sends_wrong_basic_credentials_is_told_the_scheme(http: httpx2.Client):
+    form = {"grant_type": "client_credentials"}
+    refused = http.post("/token", data=form, auth=("nightly-report", "wrong"))
+    assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Basic")
+    assert "www-authenticate" not in http.post("/token", data={**form, "client_id": "nightly-report"}).headers
+
+
 # Clients
 
 
@@ -616,6 +626,7 @@ def test_a_client_may_be_the_address_of_its_own_document(http: httpx2.Client):
         document("large", client_name="x" * 10_240),
         document("target", client_id=f"{base}/moved"),
         Route("/moved", RedirectResponse("/target")),
+        document("greedy", any_loopback_redirect=True, grant_types=["authorization_code", "client_credentials"]),
     ]
     with served(Starlette(routes=documents), listener):
         flow = Flow(http, f"{base}/good", redirect_uri="http://localhost:4242/callback")
@@ -623,6 +634,10 @@ def test_a_client_may_be_the_address_of_its_own_document(http: httpx2.Client):
         for name in ("other", "secret", "evil", "large", "moved", "missing"):
             refused = Flow(http, f"{base}/{name}", redirect_uri=redirect_uri).authorize()
             assert refused.status_code == 400, name
+        greedy = Flow(http, f"{base}/greedy", redirect_uri="http://localhost/elsewhere")
+        assert greedy.authorize().status_code == 400
+        machine = {"grant_type": "client_credentials", "client_id": f"{base}/greedy"}
+        assert http.post("/token", data=machine).json()["error"] == "unauthorized_client"
     assert Flow(http, f"{base}/gone", redirect_uri=redirect_uri).authorize().status_code == 400
 
 
@@ -757,3 +772,10 @@ def test_processes_that_start_at_once_agree_on_the_keys(tmp_path: Path):
     published = [issuer._tokens.keys.published() for issuer in started]
     assert published == [published[0]] * 4
     assert [file.name for file in tmp_path.iterdir()] == ["keys.json"]
+
+
+def test_the_issuer_takes_its_people_and_scopes_from_its_caller_alone():
+    folder = Path(application.__file__).parent
+    source = "".join(file.read_text(encoding="utf-8") for file in folder.glob("*.py"))
+    sample = {word for person in PEOPLE for word in (person.name, person.tenant, *person.groups) if word}
+    assert not [word for word in {"server.settings", "server.dev.sample", *sample, *SCOPES} if word in source]

@@ -52,7 +52,7 @@ class Clients:
         self._scope = " ".join(scopes)
         fixed = [DevelopmentClient.model_validate({**members, "scope": self._scope}) for members in _FIXED]
         self._fixed = {client.client_id: client for client in fixed}
-        self._registered: ExpiringStore[DevelopmentClient] = ExpiringStore(lifetime_s=math.inf, capacity=1000)
+        self._registered: ExpiringStore[DevelopmentClient] = ExpiringStore(lifetime_s=math.inf)
 
     async def find(self, client_id: str) -> DevelopmentClient | None:
         """Return the client, fetching its metadata document when the identifier is an address, or None."""

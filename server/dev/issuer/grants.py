@@ -14,6 +14,7 @@ from server.dev.people import Person
 
 _CODE_LIFETIME_S: Final = 60
 _REFRESH_LIFETIME_S: Final = 30 * 24 * 3600
+_MOST_GRANTS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,8 @@ class Grants:
     def __init__(self) -> None:
         # A code is kept for longer than it works, so that its second use is noticed.
         self._codes: ExpiringStore[Code] = ExpiringStore(lifetime_s=10 * _CODE_LIFETIME_S)
-        self._refresh_tokens: ExpiringStore[Refresh] = ExpiringStore(lifetime_s=_REFRESH_LIFETIME_S)
-        self._revoked: ExpiringStore[bool] = ExpiringStore(lifetime_s=_REFRESH_LIFETIME_S)
+        self._renewals: ExpiringStore[Refresh] = ExpiringStore(lifetime_s=_REFRESH_LIFETIME_S, capacity=_MOST_GRANTS)
+        self._revoked: ExpiringStore[bool] = ExpiringStore(lifetime_s=_REFRESH_LIFETIME_S, capacity=_MOST_GRANTS)
 
     def new_code(self, grant: Grant) -> str:
         """Return a code for `grant`, good once and for 60 s, bound to the request's redirect URI and PKCE challenge."""
@@ -82,7 +83,7 @@ class Grants:
         """Return the grant's next refresh token."""
         token, asked = secrets.token_urlsafe(32), grant.sign_in
         record = Refresh(token=token, client_id=asked.client.client_id, scopes=asked.scopes, grant=grant)
-        self._refresh_tokens.put(token, record)
+        self._renewals.put(token, record)
         return token
 
     def find_code(self, code: str) -> Code | None:
@@ -91,7 +92,7 @@ class Grants:
 
     def find_refresh_token(self, token: str) -> Refresh | None:
         """Return a refresh token that still works, or None; a used one revokes its grant (RFC 9700 section 4.14.2)."""
-        return self._unused(self._refresh_tokens.get(token))
+        return self._unused(self._renewals.get(token))
 
     def revoke(self, origin: str) -> None:
         """Stop every token of the grant, or the single token, that `origin` names."""
@@ -101,7 +102,7 @@ class Grants:
         """Say whether the grant or token named `origin` was revoked; resource servers that verify offline never ask."""
         return self._revoked.get(origin) is not None
 
-    def _unused(self, credential: Credential | None) -> Credential | None:
-        if credential is not None and credential.spent:
-            self.revoke(credential.grant.origin)
-        return None if credential is None or self.is_revoked(credential.grant.origin) else credential
+    def _unused(self, found: Credential | None) -> Credential | None:
+        if found is not None and found.spent:
+            self.revoke(found.grant.origin)
+        return None if found is None or self.is_revoked(found.grant.origin) else found

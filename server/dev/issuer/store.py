@@ -9,7 +9,7 @@ Value = TypeVar("Value")
 class ExpiringStore(Generic[Value]):
     """A dictionary that forgets entries after `lifetime_s` seconds, and the oldest ones beyond `capacity`."""
 
-    def __init__(self, *, lifetime_s: float, capacity: int = 10_000) -> None:
+    def __init__(self, *, lifetime_s: float, capacity: int = 1000) -> None:
         self._lifetime_s = lifetime_s
         self._capacity = capacity
         # One lifetime for all: the order of insertion is the order of expiry.
