@@ -89,6 +89,7 @@ def served_with_nanoidp(stack: Stack, tmp_path_factory: pytest.TempPathFactory) 
             "resource_url": url,
             "issuers": [accepted],
             "tenancy": {"tenant_lookup": False, "tiers": stack.settings.tenancy.tiers},
+            "catalog": stack.settings.catalog,
             "database": stack.settings.database,
             "documents": stack.settings.documents,
         }

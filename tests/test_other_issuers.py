@@ -173,6 +173,7 @@ def server(stack: Stack, cognito: Cognito, nanoidp: NanoIdp) -> Iterator[Everyon
             "allowed_hosts": [host],
             "issuers": issuers,
             "tenancy": BLOCKS[COGNITO_API]["tenancy"],
+            "catalog": stack.settings.catalog,
             "database": stack.settings.database,
             "documents": stack.settings.documents,
         }
