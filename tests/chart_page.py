@@ -61,12 +61,12 @@ def result_of(summary: dict[str, Any]) -> dict[str, Any]:
 def shown(page: str, result: dict[str, Any], folder: Path, **given: Any) -> dict[str, Any]:
     """Show a result; return what the host sees.
 
-    `given` may hold `arguments` of the call, `context` of the host, a `later` context, and the `measure` to choose.
+    `given` may hold `arguments` of the call, `context` of the host, the `measure` to choose, and a `later` context.
     """
-    told = {"arguments": {"group_by": "status"}, "context": {"locale": "en-US"}} | given
+    sent = {"arguments": {"group_by": "status"}, "context": {"locale": "en-US"}} | given
     host = folder / "host.html"
     # `<` is escaped, so that the page's own tags cannot end the script of the host's.
-    data = json.dumps(told | {"page": page, "result": result}).replace("<", "\\u003c")
+    data = json.dumps(sent | {"page": page, "result": result}).replace("<", "\\u003c")
     host.write_text(HOST.read_text(encoding="utf-8").replace("GIVEN", data), encoding="utf-8")
     command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
     seen = subprocess.run(

@@ -137,6 +137,18 @@ class TestInABrowser:
         assert [(bar["value"], bar["drawn"]) for bar in seen["bars"]] == [("1", [0, 0]), ("1,200", [0, 100])]
         assert (seen["scheme"], seen["message"], seen["problems"]) == (theme, "", [])
 
+    def test_it_shows_the_servers_own_figures(self, caller, page, tmp_path) -> None:
+        result = caller("mike-broker-a").call("summarize_claims", group_by="status")
+        seen = shown(page, result, tmp_path)
+        assert seen["dates"] == f"Filed: any day · As of {result['structuredContent']['as_of']}"
+        assert seen["rows"] == [
+            "Status|Count|Total amount|Average amount|Largest amount",
+            "approved|1|1,275.25|1,275.25|1,275.25",
+            "open|1|2,400.00|2,400.00|2,400.00",
+            "pending|1|8,150.50|8,150.50|8,150.50",
+            "All|3|11,825.75|3,941.92|8,150.50",
+        ]
+
     def test_a_person_chooses_what_the_bars_show(self, page, tmp_path) -> None:
         seen = shown(page, result_of(ONE_COLUMN), tmp_path, measure="total_amount")
         assert [(bar["value"], bar["drawn"]) for bar in seen["bars"]] == [("1,275.25", [0, 53]), ("2,400.00", [0, 100])]
@@ -180,7 +192,7 @@ class TestInABrowser:
         assert [bar["drawn"] for bar in seen["bars"]] == [[0, 100], None, None, None, None]
         assert seen["note"]
 
-    def test_every_range_of_days_is_told(self, page, tmp_path) -> None:
+    def test_every_range_of_days_is_shown(self, page, tmp_path) -> None:
         assert shown(page, result_of(HARD), tmp_path)["dates"] == (
             "Placed: from 2026-01-01 · Due date: 2026-02-03 · Paid: until 2026-03-31 · Sent back: any day"
             " · As of 2026-07-08"
@@ -192,13 +204,14 @@ class TestInABrowser:
         seen = shown(page, result_of(summary), tmp_path, arguments={})
         assert (seen["rows"], seen["bars"]) == (["Group|Count|Total amount", "All|4|12.50"], [])
 
-    def test_no_rows_are_told(self, page, tmp_path) -> None:
+    def test_a_summary_of_no_rows_says_so(self, page, tmp_path) -> None:
         seen = shown(page, result_of(ONE_COLUMN | {"groups": []}), tmp_path)
         assert (seen["message"], seen["shown"]) == ("No rows match.", False)
 
-    def test_a_change_of_the_hosts_locale_is_followed(self, page, tmp_path) -> None:
-        seen = shown(page, result_of(ONE_COLUMN), tmp_path, later={"locale": "de-DE"})
+    def test_a_change_of_the_hosts_locale_changes_the_numbers_alone(self, page, tmp_path) -> None:
+        seen = shown(page, result_of(ONE_COLUMN), tmp_path, measure="total_amount", later={"locale": "de-DE"})
         assert seen["rows"][-1] == "All|1.201|3.675,25|3,06"
+        assert [bar["value"] for bar in seen["bars"]] == ["1.275,25", "2.400,00"]
 
     def test_markup_in_names_is_shown_and_does_nothing(self, tmp_path) -> None:
         """R94."""
@@ -210,13 +223,13 @@ class TestInABrowser:
         assert seen["heading"] == seen["title"] == TITLES[-1]
         assert seen["rows"][:2] == [f"{attack}|Count|Total {attack}", f"{attack}|1|{attack}"]
 
-    def test_a_failed_call_is_told_in_its_own_words(self, page, tmp_path) -> None:
+    def test_a_failed_call_is_shown_in_its_own_words(self, page, tmp_path) -> None:
         text = "Give either period or filed_from and filed_to, not both; nothing was read."
         seen = shown(page, {"content": [{"type": "text", "text": text}], "isError": True}, tmp_path)
         assert (seen["message"], seen["shown"]) == (text, False)
 
     @pytest.mark.parametrize("summary", [None, {"groups": [None], "total": {}}])
-    def test_what_is_not_a_summary_is_told(self, page, tmp_path, summary: Any) -> None:
+    def test_what_is_not_a_summary_is_refused(self, page, tmp_path, summary: Any) -> None:
         seen = shown(page, {"content": [], "structuredContent": summary}, tmp_path)
         assert (seen["message"], seen["shown"]) == ("The result cannot be shown as a chart.", False)
 
