@@ -13,7 +13,8 @@ class ColumnFacts:
 
     `type` is format_type() with its modifier, such as numeric(10,2) or shop.status; `base` is the type under any
     domains, without modifier, an array with its brackets; `kind` is typtype of the base: b, e for an enum, …
-    `quoted` is the name as PostgreSQL itself writes it; `collation` is empty where the type has none.
+    `quoted` is the name as PostgreSQL itself writes it; `collation` is schema.name,
+    or empty where the type has none.
     """
 
     name: str
@@ -94,11 +95,12 @@ SELECT a.attrelid::bigint, a.attname, pg_catalog.format_type(a.atttypid, a.attty
        CASE WHEN b.oid = 'pg_catalog.numeric'::regtype AND greatest(a.atttypmod, b.modifier) >= 4
             THEN (greatest(a.atttypmod, b.modifier) - 4) & 2047 END,
        a.atttypid <> b.oid, a.attnotnull, coalesce(l.collisdeterministic, true), a.attgenerated <> '',
-       quote_ident(a.attname), coalesce(l.collname, '')
+       quote_ident(a.attname), coalesce(quote_ident(ln.nspname) || '.' || quote_ident(l.collname), '')
 FROM pg_catalog.pg_attribute a
 JOIN base b ON b.type = a.atttypid
 JOIN pg_catalog.pg_type t ON t.oid = b.oid AND t.typtype <> 'd'
 LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
+LEFT JOIN pg_catalog.pg_namespace ln ON ln.oid = l.collnamespace
 WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
 """

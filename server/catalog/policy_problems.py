@@ -19,15 +19,18 @@ def problems(tables: Iterable[Table], facts: Facts | None = None, id_type: Famil
     declared = {table.name: table for table in listed}
     found = [problem for name in declared for problem in _repeated(name, listed)]
     for table in declared.values():
-        own = list(_declared_problems(table, declared))
-        if facts is not None and not own:
-            own = relation_problems(table, facts, id_type) or [
-                *_view_problems(table, facts, declared),
-                *_index_problems(table, facts),
-            ]
-        found += own
+        own = obstacles(table, declared, facts, id_type)
+        found += own if own or facts is None else _index_problems(table, facts)
     # A broken parent is the problem of each of its children too; it is said once.
     return list(dict.fromkeys(found))
+
+
+def obstacles(table: Table, tables: Tables, facts: Facts | None, id_type: Family | None = None) -> list[str]:
+    """Return the problems of one table that no policy, grant or index can solve."""
+    found = list(_declared_problems(table, tables))
+    if facts is None or found:
+        return found
+    return relation_problems(table, facts, id_type) or list(_view_problems(table, facts, tables))
 
 
 def relation_problems(table: Table, facts: Facts, id_type: Family | None = None) -> list[str]:
@@ -126,7 +129,7 @@ def _key_problems(own: RelationFacts, foreign: ColumnFacts, parent: RelationFact
         yield _refused(*refused[0], "key between parent and child")
     elif family_of(foreign) != family_of(key):
         yield f"{pair} are {foreign.type} and {key.type}, which cannot be compared; give both the same type"
-    elif len({foreign.collation, key.collation} - {"", "default"}) > 1:
+    elif len({foreign.collation, key.collation} - {"", 'pg_catalog."default"'}) > 1:
         yield f"{pair} have different collations, so PostgreSQL cannot compare them; give both the same collation"
 
 
