@@ -39,14 +39,15 @@ class PassagesFound(Result):
 async def search_policies(arguments: SearchPolicies, access: TenantAccess) -> PassagesFound:
     """Search the documents of the caller's tier.
 
-    Raises RefusedError without a tier, WithheldError, UnavailableError and MisconfiguredError as TenantPolicies does.
+    Raises RefusedError without a tier, WithheldError, UnavailableError and MisconfiguredError as TenantDocuments does.
     """
-    if access.policies is None:  # the tool is not even listed then
+    if access.documents is None:  # the tool is not even listed then
         raise MisconfiguredError("This server has no document store configured; a retry does not help.")
-    found = await access.policies.search(arguments.query, arguments.limit, arguments.document_type)
+    labels = {"document_type": arguments.document_type} if arguments.document_type else {}
+    found = await access.documents.search(arguments.query, arguments.limit, labels)
     return PassagesFound(
         passages=[
-            PassageFound(text=one.text, document=one.document, score=one.score, metadata=dict(one.metadata))
+            PassageFound(text=one.text, document=one.document, score=one.score, metadata=dict(one.labels))
             for one in found
         ],
         tier=access.context.tier or "",

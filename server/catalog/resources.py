@@ -8,7 +8,8 @@ from server.catalog.tool import TenantAccess
 from server.database.cursors import Cursors
 from server.database.database import Database, TenantDatabase
 from server.database.statement import Principal
-from server.documents.policies import PolicyDocuments
+from server.documents.configured import document_store
+from server.documents.tenant_documents import TenantDocuments
 from server.settings import Settings
 from server.tenancy.context import TenantContext
 from server.tenancy.limits import Limits
@@ -25,15 +26,16 @@ class Resources:
         """Prepare what `settings` configures."""
         self.database: Final = Database(settings.database)
         self.limits: Final = Limits(settings.limits)
-        self._documents: Final = PolicyDocuments(settings.documents) if settings.documents else None
+        self._store: Final = document_store(settings.documents) if settings.documents else None
+        self._isolate_by: Final = settings.documents.isolate_by if settings.documents else ()
         self._keys: Final = settings.database.signing_keys()
         self._clock: Final = clock
 
     async def close(self) -> None:
         """Close every connection."""
         await self.database.close()
-        if self._documents:
-            self._documents.close()
+        if self._store:
+            self._store.close()
 
     def for_tenant(self, context: TenantContext) -> TenantAccess:
         """Return all that a tool may hold for one verified context."""
@@ -41,7 +43,7 @@ class Resources:
         return TenantAccess(
             context=context,
             database=TenantDatabase(self.database, principal),
-            policies=self._documents.for_tenant(context) if self._documents else None,
+            documents=TenantDocuments(self._store, self._isolate_by, context) if self._store else None,
             cursors=Cursors(self._keys, principal),
             now=self._clock(),
         )

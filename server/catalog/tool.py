@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from server.catalog.view import View
 from server.database.cursors import Cursors
 from server.database.database import TenantDatabase
-from server.documents.policies import TenantPolicies
+from server.documents.tenant_documents import TenantDocuments
 from server.settings import Scope
 from server.tenancy.context import TenantContext
 
@@ -58,7 +58,7 @@ class TenantAccess:
 
     context: TenantContext
     database: TenantDatabase
-    policies: TenantPolicies | None
+    documents: TenantDocuments | None
     cursors: Cursors
     now: datetime
 
