@@ -67,7 +67,7 @@ async def _examine(store: DocumentStore, isolate_by: Sequence[str], tiers: Seque
             found.canaries.append(Offender(f"the canary of {tier}", "it is not in the document store", _WRITE))
     for tier, tenant in _contexts(tiers, canaries):
         isolation = Isolation(tier, tenant, isolate_by)
-        # Once whatever there is, once the canaries, which may be too unlike the question to be among the first.
+        # A second search asks for canaries alone: in the first they may rank below other documents.
         seen = [
             *await _seen(store, isolation.conditions),
             *await _seen(store, (*isolation.conditions, CANARIES)),

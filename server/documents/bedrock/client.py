@@ -79,7 +79,7 @@ class KnowledgeBase:
         try:
             async with asyncio.timeout(seconds):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        except Exception as error:  # noqa: BLE001  # botocore's parser fails in any way at an answer that is none
+        except Exception as error:  # noqa: BLE001  # botocore's parser raises anything for an invalid answer
             raise reported(error) from RetrieveFailure(named(error))
         finally:
             call.break_off()

@@ -29,7 +29,7 @@ class Document:
 
 
 def documents_in(folder: Path) -> Iterator[Document]:
-    """Yield every document, in the order of their names; whatever starts with a dot is not one."""
+    """Yield every document, in the order of their names; names that start with a dot are left out."""
     for path in _files(folder):
         if not path.name.endswith(SUFFIX):
             yield Document(path.relative_to(folder).as_posix(), path)

@@ -1,4 +1,4 @@
-"""Bedrock's ingestion of what lies in the bucket: started, waited for, and its failed documents reported."""
+"""Bedrock's ingestion of the bucket: started, waited for, and its failed documents reported."""
 
 import time
 import uuid
