@@ -1,14 +1,20 @@
 """What every document store shares: filter, check of the answer, canaries and proofs, here over stores in memory."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from server.catalog.access import Scope, grant_access
+from server.catalog.declarations import Search
+from server.catalog.loading import CatalogError, load_catalog
+from server.catalog.search import SearchTool
 from server.doctor.document_proofs import store_checks
 from server.documents.configured import check_labels, document_store
 from server.documents.isolation import CANARY_TYPE, SHARED_TENANT, Caller
@@ -16,6 +22,7 @@ from server.documents.store import MAXIMUM_PASSAGES, Condition, DocumentStore, F
 from server.documents.tenant_documents import Passage, TenantDocuments
 from server.errors import ArgumentsError, RefusedError, UnavailableError, WithheldError
 from server.settings import DocumentsSettings
+from server.tenancy.context import TenantContext
 
 TIERS = ("regular", "platinum")
 BY_TIER = ("tier",)
@@ -264,6 +271,33 @@ def test_declared_labels_are_few_and_distinct():
     assert check_labels(["document_type", "language", "year"]) is None
     assert check_labels(["document_type", "document_type"]) == "a label is named twice; name each label once"
     assert check_labels(list("abcd")) == "there are 4 labels, and a search takes at most 3; remove some"
+
+
+@pytest.mark.parametrize(
+    ("label", "problem"), [("tier", "decides what a caller may see"), ("limit", "another argument")]
+)
+def test_a_catalog_that_lets_callers_narrow_by_such_a_label_is_refused(tmp_path, label, problem):
+    file = tmp_path / "search.toml"
+    declared = f'[[search]]\ntool = "find"\ndescription = "Finds."\nscope = "find"\nlabels = ["{label}"]\n'
+    file.write_text(declared)
+    with pytest.raises(CatalogError, match=f"search find: labels: .*{label}.*{problem}"):
+        load_catalog([str(file)])
+    file.write_text(declared.replace(label, "language"))
+    assert [search.tool for search in load_catalog([str(file)]).searches] == ["find"]
+
+
+@pytest.mark.parametrize(("page", "shown"), [(3, {"page": 3}), (None, {})])
+def test_the_answer_of_a_search_tool_has_the_page_where_it_is_known(page, shown):
+    declared = Search(tool="find", description="Finds.", scope="find", labels=("language",))
+    store = MemoryStore([Found("x", {"tier": "regular", "language": "en"}, ("a.md",), 0.5, page)])
+    context = TenantContext("a", "regular", None)  # pyright: ignore[reportArgumentType]
+    scope = Scope(None, TenantDocuments(store, BY_TIER, context), None, None)  # pyright: ignore[reportArgumentType]
+    access = grant_access(context, datetime.now(UTC), scope)
+    answer = asyncio.run(SearchTool(declared).answer({"query": "x", "language": "en"}, access))
+    assert json.loads(answer)["passages"] == [
+        {"text": "x", "document": "a.md", "score": 0.5, "metadata": {"tier": "regular", "language": "en"}, **shown}
+    ]
+    assert store.asked[0][1][1] == Condition("language", ("en",))
 
 
 def test_the_configured_store_is_one():
