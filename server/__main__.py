@@ -12,7 +12,6 @@ from server.cli.documents import documents_cli
 from server.cli.keys import keys_cli
 from server.cli.serving import doctor, migrate, serve
 from server.cli.tools import tools_cli
-from server.cli.tools import tools_cli
 from server.errors import StartupError
 
 cli: Final = typer.Typer(

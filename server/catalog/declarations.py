@@ -14,10 +14,27 @@ from server.settings import Scope
 TEXT_CHARACTERS: Final = 4_000
 Bucket = Literal["day", "week", "month", "year"]
 Measure = Literal["total", "average", "largest", "smallest"]
-ScalarType = Literal["text", "integer", "decimal", "boolean", "date", "timestamp", "uuid"]
-ArrayType = Literal["text[]", "integer[]", "decimal[]", "boolean[]", "date[]", "timestamp[]", "uuid[]", "json[]"]
-ColumnType = ScalarType | Literal["json"] | ArrayType
-ParameterType = ScalarType | Literal["text[]", "integer[]", "uuid[]"]
+ColumnType = Literal[
+    "text",
+    "integer",
+    "decimal",
+    "boolean",
+    "date",
+    "timestamp",
+    "uuid",
+    "json",
+    "text[]",
+    "integer[]",
+    "decimal[]",
+    "boolean[]",
+    "date[]",
+    "timestamp[]",
+    "uuid[]",
+    "json[]",
+]
+ParameterType = Literal[
+    "text", "integer", "decimal", "boolean", "date", "timestamp", "uuid", "text[]", "integer[]", "uuid[]"
+]
 # Names that the listing and summary tools give their own arguments.
 RESERVED: Final = frozenset({"period", "sort", "descending", "limit", "cursor", "group_by"})
 
