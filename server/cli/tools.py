@@ -37,7 +37,7 @@ def show_sql(
     from server.errors import SettingsError
 
     settings = load_settings(config)
-    tables = load_catalog(settings).tables
+    tables = load_catalog(settings.catalog).tables
     if table not in tables:
         declared = ", ".join(sorted(tables)) or "none"
         raise SettingsError(f"{table} is not declared in the catalog; declare it, or name one of these: {declared}")
