@@ -120,7 +120,7 @@ class Protocol:
 
     async def _answer(self, tool: Tool[Any, Any], arguments: dict[str, Any], exchange: Exchange) -> "Answer":
         self._require_scope(tool, exchange)
-        tenant = await self._tenancy.resolve(exchange.token)
+        tenant = await self._tenancy.resolve(exchange.token, None)
         exchange.record |= {"tenant": tenant.tenant, "tier": tenant.tier}
         await self._resources.limits.count(tenant)
         parsed = parse(tool.arguments, arguments)
