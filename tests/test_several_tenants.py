@@ -128,7 +128,7 @@ def test_what_needs_no_tenant_answers_a_person_without_one_and_nobody_else(tenan
 
 @pytest.mark.parametrize("asked", ["b", "x", "unknown", "", "..", "a b", "a\n", "A", "*", "a" * 200, "\r\nx-evil: 1"])
 def test_unknown_inactive_malformed_and_foreign_addresses_are_answered_alike(tenancy, known, asked) -> None:
-    """Byte for byte; the log alone knows the difference."""
+    """R70: byte for byte; the log alone knows the difference."""
     for token in (access_token("to-a"), access_token("nobody", tenant_id=["a"]), access_token("nobody")):
         told, line = tenancy.refusal(token, asked)
         assert told == FOREIGN
@@ -263,3 +263,16 @@ def _agrees(tenancy: Resolver, claimed: list[str] | None, who: str, asked: str |
 def test_nobody_gets_a_tenant_that_a_source_denies(tenancy, known) -> None:
     """Generated claims, mappings and addresses agree with the rules in one line each."""
     _agrees(tenancy)
+
+
+def test_a_tenant_that_only_an_address_names_is_not_shown_to_anybody(tenancy, known) -> None:
+    """R71: no context is signed for it, and what a claim was shown is not remembered for an address."""
+
+    def found(subject: str, tenant: str, *, claimed: bool) -> tuple[int, set[str], set[str]]:
+        entry = tenancy.runner.run(tenancy.directory.find(ISSUER, subject, tenant, claimed=claimed))
+        return entry.mappings, set(entry.mapped), set(entry.active)
+
+    assert found("nobody", "a", claimed=True) == (0, set(), {"a"})
+    assert found("nobody", "a", claimed=False) == (0, set(), set())
+    assert found("to-a", "b", claimed=True) == (1, {"a"}, {"a", "b"})
+    assert found("to-a", "b", claimed=False) == (1, {"a"}, {"a"})

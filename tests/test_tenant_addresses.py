@@ -118,7 +118,7 @@ AUDIENCES: list[tuple[Any, tuple[bool, bool, bool, bool]]] = [
 @pytest.mark.parametrize(("audience", "expected"), AUDIENCES, ids=repr)
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 2, 1, 0)])
 def test_a_token_for_one_tenants_address_is_not_good_for_anothers(issuer, audience, expected, order) -> None:
-    """Whatever the verifier remembers of it: the address is judged anew for each request."""
+    """R48: whatever the verifier remembers of it, the address is judged anew for each request."""
     addresses = (None, "a", "b", "no tenant")
     token = issuer.token(aud=audience)
     assert verify(issuer, *((token, addresses[one]) for one in order)) == [expected[one] for one in order]
