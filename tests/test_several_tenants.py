@@ -183,6 +183,12 @@ def test_a_token_with_very_many_tenants_is_told_twenty_and_reaches_each(stack, a
         admin.execute("INSERT INTO tenancy.user_tenants VALUES (%s, 'one', 'many-059')", (ISSUER,))
         assert "None of your tenants is active" in tenancy.refusal(access_token("one", tenant_id=ids[19:]))[0]
         assert tenancy.tenant(access_token("one", tenant_id=ids[19:]), "many-059") == "many-059"
+        # One of those that were looked up is, and the other one may be too.
+        admin.execute(
+            "INSERT INTO tenancy.user_tenants VALUES (%s, 'two', unnest(%s::text[]))", (ISSUER, ids[19:60:40])
+        )
+        token = access_token("two", tenant_id=ids[19:])
+        assert tenancy.refusal(token)[0] == several("many-019").removesuffix(".") + " and 1 more."
 
 
 def test_without_a_look_up_only_the_token_counts(stack, admin) -> None:
