@@ -1,0 +1,48 @@
+"""The unscoped parts that one process shares, and the scoped handle that a tool is given in their place."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from server.catalog.access import Scope, TenantAccess, grant_access
+from server.database.cursors import Cursors
+from server.database.database import Database
+from server.database.statement import Principal
+from server.documents.configured import document_store
+from server.documents.tenant_documents import TenantDocuments
+from server.settings import Settings
+from server.tenancy.context import TenantContext
+from server.tenancy.limits import Limits
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Return the time of now."""
+    return datetime.now(UTC)
+
+
+class Parts:
+    """The database, the documents, the keys and the clock; nothing is opened yet."""
+
+    def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
+        """Prepare what `settings` configures."""
+        self.database: Final = Database(settings.database)
+        self.limits: Final = Limits(settings.limits)
+        self._store: Final = document_store(settings.documents) if settings.documents else None
+        self._isolate_by: Final = settings.documents.isolate_by if settings.documents else ()
+        self._cursors: Final = Cursors(settings.database.signing_keys())
+        self._clock: Final = clock
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.database.close()
+        if self._store:
+            self._store.close()
+
+    def for_tenant(self, context: TenantContext) -> TenantAccess:
+        """Return all that a tool may hold for one verified context."""
+        principal = Principal(context.token.issuer, context.token.subject, context.tenant, context.tier)
+        documents = TenantDocuments(self._store, self._isolate_by, context) if self._store else None
+        scope = Scope(self.database, documents, self._cursors, principal)
+        return grant_access(context, self._clock(), scope)
