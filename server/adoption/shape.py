@@ -1,0 +1,159 @@
+"""What the tools of a table can do with its columns: the most useful filters, order, groups and figures."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from server.adoption.columns import Choice, is_text
+from server.adoption.naming import plain_name
+from server.adoption.relations import Found
+from server.adoption.sensitive import words_of
+from server.catalog.declarations import RESERVED, Column
+from server.catalog.filters import stem
+
+_HAPPENED: Final = ("created", "placed", "filed", "ordered", "inserted", "added", "issued", "occurred", "started", "date")
+_NAMES: Final = frozenset({"name", "title", "subject", "label", "headline"})
+_CODES: Final = frozenset({"number", "no", "code", "slug", "reference", "ref", "sku"})
+_FIGURES: Final = frozenset(
+    "amount annotations balance budget cost count discount duration fee hours length minutes points price qty quantity "
+    "revenue score seats seconds size stock subtotal sum tax total units value weight".split()
+)
+# A sum of these says nothing.
+_RATES: Final = frozenset({"percent", "percentage", "probability", "rate", "ratio", "confidence", "score", "share"})
+# More values than these are no list to choose from.
+_MOST_VALUES: Final = 24
+_SORTED_CHARACTERS: Final = 200
+_COMMENT_CHARACTERS: Final = 240
+_FILTER_CHARACTERS: Final = 80
+# How far the tools of one table can go: keys of columns, by the database's name of each.
+Wish = tuple[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The declared columns by the names that the tools show; `sort` is the listing's order without the argument."""
+
+    columns: Mapping[str, Column]
+    sort: str | None
+
+
+def shape_of(found: Found, choice: Choice, references: Collection[str], fits: Callable[[Shape], bool]) -> Shape:
+    """Return the shape of one table: as many of the useful keys as `fits` allows, the most useful first.
+
+    `choice` declares its columns, and `references` are those of its foreign keys.
+    """
+    names = shown_names(choice.declared)
+    moment = _moment(found, choice)
+    said: dict[str, dict[str, Any]] = {name: {} for name in choice.declared}
+    shape = _shape(found, choice, names, said, moment)
+    for column, keys in _wishes(found, choice, references, moment):
+        without_filter = "filter_description" in keys and "filter" not in said[column]
+        if without_filter or not _can_be_argument(names[column]):
+            continue
+        more = {**said, column: {**said[column], **keys}}
+        larger = _shape(found, choice, names, more, moment)
+        if fits(larger):
+            said, shape = more, larger
+    return shape
+
+
+def shown_names(columns: Collection[str]) -> dict[str, str]:
+    """Return the name that the tools show of each column; no two arguments made of them are the same."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for column in columns:
+        name = plain_name(column, taken)
+        names[column] = name
+        taken |= {name, stem(name), *(f"{stem(name)}_{end}" for end in ("from", "to")), f"min_{name}", f"max_{name}"}
+    return names
+
+
+def shortened(text: str, characters: int) -> str:
+    """Return at most `characters` of a text, cut between words."""
+    return text if len(text) <= characters else f"{text[: characters - 1].rpartition(' ')[0]}…"
+
+
+def _shape(
+    found: Found, choice: Choice, names: Mapping[str, str], said: Mapping[str, Mapping[str, Any]], moment: str | None
+) -> Shape:
+    columns: dict[str, Column] = {}
+    for column, kind in choice.declared.items():
+        own: dict[str, Any] = {"type": kind, "column": column if names[column] != column else None}
+        if comment := found.comments.get(column):
+            own["description"] = shortened(comment, _COMMENT_CHARACTERS)
+        columns[names[column]] = Column.model_validate(own | dict(said[column]))
+    sort = names[moment] if moment and columns[names[moment]].sort else None
+    return Shape(columns, f"-{sort}" if sort else None)
+
+
+def _can_be_argument(name: str) -> bool:
+    # The tools have arguments of these names, and none may name a tenant.
+    return name not in RESERVED and name not in {"tenant", "tenant_id"}
+
+
+def _wishes(found: Found, choice: Choice, references: Collection[str], moment: str | None) -> Iterator[Wish]:
+    """Yield keys of declared columns, the most useful first."""
+    declared, key = choice.declared, found.facts.primary_key
+    texts = [name for name, kind in declared.items() if kind == "text" and is_text(found.facts.columns[name])]
+    few = [*_of_few_values(found, texts), *((name, {}) for name, kind in declared.items() if kind == "boolean")]
+    ids = [name for name in declared if name in references and name not in key]
+    free = [name for name in texts if name not in found.values and name not in {*ids, *key}]
+    figures = list(_figures(choice, {*ids, *key, *references}))
+    if moment is not None:
+        yield moment, {"filter": "range", "sort": True, "group": ["week", "month"]}
+    if len(key) == 1 and declared.get(key[0]) in {"integer", "uuid", "text"}:
+        yield key[0], {"filter": True}
+    for name, keys in few[:1]:
+        yield name, {**keys, "filter": True, "group": True}
+    if moment is not None:
+        yield moment, {"filter": "range", "period": True}
+    for name in _ending(free, _NAMES)[:1]:
+        yield name, {"filter": "contains", "sort": True, "max_length": _SORTED_CHARACTERS}
+    for name in ids[:1]:
+        yield name, {"filter": True, "group": True}
+    for name, measures in figures[:2]:
+        yield name, {"sort": True, "measures": measures}
+    for name, keys in few[1:3]:
+        yield name, {**keys, "filter": True, "group": True}
+    for name in _ending(free, _CODES)[:1]:
+        yield name, {"filter": True}
+    for name in ids[1:3]:
+        yield name, {"filter": True, "group": True}
+    for name, _ in figures[:1]:
+        yield name, {"filter": "range"}
+    for name in texts:
+        if name in found.values and name not in dict(few):
+            yield name, {"group": True}
+    for name in found.comments:
+        if name in declared and name in {*ids, *key, *texts}:
+            yield name, {"filter_description": shortened(found.comments[name], _FILTER_CHARACTERS)}
+
+
+def _ending(names: Collection[str], words: Collection[str]) -> list[str]:
+    return [name for name in names if (words_of(name) or [""])[-1] in words]
+
+
+def _of_few_values(found: Found, texts: Collection[str]) -> Iterator[Wish]:
+    for name in texts:
+        values = found.values.get(name, ())
+        # An argument is trimmed, so it could not name a value with blanks around it.
+        if 0 < len(values) <= _MOST_VALUES and all(value and value.strip() == value for value in values):
+            yield name, {"values": list(values)}
+
+
+def _figures(choice: Choice, ids: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the columns that can be added up or averaged: decimals, and integers that are called like a quantity."""
+    for name, kind in choice.declared.items():
+        words = set(words_of(name))
+        if name not in ids and (kind == "decimal" or (kind == "integer" and words & _FIGURES)):
+            yield name, ["average", "largest", "smallest"] if words & _RATES else ["total", "average", "largest"]
+
+
+def _moment(found: Found, choice: Choice) -> str | None:
+    """Return the column that says when a row came to be, else the first day or time that every row has."""
+    moments = [name for name, kind in choice.declared.items() if kind in {"date", "timestamp"}]
+    for word in _HAPPENED:
+        for name in moments:
+            if word in words_of(name):
+                return name
+    return next((name for name in moments if found.facts.columns[name].not_null), None)
