@@ -12,12 +12,15 @@ from server.auth.metadata import ResourceMetadata
 from server.auth.verifier import TokenVerifier
 from server.catalog.resources import Resources
 from server.doctor.proof import proving
+from server.http.address import endpoint_paths
 from server.http.gate import Gate
 from server.http.health import health_routes
+from server.http.well_known import well_known_routes
 from server.prompts import all_prompts
 from server.protocol.calls import ToolCalls
 from server.protocol.catalogue import Catalogue
 from server.protocol.endpoint import Endpoint
+from server.protocol.sdk import SdkEndpoint
 from server.protocol.surface import Protocol
 from server.settings import Settings
 from server.tenancy.context import Tenancy
@@ -35,12 +38,14 @@ def create_app(settings: Settings) -> Starlette:
     scopes = tuple(sorted({tool.scope for tool in tools if tool.scope}))
     verifier = TokenVerifier(settings, scopes)
     metadata = ResourceMetadata(settings, scopes)
-    protocol = Protocol(tools, Catalogue(tools, all_prompts()), settings, tenancy, resources)
+    calls = ToolCalls(tools, settings, tenancy, resources, metadata)
+    protocol = Protocol(tools, Catalogue(tools, all_prompts()), calls)
     # Plain JSON answers and no sessions: every request carries its own identity, any replica can answer it.
     sessions = StreamableHTTPSessionManager(
         protocol.server, json_response=True, stateless=True, max_request_body_size=settings.max_body_bytes
     )
-    endpoint = ToolCalls(protocol, Endpoint(protocol.server, sessions.asgi_app))
+    endpoint = Endpoint(calls, SdkEndpoint(protocol.server, sessions.asgi_app))
+    gate = Gate(endpoint, settings, verifier, metadata, trail)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
@@ -55,8 +60,8 @@ def create_app(settings: Settings) -> Starlette:
     app = Starlette(
         lifespan=lifespan,
         routes=[
-            Route("/mcp", Gate(endpoint, settings, verifier, metadata, trail)),
-            *(Route(path, metadata.endpoint) for path in metadata.paths),
+            *(Route(path, gate) for path in endpoint_paths(settings.resource_url)),
+            *well_known_routes(metadata),
             *health_routes(resources.database),
         ],
     )
