@@ -1,22 +1,39 @@
 """A caller's arguments, read strictly: what does not fit is named and refused, never dropped or converted."""
 
 import json
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from server.errors import ArgumentsError
 
 _ECHOED_CHARACTERS: Final = 64
+# Up to here every integer is a float of its own (IEEE 754), so no digit is made up.
+_EXACT: Final = 2**53
 
 
 def parse(model: type[BaseModel], arguments: dict[str, Any]) -> Any:
-    """Return the arguments as the model; raise ArgumentsError that names each wrong one, never its value."""
+    """Return the arguments as the model; raise ArgumentsError that names each wrong one, never its value.
+
+    Null for an argument that has a default is the default. 10.0 is 10, as in JSON Schema.
+    """
+    optional = {name for name, field in model.model_fields.items() if not field.is_required()}
+    given = {name: _whole(value) for name, value in arguments.items() if not (name in optional and _is_blank(value))}
+    blank = [name for name, value in arguments.items() if name in optional and value is not None and name not in given]
+    problems = [f"{name}: an empty text is not a value; leave it out for no filter" for name in blank]
     try:
         # From JSON and strictly: "5" is not 5, 1 is not true, but an ISO date is a date.
-        return model.model_validate_json(json.dumps(arguments), strict=True)
+        parsed = model.model_validate_json(json.dumps(given), strict=True)
     except ValidationError as error:
-        raise ArgumentsError(_explained(model, error)) from None
+        problems += [_explained(problem, given) for problem in error.errors(include_url=False, include_input=False)]
+    else:
+        if not problems:
+            return parsed
+    allowed = ", ".join(model.model_fields) or "none"
+    raise ArgumentsError(
+        f"The arguments were refused and nothing was read: {'; '.join(problems)}. Allowed arguments: {allowed}."
+    )
 
 
 def quoted(name: str) -> str:
@@ -24,13 +41,26 @@ def quoted(name: str) -> str:
     return ascii(name[:_ECHOED_CHARACTERS])
 
 
-def _explained(model: type[BaseModel], error: ValidationError) -> str:
-    sentences: list[str] = []
-    for problem in error.errors(include_url=False, include_input=False, include_context=False):
-        name = str(problem["loc"][0]) if problem["loc"] else "arguments"
-        if problem["type"] == "extra_forbidden":
-            sentences.append(f"unknown argument {quoted(name)}")
-        else:
-            sentences.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
-    allowed = ", ".join(model.model_fields) or "none"
-    return f"The arguments were refused and nothing was read: {'; '.join(sentences)}. Allowed arguments: {allowed}."
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _whole(value: Any) -> Any:
+    """Return a number without a fraction as an integer, in lists and objects too."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) <= _EXACT else value
+    if isinstance(value, list):
+        return [_whole(item) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in cast("dict[str, Any]", value).items()}
+    return value
+
+
+def _explained(problem: ErrorDetails, given: dict[str, Any]) -> str:
+    name = str(problem["loc"][0]) if problem["loc"] else "arguments"
+    if problem["type"] == "extra_forbidden":
+        return f"unknown argument {quoted(name)}"
+    if problem["type"] == "too_long" and isinstance(given.get(name), str):
+        # Said of characters; pydantic speaks of items.
+        return f"{name}: must have at most {problem.get('ctx', {})['max_length']} characters"
+    return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
