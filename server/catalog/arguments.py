@@ -1,10 +1,11 @@
 """A caller's arguments, read strictly: what does not fit is named and refused, never dropped or converted."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, SchemaValidator
 
 from server.errors import ArgumentsError
 
@@ -13,24 +14,29 @@ _ECHOED_CHARACTERS: Final = 64
 _EXACT: Final = 2**53
 
 
-def parse(model: type[BaseModel], arguments: dict[str, Any]) -> Any:
-    """Return the arguments as the model; raise ArgumentsError that names each wrong one, never its value.
+def parse(validator: SchemaValidator, names: Mapping[str, bool], arguments: Mapping[str, Any]) -> Any:
+    """Return what `validator` makes of the arguments; raises ArgumentsError that names each wrong one, never its value.
 
-    Null for an argument that has a default is the default. 10.0 is 10, as in JSON Schema.
+    `names` are the arguments that are allowed, and whether each is required. Null for one that is not required stands
+    for its default, and 10.0 is 10, as in JSON Schema.
     """
-    optional = {name for name, field in model.model_fields.items() if not field.is_required()}
-    given = {name: _whole(value) for name, value in arguments.items() if not (name in optional and _is_blank(value))}
-    blank = [name for name, value in arguments.items() if name in optional and value is not None and name not in given]
+    optional = {name for name, is_required in names.items() if not is_required}
+    blank = [name for name, value in arguments.items() if name in optional and _is_blank(value)]
+    given = {
+        name: _whole(value)
+        for name, value in arguments.items()
+        if name not in blank and not (value is None and name in optional)
+    }
     problems = [f"{name}: an empty text is not a value; leave it out for no filter" for name in blank]
     try:
         # From JSON and strictly: "5" is not 5, 1 is not true, but an ISO date is a date.
-        parsed = model.model_validate_json(json.dumps(given), strict=True)
+        parsed = validator.validate_json(json.dumps(given), strict=True)
     except ValidationError as error:
         problems += [_explained(problem, given) for problem in error.errors(include_url=False, include_input=False)]
     else:
         if not problems:
             return parsed
-    allowed = ", ".join(model.model_fields) or "none"
+    allowed = ", ".join(names) or "none"
     raise ArgumentsError(
         f"The arguments were refused and nothing was read: {'; '.join(problems)}. Allowed arguments: {allowed}."
     )
@@ -42,7 +48,7 @@ def quoted(name: str) -> str:
 
 
 def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+    return isinstance(value, str) and not value.strip()
 
 
 def _whole(value: Any) -> Any:
@@ -56,7 +62,7 @@ def _whole(value: Any) -> Any:
     return value
 
 
-def _explained(problem: ErrorDetails, given: dict[str, Any]) -> str:
+def _explained(problem: ErrorDetails, given: Mapping[str, Any]) -> str:
     name = str(problem["loc"][0]) if problem["loc"] else "arguments"
     if problem["type"] == "extra_forbidden":
         return f"unknown argument {quoted(name)}"

@@ -13,11 +13,10 @@ from pydantic_core import to_json
 from server.auth.access_token import AccessToken
 from server.auth.metadata import ResourceMetadata
 from server.catalog.arguments import quoted
-from server.catalog.resources import Resources
+from server.catalog.parts import Parts
 from server.catalog.tool import Tool
 from server.errors import ForbiddenError, LimitError, ScopeMissingError, ToolError
 from server.http.outcome import FORBIDDEN, JSON, LIMITED, Decision, Headers, Outcome, VerifiedRequest
-from server.protocol.until_merged import answer, needs_tenant, resolve
 from server.settings import Settings
 from server.tenancy.context import Tenancy, TenantContext
 
@@ -49,17 +48,17 @@ class ToolCalls:
 
     def __init__(
         self,
-        tools: Sequence[Tool[Any, Any]],
+        tools: Sequence[Tool],
         settings: Settings,
         tenancy: Tenancy,
-        resources: Resources,
+        parts: Parts,
         metadata: ResourceMetadata,
     ) -> None:
-        """Call `tools`, each with what `resources` has for one tenant."""
+        """Call `tools`, each with what `parts` has for one tenant."""
         self._tools: Final = {tool.name: tool for tool in tools}
         self._issuers: Final = {issuer.issuer: issuer for issuer in settings.issuers}
         self._tenancy: Final = tenancy
-        self._resources: Final = resources
+        self._parts: Final = parts
         self._metadata: Final = metadata
 
     async def __call__(self, call: Call, request: VerifiedRequest) -> Outcome:
@@ -72,9 +71,9 @@ class ToolCalls:
         with request.cancellation:
             try:
                 self._require_scope(tool, request.token)
-                context = await resolve(self._tenancy, request.token, request.asked, required=needs_tenant(tool))
-                await self._resources.limits.count(context)
-                text = await answer(tool, call.arguments, self._resources.for_tenant(context))
+                context = await self._tenancy.resolve(request.token, request.asked, required=tool.needs_tenant)
+                await self._parts.limits.count(context)
+                text = await tool.answer(call.arguments, self._parts.for_tenant(context))
                 return _result(call, text, _decision(request, tool, context, "answered"))
             except ToolError as error:
                 return _failure(call, str(error), _decision(request, tool, context, error))
@@ -87,7 +86,7 @@ class ToolCalls:
         message = "The client left before the answer was ready."
         return _error(call, INTERNAL_ERROR, message, _decision(request, tool, context, "cancelled"))
 
-    def _require_scope(self, tool: Tool[Any, Any], token: AccessToken) -> None:
+    def _require_scope(self, tool: Tool, token: AccessToken) -> None:
         if tool.scope is not None and tool.scope not in token.scopes:
             raise ScopeMissingError((self._issuers[token.issuer].names_of(tool.scope)[0],))
 
@@ -107,7 +106,7 @@ class ToolCalls:
 
 
 def _decision(
-    request: VerifiedRequest, tool: Tool[Any, Any], context: TenantContext | None, came_to: str | Exception
+    request: VerifiedRequest, tool: Tool, context: TenantContext | None, came_to: str | Exception
 ) -> Decision:
     error = came_to if isinstance(came_to, Exception) else None
     return request.decision(

@@ -1,7 +1,6 @@
 """What is offered to the SDK's low-level server: tools, prompts and views, the same handlers for both protocol eras."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,11 +12,10 @@ from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.types import Scope
 
-from server.catalog.tool import Tool
+from server.catalog.offer import Offer
 from server.http.outcome import Outcome, VerifiedRequest
 from server.protocol.calls import SERVER, Call, ToolCalls
 from server.protocol.catalogue import Catalogue
-from server.protocol.instructions import instructions
 
 _CONSTANT_METHODS: Final[tuple[CacheableMethod, ...]] = (
     "tools/list",
@@ -46,15 +44,16 @@ class Pending:
 class Protocol:
     """The handlers behind the SDK's server; what is listed is computed once."""
 
-    def __init__(self, tools: Sequence[Tool[Any, Any]], catalogue: Catalogue, calls: ToolCalls) -> None:
-        """List `tools` and what `catalogue` has; call tools by `calls`."""
-        self._listed: Final = ListToolsResult(tools=[tool.described for tool in tools])
+    def __init__(self, offer: Offer, calls: ToolCalls) -> None:
+        """List what `offer` has; call tools by `calls`."""
+        catalogue = Catalogue(offer.tools, offer.prompts)
+        self._listed: Final = ListToolsResult(tools=[tool.described for tool in offer.tools])
         self._calls: Final = calls
         self.server: Final = Server[Any](
             SERVER.name,
             version=SERVER.version,
             title=SERVER.title,
-            instructions=instructions([tool.name for tool in tools]),
+            instructions=offer.instructions,
             cache_hints=dict.fromkeys(_CONSTANT_METHODS, _CONSTANT),
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
