@@ -1,23 +1,22 @@
 """What is judged before a token: the path, exact hosts and origins, headers that may be sent once, the method."""
 
-import re
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from mcp_types import INVALID_REQUEST
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.types import Scope
 
 from server.auth.metadata import ResourceMetadata
 from server.catalog.arguments import quoted
-from server.http.outcome import NO_TENANT, Decision, Headers, Outcome, refusal
-from server.settings import TENANT_ID, Settings
+from server.http.outcome import Decision, Headers, Outcome, refusal
+from server.settings import Settings
 
 # If one of these came twice, a proxy and this server could each believe another value.
 _SINGLE: Final = frozenset(
     {b"host", b"origin", b"authorization", b"content-type", b"content-encoding", b"content-length"}
 )
-_TENANT: Final = re.compile(TENANT_ID)
 _READ: Final = (
     b"authorization, content-type, mcp-protocol-version, mcp-method, mcp-name, mcp-session-id, last-event-id, "
     b"traceparent, tracestate"
@@ -29,16 +28,34 @@ _PREFLIGHT: Final[Headers] = (
 )
 
 
+class _Anything(Convertor[str]):
+    """The rest of a path, line breaks included: what is no tenant id is refused by the tenancy, not by a 404."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("anything", _Anything())
+
+
+def with_tenants(path: str) -> tuple[str, str]:
+    """Return the routes of `path` and of what stands there for each tenant."""
+    return path, path.rstrip("/") + "/t/{tenant:anything}"
+
+
 def endpoint_paths(resource_url: str) -> tuple[str, str]:
-    """Return the routes of the endpoint: the path of `resource_url`, and below it one for each tenant."""
-    path = unquote(urlsplit(resource_url).path) or "/"
-    return path, path.rstrip("/") + "/t/{tenant:path}"
+    """Return the routes of the endpoint: the path of `resource_url`, and the address of each tenant."""
+    return with_tenants(unquote(urlsplit(resource_url).path) or "/")
 
 
 def tenant_asked(scope: Scope) -> str | None:
-    """Return the tenant of the address, NO_TENANT for a malformed one, None at the address of all."""
-    segment = scope.get("path_params", {}).get("tenant")
-    return segment if segment is None or _TENANT.fullmatch(segment) else NO_TENANT
+    """Return the tenant of the address as the caller wrote it, None at the address for all."""
+    return scope.get("path_params", {}).get("tenant")
 
 
 class Address:
@@ -69,7 +86,7 @@ class Address:
         """Return the answer to a request that needs no token to be answered, None for one that does."""
         method, origin = scope["method"], headers.get(b"origin")
         if len(headers) != len(scope["headers"]) and _repeats(scope):
-            challenge = self._metadata.challenge("invalid_request", self._metadata.scopes, None)
+            challenge = self._metadata.challenge("invalid_request", self._metadata.scopes, tenant_asked(scope))
             return _refused(400, "A header that may be sent once was sent twice.", method, www_authenticate=challenge)
         host = headers.get(b"host", b"")
         if self._plain(host) not in self._hosts:

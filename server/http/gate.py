@@ -17,7 +17,7 @@ from server.auth.metadata import ResourceMetadata
 from server.auth.verifier import TokenVerifier
 from server.errors import AuditError, IssuerUnavailableError, TokenRefusedError
 from server.http.address import Address, tenant_asked
-from server.http.outcome import NO_TENANT, UNAUTHORIZED, UNAVAILABLE, Decision, Outcome, VerifiedRequest, refusal
+from server.http.outcome import UNAUTHORIZED, UNAVAILABLE, Decision, Outcome, VerifiedRequest, refusal
 from server.settings import Settings
 
 BODY_TIMEOUT_S: Final = 10.0
@@ -89,7 +89,7 @@ class Gate:
         if text is None:
             return self._unauthorized(TokenRefusedError("no bearer token"), None, asked, decision)
         try:
-            return await self._verifier.verify(text)
+            return await self._verifier.verify(text, asked)
         except TokenRefusedError as error:
             return self._unauthorized(error, "invalid_token", asked, decision)
         except IssuerUnavailableError as error:
@@ -100,8 +100,7 @@ class Gate:
         self, error: TokenRefusedError, code: str | None, asked: str | None, decision: Decision
     ) -> Outcome:
         # RFC 6750 section 3.1: without a token, the challenge names no error.
-        address = None if asked == NO_TENANT else asked
-        challenge = self._metadata.challenge(code, self._metadata.scopes, address)
+        challenge = self._metadata.challenge(code, self._metadata.scopes, asked)
         known = decision._replace(refused=error.reason)
         return refusal(401, UNAUTHORIZED, str(error), known, ("www-authenticate", challenge))
 

@@ -14,8 +14,6 @@ UNAUTHORIZED: Final = -32001
 FORBIDDEN: Final = -32003
 LIMITED: Final = -32004
 UNAVAILABLE: Final = -32005
-# The tenant that a malformed address asks for: the id of none.
-NO_TENANT: Final = "-"
 
 Headers = tuple[tuple[bytes, bytes], ...]
 JSON: Final[Headers] = ((b"content-type", b"application/json"),)
@@ -74,8 +72,8 @@ class Outcome:
 class VerifiedRequest:
     """A POST with a verified token and its whole body.
 
-    `asked` is the tenant of the address: None at the address for all, NO_TENANT where it is malformed.
-    `cancellation` is cancelled when the client leaves.
+    `asked` is the tenant of the address as the caller wrote it, None at the address for all. `cancellation` is
+    cancelled when the client leaves.
     """
 
     scope: Scope
@@ -84,11 +82,6 @@ class VerifiedRequest:
     token: AccessToken
     asked: str | None
     cancellation: CancelScope = field(default_factory=CancelScope)
-
-    @property
-    def address(self) -> str | None:
-        """The tenant whose address a challenge may name."""
-        return None if self.asked == NO_TENANT else self.asked
 
     def decision(self, **known: str | None) -> Decision:
         """Return what was decided about this request, with what is known beside its caller."""

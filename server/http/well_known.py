@@ -3,12 +3,11 @@
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from server.auth.metadata import ResourceMetadata
-from server.http.address import tenant_asked
-from server.http.outcome import NO_TENANT
+from server.http.address import tenant_asked, with_tenants
 
 _ANY_ORIGIN: Final = {"access-control-allow-origin": "*"}
 _READABLE: Final = {**_ANY_ORIGIN, "cache-control": "public, max-age=300"}
@@ -27,10 +26,7 @@ def well_known_routes(metadata: ResourceMetadata) -> list[Route]:
     async def document(request: Request) -> Response:
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=_PREFLIGHT)
-        asked = tenant_asked(request.scope)
-        if asked == NO_TENANT:
-            return PlainTextResponse("Not Found", 404)
-        return JSONResponse(metadata.document_of(asked), headers=_READABLE)
+        return JSONResponse(metadata.document_of(tenant_asked(request.scope)), headers=_READABLE)
 
-    paths = [*metadata.paths, *(f"{path}/t/{{tenant:path}}" for path in metadata.paths)]
+    paths = [path for base in metadata.paths for path in with_tenants(base)]
     return [Route(path, document, methods=["GET", "HEAD", "OPTIONS"]) for path in paths]

@@ -15,7 +15,7 @@ from server.auth.metadata import ResourceMetadata
 from server.catalog.arguments import quoted
 from server.catalog.parts import Parts
 from server.catalog.tool import Tool
-from server.errors import ForbiddenError, LimitError, ScopeMissingError, ToolError
+from server.errors import ForbiddenError, LimitError, ScopeMissingError, TenancyError, ToolError
 from server.http.outcome import FORBIDDEN, JSON, LIMITED, Decision, Headers, Outcome, VerifiedRequest
 from server.settings import Settings
 from server.tenancy.context import Tenancy, TenantContext
@@ -100,7 +100,7 @@ class ToolCalls:
         if isinstance(error, LimitError):
             return _error(call, LIMITED, str(error), decision, ((b"retry-after", str(error.retry_after_s).encode()),))
         if isinstance(error, ScopeMissingError):
-            challenge = self._metadata.challenge("insufficient_scope", error.scopes, request.address)
+            challenge = self._metadata.challenge("insufficient_scope", error.scopes, request.asked)
             return _error(call, FORBIDDEN, str(error), decision, ((b"www-authenticate", challenge.encode()),))
         return _error(call, FORBIDDEN, str(error), decision)
 
@@ -114,9 +114,16 @@ def _decision(
         tier=context.tier if context else None,
         tool=tool.name,
         outcome=type(error).__name__ if error else str(came_to),
-        refused=str(error) if isinstance(error, ForbiddenError | LimitError) else None,
+        refused=_reason(error),
         cause=repr(error.__cause__) if error and error.__cause__ else None,
     )
+
+
+def _reason(error: Exception | None) -> str | None:
+    """Return why a caller was refused, as the log may know it."""
+    if isinstance(error, TenancyError):
+        return error.reason
+    return str(error) if isinstance(error, ForbiddenError | LimitError) else None
 
 
 def _result(call: Call, text: str, decision: Decision) -> Outcome:
