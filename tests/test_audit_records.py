@@ -25,7 +25,7 @@ def test_r103_each_decision_and_each_access_is_recorded_without_the_data(caller,
     mike = caller("mike-broker-a")
     mike.answer("query_claims", customer_name="Alice")
     mike.call("search_policies", query="deductible", limit=99)
-    caller("omar-unmapped").post("tools/call", {"name": "whoami", "arguments": {}})
+    caller("omar-unmapped").post("tools/call", {"name": "query_claims", "arguments": {}})
     caller("mike-broker-a", scopes=["policies:read"]).post("tools/call", {"name": "query_claims", "arguments": {}})
     anonymous.post("tools/list")
     answered, wrong, unmapped, unscoped, unknown = records()
@@ -37,6 +37,8 @@ def test_r103_each_decision_and_each_access_is_recorded_without_the_data(caller,
     )
     assert wrong["outcome"] == "ArgumentsError"
     assert (unmapped["outcome"], unmapped["status"]) == ("TenancyError", 403)
+    assert unmapped["refused"] == "the person has no tenant"
+    assert "tenant" not in unmapped
     assert (unscoped["outcome"], unscoped["status"]) == ("ScopeMissingError", 403)
     assert (unknown["refused"], unknown["status"]) == ("no bearer token", 401)
     text = json.dumps(records())

@@ -192,7 +192,7 @@ def test_a_locked_table_is_told_as_slow(stack, own) -> None:
         assert numbers(server) == OF_MIKE
 
 
-WITHHELD = "The database did not confirm your tenant; nothing was returned. The operator has been told."
+WITHHELD = "The database did not confirm your tenant; nothing was returned. The error was logged."
 
 
 @pytest.mark.parametrize(
