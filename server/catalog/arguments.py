@@ -20,14 +20,14 @@ def parse(validator: SchemaValidator, names: Mapping[str, bool], arguments: Mapp
     `names` are the arguments that are allowed, and whether each is required. Null for one that is not required stands
     for its default, and 10.0 is 10, as in JSON Schema.
     """
-    optional = {name for name, is_required in names.items() if not is_required}
-    blank = [name for name, value in arguments.items() if name in optional and _is_blank(value)]
-    given = {
-        name: _whole(value)
-        for name, value in arguments.items()
-        if name not in blank and not (value is None and name in optional)
-    }
-    problems = [f"{name}: an empty text is not a value; leave it out for no filter" for name in blank]
+    given: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, value in arguments.items():
+        is_optional = not names.get(name, True)
+        if is_optional and isinstance(value, str) and not value.strip():
+            problems.append(f"{name}: an empty text is not a value; leave it out for no filter")
+        elif value is not None or not is_optional:
+            given[name] = _whole(value)
     try:
         # From JSON and strictly: "5" is not 5, 1 is not true, but an ISO date is a date.
         parsed = validator.validate_json(json.dumps(given), strict=True)
@@ -45,10 +45,6 @@ def parse(validator: SchemaValidator, names: Mapping[str, bool], arguments: Mapp
 def quoted(name: str) -> str:
     """Return a caller's own word, short and printable, so that it cannot forge a line."""
     return ascii(name[:_ECHOED_CHARACTERS])
-
-
-def _is_blank(value: Any) -> bool:
-    return isinstance(value, str) and not value.strip()
 
 
 def _whole(value: Any) -> Any:

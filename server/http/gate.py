@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from mcp_types import INTERNAL_ERROR, INVALID_REQUEST
@@ -52,71 +52,71 @@ class Gate:
         """Decide, record, answer, and log one line."""
         started = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        outcome = self._recorded(await self._decided(scope, headers, receive))
+        outcome, record = self._recorded(await self._decided(scope, headers, receive))
         length = () if outcome.status == 204 else ((b"content-length", str(len(outcome.body)).encode()),)
         sent = [*outcome.headers, *length, *self._address.readable_by(headers.get(b"origin"))]
         try:
             await send({"type": "http.response.start", "status": outcome.status, "headers": sent})
             await send({"type": "http.response.body", "body": outcome.body})
         finally:
-            elapsed_ms = round((time.perf_counter() - started) * 1000, 2)
-            _log.info("request", **outcome.decision.logged(outcome.status), ms=elapsed_ms)
+            if outcome.decision.cause is not None:
+                record = record | {"cause": outcome.decision.cause}
+            _log.info("request", **record, ms=round((time.perf_counter() - started) * 1000, 2))
 
     async def _decided(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Outcome:
         """Take the request through every stage; the first that refuses it decides."""
-        decision = Decision(scope["method"])
+        token: AccessToken | None = None
         try:
             early = self._address.judge(scope, headers)
             if early is not None:
                 return early
             asked = tenant_asked(scope)
-            token = await self._verified(headers, asked, decision)
-            if isinstance(token, Outcome):
-                return token
-            decision = Decision(scope["method"], token.issuer, token.subject, token.client_id)
-            body = self._unreadable(headers, decision) or await self._body(receive, decision)
+            verified = await self._verified(headers, asked)
+            if isinstance(verified, Outcome):
+                return verified
+            token = verified
+            body = self._unreadable(headers, token) or await self._body(receive, token)
             if isinstance(body, Outcome):
                 return body
             request = VerifiedRequest(scope, headers, body, token, asked)
             with _Departure(receive, request.cancellation.cancel):
                 return await self._endpoint(request)
         except Exception:  # noqa: BLE001  # the last resort: the process lives, the caller learns nothing
-            _log.exception("unhandled", **decision.logged(500))
+            decision = Decision(scope["method"]) if token is None else Decision.of(token)
+            _log.exception("unhandled", **decision.recorded(500))
             return refusal(500, INTERNAL_ERROR, "Internal error; the error was logged.", decision)
 
-    async def _verified(self, headers: _Headers, asked: str | None, decision: Decision) -> AccessToken | Outcome:
+    async def _verified(self, headers: _Headers, asked: str | None) -> AccessToken | Outcome:
         text = _bearer(headers)
         if text is None:
-            return self._unauthorized(TokenRefusedError("no bearer token"), None, asked, decision)
+            return self._unauthorized(TokenRefusedError("no bearer token"), None, asked)
         try:
             return await self._verifier.verify(text, asked)
         except TokenRefusedError as error:
-            return self._unauthorized(error, "invalid_token", asked, decision)
+            return self._unauthorized(error, "invalid_token", asked)
         except IssuerUnavailableError as error:
-            known = decision._replace(issuer=error.issuer, refused=str(error))
-            return refusal(503, UNAVAILABLE, str(error), known, _RETRY)
+            decision = Decision("POST", issuer=error.issuer, refused=str(error))
+            return refusal(503, UNAVAILABLE, str(error), decision, _RETRY)
 
-    def _unauthorized(
-        self, error: TokenRefusedError, code: str | None, asked: str | None, decision: Decision
-    ) -> Outcome:
+    def _unauthorized(self, error: TokenRefusedError, code: str | None, asked: str | None) -> Outcome:
         # RFC 6750 section 3.1: without a token, the challenge names no error.
         challenge = self._metadata.challenge(code, self._metadata.scopes, asked)
-        known = decision._replace(refused=error.reason)
-        return refusal(401, UNAUTHORIZED, str(error), known, ("www-authenticate", challenge))
+        decision = Decision("POST", refused=error.reason)
+        return refusal(401, UNAUTHORIZED, str(error), decision, ("www-authenticate", challenge))
 
-    def _unreadable(self, headers: _Headers, decision: Decision) -> Outcome | None:
+    def _unreadable(self, headers: _Headers, token: AccessToken) -> Outcome | None:
         """Judge by its headers whether the body can be read at all."""
         kind, parameters = parse_options_header(headers.get(b"content-type"))
         if kind != b"application/json" or parameters.get(b"charset", b"utf-8").lower() != b"utf-8":
-            return _unread(415, "The body must be application/json in UTF-8.", decision)
+            return _unread(415, "The body must be application/json in UTF-8.", token)
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            return _unread(415, "A compressed body is not accepted.", decision)
+            return _unread(415, "A compressed body is not accepted.", token)
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or len(length) > _LENGTH_DIGITS or int(length) > self._maximum_bytes:
-            return self._too_large(decision)
+            return self._too_large(token)
         return None
 
-    async def _body(self, receive: Receive, decision: Decision) -> bytes | Outcome:
+    async def _body(self, receive: Receive, token: AccessToken) -> bytes | Outcome:
         """Read the whole body, bounded in size and time."""
         body = bytearray()
         try:
@@ -124,27 +124,29 @@ class Gate:
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
-                        return _unread(400, "The client left.", decision)
+                        return _unread(400, "The client left.", token)
                     body += message.get("body", b"")
                     if len(body) > self._maximum_bytes:
-                        return self._too_large(decision)
+                        return self._too_large(token)
                     if not message.get("more_body", False):
                         return bytes(body)
         except TimeoutError:
-            return _unread(408, "The body did not arrive in time.", decision)
+            return _unread(408, "The body did not arrive in time.", token)
 
-    def _too_large(self, decision: Decision) -> Outcome:
-        return _unread(413, f"The body is over {self._maximum_bytes} bytes.", decision)
+    def _too_large(self, token: AccessToken) -> Outcome:
+        return _unread(413, f"The body is over {self._maximum_bytes} bytes.", token)
 
-    def _recorded(self, outcome: Outcome) -> Outcome:
-        """Put the decision into the audit trail; an outcome that cannot be recorded is replaced by a 503."""
+    def _recorded(self, outcome: Outcome) -> tuple[Outcome, dict[str, Any]]:
+        """Return the outcome and its record, which is in the audit trail; 503 in place of what cannot be recorded."""
+        record = outcome.decision.recorded(outcome.status)
         try:
             if self._trail is not None:
-                self._trail.append(outcome.decision.recorded(outcome.status))
+                self._trail.append(record)
         except AuditError as error:
             _log.critical("the audit trail cannot be written", cause=repr(error.__cause__))
-            return refusal(503, UNAVAILABLE, str(error), outcome.decision, _RETRY)
-        return outcome
+            unrecorded = refusal(503, UNAVAILABLE, str(error), outcome.decision, _RETRY)
+            return unrecorded, outcome.decision.recorded(503)
+        return outcome, record
 
 
 class _Departure:
@@ -177,9 +179,9 @@ class _Departure:
         self._leave()
 
 
-def _unread(status: int, message: str, decision: Decision) -> Outcome:
+def _unread(status: int, message: str, token: AccessToken) -> Outcome:
     """Refuse a request whose body was not read, and close its connection: the rest of the body may still come."""
-    return refusal(status, INVALID_REQUEST, message, decision._replace(refused=message), _CLOSE)
+    return refusal(status, INVALID_REQUEST, message, Decision.of(token, refused=message), _CLOSE)
 
 
 def _bearer(headers: _Headers) -> str | None:

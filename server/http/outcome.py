@@ -44,18 +44,15 @@ class Decision(NamedTuple):
     cause: str | None = None
     """What only the operator may know about it; not in the audit record."""
 
+    @classmethod
+    def of(cls, token: AccessToken, **known: str | None) -> "Decision":
+        """Return what was decided about a POST with a verified token, with what is known beside its caller."""
+        return cls("POST", token.issuer, token.subject, token.client_id, **known)
+
     def recorded(self, status: int) -> dict[str, Any]:
         """Return the fields of the audit record."""
-        known: dict[str, Any] = {
-            name: value for name, value in zip(self._fields, self, strict=True) if value is not None and name != "cause"
-        }
-        known["status"] = status
-        return known
-
-    def logged(self, status: int) -> dict[str, Any]:
-        """Return the fields of the log line."""
-        known = self.recorded(status)
-        return known if self.cause is None else known | {"cause": self.cause}
+        known = zip(self._fields, self, strict=True)
+        return {name: value for name, value in known if value is not None and name != "cause"} | {"status": status}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ class VerifiedRequest:
 
     def decision(self, **known: str | None) -> Decision:
         """Return what was decided about this request, with what is known beside its caller."""
-        return Decision(self.scope["method"], self.token.issuer, self.token.subject, self.token.client_id, **known)
+        return Decision.of(self.token, **known)
 
 
 def refusal(status: int, code: int, message: str, decision: Decision, *headers: tuple[str, str]) -> Outcome:

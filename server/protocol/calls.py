@@ -76,7 +76,7 @@ class ToolCalls:
                 text = await tool.answer(call.arguments, self._parts.for_tenant(context))
                 return _result(call, text, _decision(request, tool, context, "answered"))
             except ToolError as error:
-                return _failure(call, str(error), _decision(request, tool, context, error))
+                return _result(call, str(error), _decision(request, tool, context, error), failed=True)
             except (ForbiddenError, LimitError) as error:
                 return self._refusal(call, error, request, _decision(request, tool, context, error))
             except Exception as error:  # noqa: BLE001  # a defect of ours: its text is for the operator alone
@@ -109,41 +109,30 @@ def _decision(
     request: VerifiedRequest, tool: Tool, context: TenantContext | None, came_to: str | Exception
 ) -> Decision:
     error = came_to if isinstance(came_to, Exception) else None
-    return request.decision(
+    return Decision.of(
+        request.token,
         tenant=context.tenant if context else None,
         tier=context.tier if context else None,
         tool=tool.name,
         outcome=type(error).__name__ if error else str(came_to),
-        refused=_reason(error),
+        refused=_reason(error) if error else None,
         cause=repr(error.__cause__) if error and error.__cause__ else None,
     )
 
 
-def _reason(error: Exception | None) -> str | None:
+def _reason(error: Exception) -> str | None:
     """Return why a caller was refused, as the log may know it."""
     if isinstance(error, TenancyError):
         return error.reason
     return str(error) if isinstance(error, ForbiddenError | LimitError) else None
 
 
-def _result(call: Call, text: str, decision: Decision) -> Outcome:
-    """Return a tool's result, the JSON `text`, as text and as structured content."""
-    content = text.encode()
-    body = _begin(call) + to_json(text) + b'}],"structuredContent":' + content + b',"isError":false'
-    return Outcome(200, body + _end(call), JSON, decision)
-
-
-def _failure(call: Call, sentence: str, decision: Decision) -> Outcome:
-    """Return a failure of the tool as a result, so that the model reads it and can act on it."""
-    return Outcome(200, _begin(call) + to_json(sentence) + b'}],"isError":true' + _end(call), JSON, decision)
-
-
-def _begin(call: Call) -> bytes:
-    return b'{"jsonrpc":"2.0","id":' + to_json(call.id) + b',"result":{"content":[{"type":"text","text":'
-
-
-def _end(call: Call) -> bytes:
-    return _MODERN_END if call.modern else b"}}"
+def _result(call: Call, text: str, decision: Decision, *, failed: bool = False) -> Outcome:
+    """Return a result: the JSON `text`, as structured content too, or, where it `failed`, a sentence for the model."""
+    begin = b'{"jsonrpc":"2.0","id":' + to_json(call.id) + b',"result":{"content":[{"type":"text","text":'
+    structured = b'}],"isError":true' if failed else b'}],"structuredContent":' + text.encode() + b',"isError":false'
+    end = _MODERN_END if call.modern else b"}}"
+    return Outcome(200, begin + to_json(text) + structured + end, JSON, decision)
 
 
 def _error(call: Call, code: int, message: str, decision: Decision, headers: Headers = ()) -> Outcome:
