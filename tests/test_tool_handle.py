@@ -3,7 +3,7 @@
 from server_of_its_own import one_more_tool, server_of_its_own
 
 # Runs inside the server, as a tool of an integrator would, and walks every attribute from its own two arguments.
-WALK = '''
+WALK = """
 from server.catalog.tool import Arguments, CodeTool, Result
 from server.database.context_keys import ContextKey
 from server.database.cursors import Cursors
@@ -57,7 +57,7 @@ async def walk(arguments, access):
 TOOL = CodeTool(
     name="walk", title="Walk", description="Walks.", arguments=Walk, result=Walked, scope=None, call=walk
 )
-'''
+"""
 
 
 def test_nothing_unscoped_can_be_reached_from_a_tools_arguments(stack, tmp_path) -> None:
