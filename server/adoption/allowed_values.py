@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import SqlglotError
 from sqlglot.tokens import Token, TokenType
-from sqlglot.dialects.postgres import Postgres
 
 # A cast to these does not change what a text is equal to.
 _TEXTS: Final = frozenset({"text", "character varying", "varchar"})

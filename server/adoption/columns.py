@@ -32,7 +32,9 @@ _TYPES: Final[Mapping[str, ColumnType]] = {
     "jsonb": "json",
 }
 # What has a text that a person reads, and nothing more: it is shown, and neither filtered nor sorted.
-_SHOWN_AS_TEXT: Final = frozenset({"interval", "time without time zone", "time with time zone", "inet", "cidr", "macaddr"})
+_SHOWN_AS_TEXT: Final = frozenset(
+    {"interval", "time without time zone", "time with time zone", "inet", "cidr", "macaddr"}
+)
 _ENUM: Final = "e"
 _RANGES: Final = frozenset({"r", "m"})
 

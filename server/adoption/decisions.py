@@ -1,7 +1,7 @@
 """Which tables are declared and how, and which are not decided and why."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,8 +44,8 @@ class Decisions:
         return {name: one.table for name, one in self.declared.items()}
 
 
-def decide(database: Database, request: Request, login: str) -> Decisions:
-    """Return the decisions for every relation that the request asks for."""
+def decide(database: Database, request: Request, login: str, taken: Collection[str] = ()) -> Decisions:
+    """Return the decisions for every relation that the request asks for; no tool gets one of the names in `taken`."""
     ways = find_ways(database, request)
     wanted = {
         name
@@ -53,7 +53,7 @@ def decide(database: Database, request: Request, login: str) -> Decisions:
         if name in ways and request.wants(found.facts.schema, found.facts.name)
     }
     id_type = _id_type(database, ways)
-    declaring = Declaring(database, wanted)
+    declaring = Declaring(database, wanted, taken)
     declared: dict[str, Declared] = {}
     undecided: dict[str, Undecided] = {}
     for name, way in ways.items():

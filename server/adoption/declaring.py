@@ -35,11 +35,14 @@ class Refused(Exception):  # noqa: N818  # a decision, not a failure
 class Declaring:
     """Makes the declarations of one database, with names that no two tools share."""
 
-    def __init__(self, database: Database, wanted: Iterable[str]) -> None:
-        """Take the tables whose tools are wanted; others are declared for their children alone."""
+    def __init__(self, database: Database, wanted: Iterable[str], taken: Iterable[str] = ()) -> None:
+        """Take the tables whose tools are wanted; others are declared for their children alone.
+
+        `taken` are names that other tools have.
+        """
         self._database: Final = database
         self._wanted: Final = frozenset(wanted)
-        self._taken: Final[set[str]] = {"whoami"}
+        self._taken: Final[set[str]] = {"whoami", *taken}
         names = [plain_name(name.partition(".")[2]) for name in self._wanted]
         self._repeated: Final = {name for name in names if names.count(name) > 1}
         self._references: Final[dict[str, set[str]]] = {name: set() for name in database.relations}

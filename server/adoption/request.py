@@ -45,7 +45,7 @@ class Request:
         return tuple((option, table) for option, tables in options for table in sorted(tables))
 
 
-def parse_request(  # noqa: PLR0913  # one for each option
+def parse_request(  # one for each option
     tenant_columns: Iterable[str],
     *,
     schemas: Sequence[str] = (),

@@ -2,23 +2,29 @@
 
 import re
 from collections.abc import Collection
+from itertools import pairwise
 from typing import Final
 
 from server.catalog.facts import ColumnFacts
 
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Words of a column's name. What they name is a secret, or opens something, whatever type it has.
-_SECRETS: Final = frozenset(
-    "auth authorization bearer cipher ciphertext cookie credential credentials cvc cvv encrypted fingerprint hash "
-    "hashed hmac jwt key keys mfa nonce otp pass passcode passphrase passwd password passwords pepper pin private "
-    "pwd salt secret secrets seed session signature token tokens totp".split()
-)
+_SECRETS: Final = _words("""
+    auth authorization bearer cipher ciphertext cookie credential credentials cvc cvv encrypted fingerprint hash hashed
+    hmac jwt key keys mfa nonce otp pass passcode passphrase passwd password passwords pepper pin private pwd salt
+    secret secrets seed session signature token tokens totp
+""")
 # Words that name something about a person.
-_PERSONAL: Final = frozenset(
-    "address bban bic birth birthdate birthday birthplace card cards diagnosis disability dob email emails "
-    "ethnicity gender gps iban ip ipaddress latitude lat lng longitude maiden marital mail mobile "
-    "nationality nino passport pesel phone phones religion salary sex sin ssn street swift telephone tin zip "
-    "zipcode postcode postal cpf curp".split()
-)
+_PERSONAL: Final = _words("""
+    address bban bic birth birthdate birthday birthplace card cards cpf curp diagnosis disability dob email emails
+    ethnicity gender gps iban ip lat latitude lng longitude maiden mail marital mobile nationality nino passport pesel
+    phone phones postal postcode religion salary sex sin ssn street swift telephone tin zip zipcode
+""")
 # Two words that are harmless alone.
 _PAIRS: Final = frozenset(
     {
@@ -70,7 +76,7 @@ def why_sensitive(column: ColumnFacts, values: Collection[str] = (), *, refers: 
         secrets &= _IN_DIGITS
     if secrets:
         return f"looks like a secret ({min(secrets)})"
-    pairs = [pair for pair in zip(words, words[1:], strict=False) if pair in _PAIRS]
+    pairs = [pair for pair in pairwise(words) if pair in _PAIRS]
     personal = [*(_PERSONAL & set(words)), *(" ".join(pair) for pair in pairs)]
     personal += [part for part in _GLUED_PERSONAL for word in words if word.endswith(part)]
     return f"looks like personal data ({min(personal)})" if personal else None

@@ -11,12 +11,25 @@ from server.adoption.sensitive import words_of
 from server.catalog.declarations import RESERVED, Column
 from server.catalog.filters import stem
 
-_HAPPENED: Final = ("created", "placed", "filed", "ordered", "inserted", "added", "issued", "occurred", "started", "date")
+_HAPPENED: Final = (
+    "created",
+    "placed",
+    "filed",
+    "ordered",
+    "inserted",
+    "added",
+    "issued",
+    "occurred",
+    "started",
+    "date",
+)
 _NAMES: Final = frozenset({"name", "title", "subject", "label", "headline"})
 _CODES: Final = frozenset({"number", "no", "code", "slug", "reference", "ref", "sku"})
 _FIGURES: Final = frozenset(
-    "amount annotations balance budget cost count discount duration fee hours length minutes points price qty quantity "
-    "revenue score seats seconds size stock subtotal sum tax total units value weight".split()
+    """
+    amount annotations balance budget cost count discount duration fee hours length minutes points price qty quantity
+    revenue score seats seconds size stock subtotal sum tax total units value weight
+    """.split()
 )
 # A sum of these says nothing.
 _RATES: Final = frozenset({"percent", "percentage", "probability", "rate", "ratio", "confidence", "score", "share"})

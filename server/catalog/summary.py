@@ -54,7 +54,9 @@ class SummaryTool(Tool):
             said = table.description if table.list is None else None
             text = self._declared.description or brief_text(f"Counts {table.rows_name}.", said)
             arguments = brief_schema(self._arguments.json_schema, column_texts(table) if table.list is None else {})
-            return description_of(self.name, self._declared.title, text, arguments=arguments, result=None, view=self.view)
+            return description_of(
+                self.name, self._declared.title, text, arguments=arguments, result=None, view=self.view
+            )
         return description_of(
             self.name,
             self._declared.title or titled(self.name),
