@@ -97,16 +97,14 @@ def discover(issuer: str) -> Discovered:
     try:
         answer = httpx2.get(url, timeout=_TIMEOUT_S, follow_redirects=False)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise UnreachableError(
-            f"{url} does not answer ({type(error).__name__}); check the URL and try again"
-        ) from error
+        raise UnreachableError(f"{url} does not answer ({type(error).__name__}); check the URL") from error
     if answer.status_code != 200 or len(answer.content) > _MOST_BYTES:
         raise SettingsError(f"{url} answers with status {answer.status_code}; correct --issuer")
     try:
         document: Any = answer.json()
     except ValueError as error:
         raise SettingsError(f"{url} is not JSON; correct --issuer") from error
-    return _read(issuer, document if isinstance(document, dict) else {})
+    return _read(issuer, cast("dict[str, Any]", document) if isinstance(document, dict) else {})
 
 
 def _read(issuer: str, document: Mapping[str, Any]) -> Discovered:

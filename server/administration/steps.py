@@ -57,6 +57,6 @@ def _run(connection: psycopg.Connection[Any], what: str, text: str, pause: Calla
         else:
             return
     raise StartupError(
-        f"{what} did not get its lock in {_TRIES} attempts, and changed nothing: another session uses the table all the "
+        f"{what} did not get its lock in {_TRIES} attempts, and changed nothing: other sessions use the table all the "
         "time; run `tenantgate migrate` again when it is quieter"
     )

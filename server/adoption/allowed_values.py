@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 # A cast to these does not change what a text is equal to.
 _TEXTS: Final = frozenset({"text", "character varying", "varchar"})
@@ -80,7 +80,7 @@ class _Reader:
         return [self._literal()]
 
     def _operand(self) -> None:
-        """The column, in brackets or not, cast to a text or not."""
+        """Read the column, in brackets or not, cast to a text or not."""
         if self._skips("("):
             self._operand()
             self._take(")")

@@ -91,7 +91,8 @@ class _Chain:
 
 def _by_tenant(name: str, chain: _Chain) -> sql.Composed:
     return sql.SQL(
-        "SELECT coalesce(sum(n), 0)::bigint, true, count(tenant), coalesce(sum(n) FILTER (WHERE tenant IS NULL), 0)::bigint "
+        "SELECT coalesce(sum(n), 0)::bigint, true, count(tenant), "
+        "coalesce(sum(n) FILTER (WHERE tenant IS NULL), 0)::bigint "
         "FROM (SELECT {} AS tenant, count(*) AS n FROM {} AS t{} GROUP BY 1) AS counted"
     ).format(chain.tenant, _relation(name), chain.joins)
 

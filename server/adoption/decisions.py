@@ -91,17 +91,13 @@ def _outcome(  # noqa: PLR0913, PLR0917  # what a decision depends on
     login: str,
     id_type: Family,
 ) -> Declared | Undecided:
-    found = database.relations[name]
     if isinstance(way, Undecided):
         return way
-    if isinstance(way, Parent) and way.parent not in declared:
-        return Undecided(f"its way leads to {way.parent} (by {way.through}), which is not decided")
-    if name.count(".") > 1:
-        return Undecided("a name with a dot in it cannot be declared")
-    if found.facts.row_security and not is_ours(found, login) and not request.keeps_policies(name):
-        return Undecided(_existing(found))
-    if isinstance(way, Own) and (other := _other_type(found, way, id_type)):
-        return Undecided(other)
+    found = database.relations[name]
+    keeps = request.keeps_policies(name) or is_ours(found, login)
+    reason = _why_not(found, way, declared, id_type, keeps_policies=keeps)
+    if reason is not None:
+        return Undecided(reason)
     try:
         outcome = declaring.declare(name, way)
     except Refused as refusal:
@@ -109,6 +105,18 @@ def _outcome(  # noqa: PLR0913, PLR0917  # what a decision depends on
     tables = {one: declared[one].table for one in declared} | {name: outcome.table}
     found_obstacles = obstacles(outcome.table, tables, database.facts, id_type)
     return Undecided(found_obstacles[0].removeprefix(f"{name}: ")) if found_obstacles else outcome
+
+
+def _why_not(
+    found: Found, way: Way, declared: Mapping[str, Declared], id_type: Family, *, keeps_policies: bool
+) -> str | None:
+    if isinstance(way, Parent) and way.parent not in declared:
+        return f"its way leads to {way.parent} (by {way.through}), which is not decided"
+    if found.name.count(".") > 1:
+        return "a name with a dot in it cannot be declared"
+    if found.facts.row_security and not keeps_policies:
+        return _existing(found)
+    return _other_type(found, way, id_type) if isinstance(way, Own) else None
 
 
 def _existing(found: Found) -> str:
@@ -127,13 +135,13 @@ def _described(policy: Policy) -> str:
 
 def _id_type(database: Database, ways: Mapping[str, Way]) -> Family:
     """Return the type of most tenant columns; a text column can hold an id of any type."""
-    families = Counter(
-        family
+    families = [
+        family_of(database.relations[name].facts.columns[way.column])
         for name, way in ways.items()
         if isinstance(way, Own)
-        and (family := family_of(database.relations[name].facts.columns[way.column])) not in {None, "text"}
-    )
-    return families.most_common(1)[0][0] or "text" if families else "text"
+    ]
+    counted: Counter[Family] = Counter(family for family in families if family is not None and family != "text")
+    return counted.most_common(1)[0][0] if counted else "text"
 
 
 def _other_type(found: Found, way: Own, id_type: Family) -> str | None:

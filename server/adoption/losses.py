@@ -27,8 +27,8 @@ SELECT r.rolname::text,
        has_any_column_privilege(r.oid, t.oid, 'INSERT'),
        EXISTS (SELECT FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_subscription_rel x ON x.srsubid = s.oid
                WHERE s.subowner = r.oid AND x.srrelid = t.oid),
-       EXISTS (SELECT FROM pg_catalog.pg_roles b WHERE b.rolname = ANY ($2::text[]) AND pg_has_role(r.oid, b.oid, 'USAGE'))
-         OR t.relrowsecurity
+       t.relrowsecurity OR EXISTS (
+         SELECT FROM pg_catalog.pg_roles b WHERE b.rolname = ANY ($2::text[]) AND pg_has_role(r.oid, b.oid, 'USAGE'))
 FROM pg_catalog.pg_roles r, pg_catalog.pg_class t
 WHERE t.oid = $1::oid AND NOT r.rolsuper AND NOT r.rolbypassrls AND r.rolname !~ '^pg_'
   AND r.rolname <> ALL ($3::text[]) AND r.rolname <> 'tenancy_owner'

@@ -127,7 +127,7 @@ def _change(standing: Standing, path: Path, content: str) -> list[Change]:
 def _introduction(schema: str, group: Collection[Section]) -> str:
     return (
         f"-- Protects {len(group)} relations of the schema {' '.join(schema.split())}. `tenantgate migrate` sends each "
-        "step by itself, and tries\n-- again while a table is busy; every step can be repeated. Read it before you apply it.\n"
+        "step by itself, and tries\n-- again while a table is busy; every step can be repeated. Read it first.\n"
     )
 
 

@@ -14,7 +14,8 @@ from server.catalog.protection.exposure import Policy, Relation, policies_on
 _RELATIONS: Final[LiteralString] = """
 SELECT c.oid::bigint, n.nspname::text, c.relname::text, obj_description(c.oid, 'pg_class'),
        CASE c.relkind WHEN 'p' THEN
-         (SELECT coalesce(sum(pg_total_relation_size(t.relid)), 0)::bigint FROM pg_partition_tree(c.oid) t WHERE t.isleaf)
+         (SELECT coalesce(sum(pg_total_relation_size(t.relid)), 0)::bigint
+          FROM pg_partition_tree(c.oid) t WHERE t.isleaf)
        WHEN 'v' THEN 0 ELSE pg_total_relation_size(c.oid) END,
        greatest(c.reltuples, 0)::bigint,
        (SELECT pn.nspname || '.' || p.relname FROM pg_catalog.pg_inherits i

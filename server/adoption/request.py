@@ -54,16 +54,7 @@ def parse_request(  # one for each option
     kept: Sequence[str] = (),
 ) -> Request:
     """Return the request; raises SettingsError for options that contradict each other or have a wrong form."""
-    names: list[str] = []
-    chosen: dict[str, str] = {}
-    for text in tenant_columns:
-        name, _, table = text.rpartition(":") if ":" in text else (text, "", "")
-        if not name:
-            raise SettingsError(f"--tenant-column {text!r}: write NAME, or NAME:SCHEMA.TABLE for a single table")
-        if not table:
-            names.append(name)
-        elif chosen.setdefault(_table("--tenant-column", table), name) != name:
-            raise SettingsError(f"--tenant-column names two columns of {table}; keep one of them")
+    names, chosen = _tenant_columns(tenant_columns)
     for option, listed in (("--table", tables), ("--shared", shared)):
         for table in listed:
             _table(option, table)
@@ -72,8 +63,6 @@ def parse_request(  # one for each option
             _table("--keep-policies", table)
     if both := sorted(chosen.keys() & set(shared)):
         raise SettingsError(f"{both[0]} has a --tenant-column and is --shared; keep one of the two")
-    if not names and not chosen:
-        raise SettingsError("--tenant-column is missing; name the column that holds the tenant, such as account_id")
     return Request(
         tuple(dict.fromkeys(names)),
         chosen,
@@ -82,6 +71,22 @@ def parse_request(  # one for each option
         frozenset(shared),
         frozenset(kept),
     )
+
+
+def _tenant_columns(texts: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+    names: list[str] = []
+    chosen: dict[str, str] = {}
+    for text in texts:
+        name, _, table = text.rpartition(":") if ":" in text else (text, "", "")
+        if not name:
+            raise SettingsError(f"--tenant-column {text!r}: write NAME, or NAME:SCHEMA.TABLE for a single table")
+        if not table:
+            names.append(name)
+        elif chosen.setdefault(_table("--tenant-column", table), name) != name:
+            raise SettingsError(f"--tenant-column names two columns of {table}; keep one of them")
+    if not names and not chosen:
+        raise SettingsError("--tenant-column is missing; name the column that holds the tenant, such as account_id")
+    return names, chosen
 
 
 def _table(option: str, text: str) -> str:

@@ -8,19 +8,19 @@ from typing import Final
 from server.catalog.facts import ColumnFacts
 
 
-
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text."""
     return frozenset(text.split())
 
 
 # Words of a column's name. What they name is a secret, or opens something, whatever type it has.
-_SECRETS: Final = _words("""
+_SECRETS: Final = words("""
     auth authorization bearer cipher ciphertext cookie credential credentials cvc cvv encrypted fingerprint hash hashed
     hmac jwt key keys mfa nonce otp pass passcode passphrase passwd password passwords pepper pin private pwd salt
     secret secrets seed session signature token tokens totp
 """)
 # Words that name something about a person.
-_PERSONAL: Final = _words("""
+_PERSONAL: Final = words("""
     address bban bic birth birthdate birthday birthplace card cards cpf curp diagnosis disability dob email emails
     ethnicity gender gps iban ip lat latitude lng longitude maiden mail marital mobile nationality nino passport pesel
     phone phones postal postcode religion salary sex sin ssn street swift telephone tin zip zipcode
@@ -65,20 +65,20 @@ def why_sensitive(column: ColumnFacts, values: Collection[str] = (), *, refers: 
 
     `values` are all that it can have, where the database limits them; `refers` says that it is part of a foreign key.
     """
-    words = words_of(column.name)
+    named = words_of(column.name)
     if values or refers or column.base in _HARMLESS:
         return None
-    if words[-1:] == ["id"] and column.base in {"uuid", *_NUMBERS} and tuple(words[-2:]) not in _PAIRS:
+    if named[-1:] == ["id"] and column.base in {"uuid", *_NUMBERS} and tuple(named[-2:]) not in _PAIRS:
         return None
-    secrets = (_SECRETS & set(words)) | {part for part in _GLUED for word in words if word.endswith(part)}
-    secrets |= {part for part in _GLUED[:4] for word in words if word.startswith(part)}
+    secrets = (_SECRETS & set(named)) | {part for part in _GLUED for word in named if word.endswith(part)}
+    secrets |= {part for part in _GLUED[:4] for word in named if word.startswith(part)}
     if column.base in _NUMBERS:
         secrets &= _IN_DIGITS
     if secrets:
         return f"looks like a secret ({min(secrets)})"
-    pairs = [pair for pair in pairwise(words) if pair in _PAIRS]
-    personal = [*(_PERSONAL & set(words)), *(" ".join(pair) for pair in pairs)]
-    personal += [part for part in _GLUED_PERSONAL for word in words if word.endswith(part)]
+    pairs = [pair for pair in pairwise(named) if pair in _PAIRS]
+    personal = [*(_PERSONAL & set(named)), *(" ".join(pair) for pair in pairs)]
+    personal += [part for part in _GLUED_PERSONAL for word in named if word.endswith(part)]
     return f"looks like personal data ({min(personal)})" if personal else None
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from server.adoption.columns import Choice, is_text
 from server.adoption.naming import plain_name
 from server.adoption.relations import Found
-from server.adoption.sensitive import words_of
+from server.adoption.sensitive import words, words_of
 from server.catalog.declarations import RESERVED, Column
 from server.catalog.filters import stem
 
@@ -25,12 +25,10 @@ _HAPPENED: Final = (
 )
 _NAMES: Final = frozenset({"name", "title", "subject", "label", "headline"})
 _CODES: Final = frozenset({"number", "no", "code", "slug", "reference", "ref", "sku"})
-_FIGURES: Final = frozenset(
-    """
+_FIGURES: Final = words("""
     amount annotations balance budget cost count discount duration fee hours length minutes points price qty quantity
     revenue score seats seconds size stock subtotal sum tax total units value weight
-    """.split()
-)
+""")
 # A sum of these says nothing.
 _RATES: Final = frozenset({"percent", "percentage", "probability", "rate", "ratio", "confidence", "score", "share"})
 # More values than these are no list to choose from.
@@ -59,7 +57,7 @@ def shape_of(found: Found, choice: Choice, references: Collection[str], fits: Ca
     moment = _moment(found, choice)
     said: dict[str, dict[str, Any]] = {name: {} for name in choice.declared}
     shape = _shape(found, choice, names, said, moment)
-    for column, keys in _wishes(found, choice, references, moment):
+    for column, keys in _Wishes(found, choice, references, moment).in_order():
         without_filter = "filter_description" in keys and "filter" not in said[column]
         if without_filter or not _can_be_argument(names[column]):
             continue
@@ -104,42 +102,66 @@ def _can_be_argument(name: str) -> bool:
     return name not in RESERVED and name not in {"tenant", "tenant_id"}
 
 
-def _wishes(found: Found, choice: Choice, references: Collection[str], moment: str | None) -> Iterator[Wish]:
-    """Yield keys of declared columns, the most useful first."""
-    declared, key = choice.declared, found.facts.primary_key
-    texts = [name for name, kind in declared.items() if kind == "text" and is_text(found.facts.columns[name])]
-    few = [*_of_few_values(found, texts), *((name, {}) for name, kind in declared.items() if kind == "boolean")]
-    ids = [name for name in declared if name in references and name not in key]
-    free = [name for name in texts if name not in found.values and name not in {*ids, *key}]
-    figures = list(_figures(choice, {*ids, *key, *references}))
-    if moment is not None:
-        yield moment, {"filter": "range", "sort": True, "group": ["week", "month"]}
-    if len(key) == 1 and declared.get(key[0]) in {"integer", "uuid", "text"}:
-        yield key[0], {"filter": True}
-    for name, keys in few[:1]:
-        yield name, {**keys, "filter": True, "group": True}
-    if moment is not None:
-        yield moment, {"filter": "range", "period": True}
-    for name in _ending(free, _NAMES)[:1]:
-        yield name, {"filter": "contains", "sort": True, "max_length": _SORTED_CHARACTERS}
-    for name in ids[:1]:
-        yield name, {"filter": True, "group": True}
-    for name, measures in figures[:2]:
-        yield name, {"sort": True, "measures": measures}
-    for name, keys in few[1:3]:
-        yield name, {**keys, "filter": True, "group": True}
-    for name in _ending(free, _CODES)[:1]:
-        yield name, {"filter": True}
-    for name in ids[1:3]:
-        yield name, {"filter": True, "group": True}
-    for name, _ in figures[:1]:
-        yield name, {"filter": "range"}
-    for name in texts:
-        if name in found.values and name not in dict(few):
-            yield name, {"group": True}
-    for name in found.comments:
-        if name in declared and name in {*ids, *key, *texts}:
-            yield name, {"filter_description": shortened(found.comments[name], _FILTER_CHARACTERS)}
+class _Wishes:
+    """The keys that the columns of one table could have."""
+
+    def __init__(self, found: Found, choice: Choice, references: Collection[str], moment: str | None) -> None:
+        """Sort the columns by what they are good for."""
+        declared, self._key = choice.declared, found.facts.primary_key
+        self._found: Final = found
+        self._declared: Final = declared
+        self._moment: Final = moment
+        self._texts: Final = [
+            name for name, kind in declared.items() if kind == "text" and is_text(found.facts.columns[name])
+        ]
+        self._ids: Final = [name for name in declared if name in references and name not in self._key]
+        self._figures: Final = list(_figures(choice, {*self._ids, *self._key, *references}))
+        self._few: Final = [
+            *_of_few_values(found, self._texts),
+            *(_plain(name) for name, kind in declared.items() if kind == "boolean"),
+        ]
+
+    def in_order(self) -> Iterator[Wish]:
+        """Yield them, the most useful first."""
+        named, coded = self._free()
+        rest = {"filter": True, "group": True}
+        yield from self._when({"filter": "range", "sort": True, "group": ["week", "month"]})
+        if len(self._key) == 1 and self._declared.get(self._key[0]) in {"integer", "uuid", "text"}:
+            yield self._key[0], {"filter": True}
+        yield from ((name, {**keys, **rest}) for name, keys in self._few[:1])
+        yield from self._when({"filter": "range", "period": True})
+        keys = {"filter": "contains", "sort": True, "max_length": _SORTED_CHARACTERS}
+        yield from ((name, keys) for name in named[:1])
+        yield from ((name, rest) for name in self._ids[:1])
+        yield from ((name, {"sort": True, "measures": measures}) for name, measures in self._figures[:2])
+        yield from ((name, {**keys, **rest}) for name, keys in self._few[1:3])
+        yield from ((name, {"filter": True}) for name in coded[:1])
+        yield from ((name, rest) for name in self._ids[1:3])
+        yield from ((name, {"filter": "range"}) for name, _ in self._figures[:1])
+        listed = {name for name, _ in self._few}
+        yield from (
+            (name, {"group": True}) for name in self._texts if name in self._found.values and name not in listed
+        )
+        yield from self._comments()
+
+    def _when(self, keys: Mapping[str, Any]) -> Iterator[Wish]:
+        if self._moment is not None:
+            yield self._moment, keys
+
+    def _free(self) -> tuple[list[str], list[str]]:
+        """Return the texts that name a thing, and those that hold its number or code."""
+        taken = {*self._found.values, *self._ids, *self._key}
+        free = [name for name in self._texts if name not in taken]
+        return _ending(free, _NAMES), _ending(free, _CODES)
+
+    def _comments(self) -> Iterator[Wish]:
+        for name, comment in self._found.comments.items():
+            if name in {*self._ids, *self._key, *self._texts}:
+                yield name, {"filter_description": shortened(comment, _FILTER_CHARACTERS)}
+
+
+def _plain(name: str) -> Wish:
+    return name, {}
 
 
 def _ending(names: Collection[str], words: Collection[str]) -> list[str]:

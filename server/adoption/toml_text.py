@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from textwrap import wrap
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from server.adoption.columns import LeftOut
 from server.adoption.declaring import Declared
@@ -47,9 +47,10 @@ def inline(value: Any) -> str:
         # JSON's escapes are TOML's, but for DEL, which JSON leaves as it is.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
     if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{key} = {inline(one)}' for key, one in value.items())} }}"
+        pairs = cast("Mapping[str, Any]", value).items()
+        return f"{{ {', '.join(f'{key} = {inline(one)}' for key, one in pairs)} }}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(inline(one) for one in value)}]"
+        return f"[{', '.join(map(inline, cast('list[Any]', value)))}]"
     return str(value)
 
 

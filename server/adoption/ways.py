@@ -65,7 +65,7 @@ class _Finder:
         # All tables of one distance are decided before the next, since the shortest way counts.
         while reached := {name: found for name in self._waiting() if (found := self._candidates(name, distance))}:
             self._distances.update(dict.fromkeys(reached, distance + 1))
-            self._found.update({name: self._choose(name, candidates) for name, candidates in reached.items()})
+            self._found.update({name: self._choose(candidates) for name, candidates in reached.items()})
             distance += 1
         self._found.update({name: Undecided(self._why_not(name)) for name in self._waiting()})
         return self._found
@@ -108,7 +108,7 @@ class _Finder:
         ]
         return [*own, *steps]
 
-    def _choose(self, name: Name, candidates: list[Own | Parent]) -> Way:
+    def _choose(self, candidates: list[Own | Parent]) -> Way:
         way, *others = candidates
         if others:
             holders = [one.column for one in candidates if isinstance(one, Own)]

@@ -143,8 +143,8 @@ def _keep_policies(script: Script, subject: Subject) -> None:
         roles = list(dict.fromkeys([*named, *(users if "PUBLIC" in policy.roles else ())])) or [subject.own.owner]
         script.gap()
         script.say(
-            f"{policy.name} goes on for those who can use the table today, and no longer binds {subject.login}. Whoever "
-            "gets a grant later sees no row until a policy names them."
+            f"{policy.name} goes on for those who can use the table today, and no longer binds {subject.login}. A role "
+            "that gets a grant later sees no row until a policy names it."
         )
         script.run(
             sql.SQL("ALTER POLICY {} ON {} TO {}").format(sql.Identifier(policy.name), subject.name, listed(roles))
