@@ -1,6 +1,5 @@
 """Which tables are declared and how, and which are not decided and why."""
 
-from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -135,13 +134,12 @@ def _described(policy: Policy) -> str:
 
 def _id_type(database: Database, ways: Mapping[str, Way]) -> Family:
     """Return the type of most tenant columns; a text column can hold an id of any type."""
-    families = [
-        family_of(database.relations[name].facts.columns[way.column])
-        for name, way in ways.items()
-        if isinstance(way, Own)
-    ]
-    counted: Counter[Family] = Counter(family for family in families if family is not None and family != "text")
-    return counted.most_common(1)[0][0] if counted else "text"
+    counts: dict[Family, int] = {"uuid": 0, "integer": 0}
+    for name, way in ways.items():
+        family = family_of(database.relations[name].facts.columns[way.column]) if isinstance(way, Own) else None
+        if family in counts:
+            counts[family] += 1
+    return max(counts, key=lambda family: counts[family]) if any(counts.values()) else "text"
 
 
 def _other_type(found: Found, way: Own, id_type: Family) -> str | None:
