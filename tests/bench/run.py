@@ -122,6 +122,7 @@ def settings_file(directory: Path, name: str, issuer: str, resource: str, databa
     file.write_text(
         f'resource_url = "{resource}"\n'
         'allowed_hosts = ["bench"]\n'
+        'catalog = ["sample"]\n'
         f'[[issuers]]\nissuer = "{issuer}"\naudiences = ["{resource}"]\ntoken_type = "at+jwt"\ntoken_use = "access"\n'
         '[tenancy]\ntiers = ["regular", "platinum"]\n'
         f'[database]\nurl = "{database_url}"\ncontext_keys = ["{key.text()}"]\n'
