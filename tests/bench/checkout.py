@@ -9,30 +9,27 @@ import json
 import sys
 from pathlib import Path
 
-ROOT, FOLDER, ISSUER, RESOURCE = sys.argv[1:]
-# That version's modules, not those beside this file.
-sys.path[:0] = [ROOT, str(Path(ROOT) / "tests" / "bench")]
 
-from dataset import prepare
-from run import settings_file
-
-from server.dev.folder import folder_lock
-from server.dev.postgres.launcher import EmbeddedPostgres
-from server.dev.preparation import development_key
-
-
-def main() -> None:
+def main(root: str, folder: str, issuer: str, resource: str) -> None:
     """Prepare, answer, and wait for the end of standard input."""
-    folder = Path(FOLDER)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+    # That version's modules, not those beside this file.
+    sys.path[:0] = [root, str(Path(root) / "tests" / "bench")]
+    from dataset import prepare
+    from run import settings_file
+
+    from server.dev.folder import folder_lock
+    from server.dev.postgres.launcher import EmbeddedPostgres
+    from server.dev.preparation import development_key
+
+    place = Path(folder)
     sys.stdin.readline()
-    with folder_lock(folder), EmbeddedPostgres(folder / "postgres") as postgres:
-        key = development_key(folder / "context.key")
+    with folder_lock(place), EmbeddedPostgres(place / "postgres") as postgres:
+        key = development_key(place / "context.key")
         urls = prepare(postgres, key)
-        files = {name: str(settings_file(folder, name, ISSUER, RESOURCE, url, key)) for name, url in urls.items()}
+        files = {name: str(settings_file(place, name, issuer, resource, url, key)) for name, url in urls.items()}
         print(json.dumps(files), flush=True)
         sys.stdin.read()
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -23,7 +23,7 @@ class Process:
 
     def __init__(self, *command: str, environment: dict[str, str], log: Path) -> None:
         """Start a script of this folder, or one that is named by its whole path."""
-        self._log = log
+        self._ended = f"{' '.join(command)} ended; {log} says why"
         with log.open("wb") as errors:
             self._child = subprocess.Popen(
                 [sys.executable, str(_HERE / command[0]), *command[1:]],
@@ -42,7 +42,7 @@ class Process:
         self._child.stdin.flush()
         answer = self._child.stdout.readline()
         if not answer:
-            raise RuntimeError(f"{' '.join(map(str, self._child.args))} ended; {self._log} says why")
+            raise RuntimeError(self._ended)
         return answer.strip()
 
     def stop(self) -> None:

@@ -1,7 +1,7 @@
 """Where the time of a call goes: own times of functions, in microseconds a call, of one server or of two compared."""
 
 import pstats
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,10 +20,10 @@ def profile(candidate: Candidate, load: Process, directory: Path) -> Profile:
     calls = candidate.measure(load, CLIENTS, _SECONDS)["calls"]
     file = directory / f"{candidate.name.replace(' ', '-')}.prof"
     candidate.process.ask(f"report {file}")
-    spent: Counter[str] = Counter()
+    spent: defaultdict[str, float] = defaultdict(float)
     for (source, _line, function), (_, _, own_s, _, _) in stats_of(file).items():
         spent[_name(source, function)] += own_s / calls * 1e6
-    return {name: round(own_us, 2) for name, own_us in spent.most_common()}
+    return dict(sorted(spent.items(), key=lambda one: -one[1]))
 
 
 def stats_of(file: Path) -> dict[tuple[str, int, str], tuple[int, int, float, float, Any]]:
@@ -47,6 +47,7 @@ def changes(now: Profile, before: Profile) -> list[str]:
     by = {name: now.get(name, 0) - before.get(name, 0) for name in now.keys() | before.keys()}
     ordered = sorted(by, key=lambda name: -by[name])
     lines = [f"own time of a call: {sum(now.values()):.0f} µs now, {sum(before.values()):.0f} µs before"]
-    for name in [*ordered[:_CHANGES], *ordered[-_CHANGES:]]:
-        lines.append(f"{by[name]:+8.1f} µs  {before.get(name, 0):7.1f} → {now.get(name, 0):7.1f}  {name}")
-    return lines
+    return lines + [
+        f"{by[name]:+8.1f} µs  {before.get(name, 0):7.1f} → {now.get(name, 0):7.1f}  {name}"
+        for name in [*ordered[:_CHANGES], *ordered[-_CHANGES:]]
+    ]
