@@ -5,14 +5,18 @@ from server_of_its_own import one_more_tool, server_of_its_own
 # Runs inside the server, as a tool of an integrator would, and walks every attribute from its own two arguments.
 WALK = """
 from server.catalog.tool import Arguments, CodeTool, Result
-from server.database.context_keys import ContextKey
-from server.database.cursors import Cursors
-from server.database.database import Database
-from server.database.pool import Pool
-from server.settings import Settings, DatabaseSettings
+import importlib
 from psycopg_pool import AsyncConnectionPool
 
-FORBIDDEN = (ContextKey, Cursors, Database, Pool, Settings, DatabaseSettings, AsyncConnectionPool, bytes)
+PARTS = [
+    ("server.database.context_keys", "ContextKey"),
+    ("server.database.cursors", "Cursors"),
+    ("server.database.database", "Database"),
+    ("server.database.pool", "Pool"),
+    ("server.settings", "Settings"),
+    ("server.settings", "DatabaseSettings"),
+]
+FORBIDDEN = (*(getattr(importlib.import_module(module), name) for module, name in PARTS), AsyncConnectionPool, bytes)
 # What every object has and that leads to the whole program: its class, and the modules of its functions.
 PASSED_OVER = {"__class__", "__globals__", "__builtins__", "__module__", "__subclasshook__", "__doc__"}
 

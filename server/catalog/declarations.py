@@ -112,8 +112,7 @@ def _misfits(column: Column) -> list[str]:
     kind, number, moment = column.type, column.type in {"integer", "decimal"}, column.type in {"date", "timestamp"}
     scalar = not column.is_array and kind != "json"
     rules = (
-        (column.filter is True and not (scalar and kind != "timestamp"), f"filter = true is not for {kind}; remove it"),
-        (column.filter is True and kind == "timestamp", 'a timestamp is filtered by days: write filter = "range"'),
+        (column.filter is True and not scalar, f"filter = true is not for {kind}; remove it"),
         (column.filter == "contains" and kind != "text", 'filter = "contains" is for text alone'),
         (column.filter == "range" and not (number or moment), 'filter = "range" is for numbers, dates and timestamps'),
         (column.sort and not scalar, f"sort is not for {kind}; remove it"),

@@ -39,12 +39,16 @@ class ArgumentSchema:
 
     def parse(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments with the defaults filled in; raises ArgumentsError that names each wrong one."""
-        return parse(self._validator, [one.name for one in self._arguments], arguments)
+        return parse(self._validator, self._names, arguments)
 
     @cached_property
     def json_schema(self) -> dict[str, Any]:
         """The schema as tools/list shows it."""
         return plain_schema(GenerateJsonSchema().generate(self._schema)) | {"description": self._description}
+
+    @cached_property
+    def _names(self) -> dict[str, bool]:
+        return {one.name: one.required for one in self._arguments}
 
     @cached_property
     def _schema(self) -> CoreSchema:
