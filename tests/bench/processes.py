@@ -11,10 +11,10 @@ from typing import Final
 
 from server.dev.issuer.application import DevelopmentIssuer
 from server.dev.people import Person
-from server.dev.stack import SCOPES
 from server.http.serving import Server, listen, server_config
 
 PEOPLE: Final = 10
+SCOPES: Final = ("claims:read", "policies:read")
 _HERE: Final = Path(__file__).parent
 
 
