@@ -1,22 +1,35 @@
 """A caller's arguments, read strictly: what does not fit is named and refused, never dropped or converted."""
 
 import json
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
+
 
 from server.errors import ArgumentsError
 
 _ECHOED_CHARACTERS: Final = 64
 
 
-def parse(model: type[BaseModel], arguments: dict[str, Any]) -> Any:
-    """Return the arguments as the model; raise ArgumentsError that names each wrong one, never its value."""
+class Validator(Protocol):
+    """What pydantic compiles a model or a schema to."""
+
+    def validate_json(self, input: str, *, strict: bool) -> Any:  # noqa: A002  # pydantic's own name
+        """Return the value, or raise ValidationError."""
+        ...
+
+
+def parse(validator: Validator, names: Sequence[str], arguments: Mapping[str, Any]) -> Any:
+    """Return what `validator` makes of the arguments; raises ArgumentsError that names each wrong one, never its value.
+
+    `names` are the arguments that are allowed.
+    """
     try:
         # From JSON and strictly: "5" is not 5, 1 is not true, but an ISO date is a date.
-        return model.model_validate_json(json.dumps(arguments), strict=True)
+        return validator.validate_json(json.dumps(arguments), strict=True)
     except ValidationError as error:
-        raise ArgumentsError(_explained(model, error)) from None
+        raise ArgumentsError(_explained(names, error)) from None
 
 
 def quoted(name: str) -> str:
@@ -24,7 +37,7 @@ def quoted(name: str) -> str:
     return ascii(name[:_ECHOED_CHARACTERS])
 
 
-def _explained(model: type[BaseModel], error: ValidationError) -> str:
+def _explained(names: Sequence[str], error: ValidationError) -> str:
     sentences: list[str] = []
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         name = str(problem["loc"][0]) if problem["loc"] else "arguments"
@@ -32,5 +45,5 @@ def _explained(model: type[BaseModel], error: ValidationError) -> str:
             sentences.append(f"unknown argument {quoted(name)}")
         else:
             sentences.append(f"{name}: {problem['msg'].removeprefix('Value error, ')}")
-    allowed = ", ".join(model.model_fields) or "none"
+    allowed = ", ".join(names) or "none"
     return f"The arguments were refused and nothing was read: {'; '.join(sentences)}. Allowed arguments: {allowed}."

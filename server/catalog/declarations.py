@@ -52,6 +52,7 @@ class Column(_Entry):
     type: ColumnType
     column: Identifier | None = Field(default=None, description="The column's name in the database; else the key.")
     description: Sentence | None = Field(default=None, description="What it holds, as a model should read it.")
+    nullable: bool = Field(default=True, description="false: no row is without it; compared with the database.")
     filter: bool | Literal["contains", "range"] = Field(
         default=False,
         description="true: equals; contains: part of a text; range: from and to, or smallest and largest.",

@@ -1,66 +1,86 @@
-"""What a tool is: a name, texts for the model, two models for its arguments and result, a scope, one function."""
+"""What a tool is, and the base of those that are written in code."""
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar, cast
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
 
 from mcp_types import Tool as ToolDescription
 from mcp_types import ToolAnnotations
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from server.catalog.access import TenantAccess
+from server.catalog.arguments import parse
+from server.catalog.texts import plain_schema, printable, readable
 from server.catalog.view import View
-from server.database.cursors import Cursors
-from server.database.database import TenantDatabase
-from server.documents.policies import TenantPolicies
 from server.settings import Scope
-from server.tenancy.context import TenantContext
 
-# Control characters, lone surrogates, and the bidirectional controls that reorder what a person reads.
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
-
-
-def _printable(text: str) -> str:
-    if _UNPRINTABLE.search(text):
-        raise ValueError("must hold no control characters")
-    return text
-
-
-def _readable(text: str) -> str:
-    # Most texts are plain, and this tells it ten times faster than a pattern does.
-    return text if text.isprintable() else _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True), AfterValidator(_printable)]
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True), AfterValidator(printable)]
 # Text out of a row or a document: what could move a cursor or reorder a line on a screen is made visible.
-Data = Annotated[str, AfterValidator(_readable)]
+Data = Annotated[str, AfterValidator(readable)]
 Amount = Annotated[Decimal, Field(ge=0, lt=100_000_000, decimal_places=2, allow_inf_nan=False)]
+_READS_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+
+
+class Tool(Protocol):
+    """One tool of the server."""
+
+    @property
+    def name(self) -> str:
+        """Its name, unique in the catalog."""
+        ...
+
+    @property
+    def scope(self) -> str | None:
+        """What the token needs; None for any signed-in caller."""
+        ...
+
+    @property
+    def needs_tenant(self) -> bool:
+        """False only for a tool that answers people who have no tenant."""
+        ...
+
+    @property
+    def view(self) -> View | None:
+        """The page that shows its result, where a client can."""
+        ...
+
+    @property
+    def described(self) -> ToolDescription:
+        """The entry of tools/list."""
+        ...
+
+    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
+        """Return the result as JSON text; raises ToolError for what the model should read."""
+        ...
+
+
+def description_of(  # noqa: PLR0913  # the parts of an entry
+    name: str, title: str, text: str, *, arguments: dict[str, Any], result: dict[str, Any], view: View | None = None
+) -> ToolDescription:
+    """Return the entry of tools/list for a tool that only reads."""
+    return ToolDescription(
+        name=name,
+        title=title,
+        description=text,
+        input_schema=arguments,
+        output_schema=result,
+        annotations=_READS_ONLY,
+        _meta={"ui": {"resourceUri": view.uri}} if view else None,
+    )
 
 
 class Arguments(BaseModel):
-    """The arguments of a tool: an unknown one is an error, never dropped, for a lost filter widens a query."""
+    """The arguments of a tool in code: an unknown one is an error, since dropping a filter would return more rows."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Result(BaseModel):
-    """The result of a tool; its schema is published as `outputSchema`."""
+    """The result of a tool in code; its schema is published as `outputSchema`."""
 
     model_config = ConfigDict(frozen=True)
-
-
-@dataclass(frozen=True, slots=True)
-class TenantAccess:
-    """All that a tool is handed: who calls, scoped handles, and the time of the call (UTC)."""
-
-    context: TenantContext
-    database: TenantDatabase
-    policies: TenantPolicies | None
-    cursors: Cursors
-    now: datetime
 
 
 A = TypeVar("A", bound=Arguments)
@@ -68,8 +88,8 @@ R = TypeVar("R", bound=Result)
 
 
 @dataclass(frozen=True)
-class Tool(Generic[A, R]):
-    """One tool of the table; `scope` is what the token needs, None for any signed-in caller."""
+class CodeTool(Generic[A, R]):
+    """A tool written in Python: a file of the catalog that defines `TOOL` is one."""
 
     name: str
     title: str
@@ -79,41 +99,25 @@ class Tool(Generic[A, R]):
     scope: Scope | None
     call: Callable[[A, TenantAccess], Awaitable[R]]
     view: View | None = None
+    needs_tenant: bool = True
 
     @cached_property
     def described(self) -> ToolDescription:
         """The entry of tools/list, computed once."""
-        return ToolDescription(
-            name=self.name,
-            title=self.title,
-            description=self.description,
-            input_schema=_schema(self.arguments, "validation"),
-            output_schema=_schema(self.result, "serialization"),
-            annotations=ToolAnnotations(
-                read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
-            ),
-            _meta={"ui": {"resourceUri": self.view.uri}} if self.view else None,
+        return description_of(
+            self.name,
+            self.title,
+            self.description,
+            arguments=_schema(self.arguments, "validation"),
+            result=_schema(self.result, "serialization"),
+            view=self.view,
         )
+
+    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
+        """Validate the arguments, call the function and return its result as JSON text."""
+        fields = parse(self.arguments.__pydantic_validator__, list(self.arguments.model_fields), arguments)
+        return (await self.call(fields, access)).model_dump_json()
 
 
 def _schema(model: type[BaseModel], mode: Literal["validation", "serialization"]) -> dict[str, Any]:
-    """Return the model's schema as a language model reads it best: no generated titles, no `or null` for optional."""
-    return _plain(model.model_json_schema(mode=mode))
-
-
-def _plain(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_plain(item) for item in cast("list[Any]", node)]
-    if not isinstance(node, dict):
-        return node
-    plain = {key: _plain(value) for key, value in cast("dict[str, Any]", node).items() if not _is_noise(key, value)}
-    alternatives = [kind for kind in plain.get("anyOf", ()) if kind != {"type": "null"}]
-    if len(alternatives) == 1 and plain.get("default", ...) is None:
-        del plain["anyOf"], plain["default"]
-        plain = alternatives[0] | plain
-    return plain
-
-
-def _is_noise(key: str, value: Any) -> bool:
-    # A property may be called `title`; then its value is a schema, not a string.
-    return key == "title" and isinstance(value, str)
+    return plain_schema(model.model_json_schema(mode=mode))

@@ -4,6 +4,7 @@ Source: the extension `io.modelcontextprotocol/ui`, version 2026-01-26. The page
 result of the call, so a view is the same for everyone, and a client without the extension shows the result's text.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -23,12 +24,12 @@ _META: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class View:
-    """One page, `file` beside the tool that it belongs to."""
+    """One page, whose text `page` returns."""
 
     name: str
     title: str
     description: str
-    file: str
+    page: Callable[[], str]
 
     @property
     def uri(self) -> str:
@@ -50,6 +51,16 @@ class View:
     @cached_property
     def contents(self) -> ReadResourceResult:
         """The answer of resources/read, read from the file once."""
-        text = files("tools").joinpath(self.file).read_text(encoding="utf-8")
+        text = self.page()
         page = TextResourceContents(uri=self.uri, mime_type=APP_MIME_TYPE, text=text, _meta=_META)
         return ReadResourceResult(contents=[page])
+
+
+def chart(tool: str, title: str) -> View:
+    """Return the view of a summary tool: its groups as a bar chart and a table."""
+    return View(
+        name=tool.replace("_", "-"),
+        title=f"{title}: chart",
+        description=f"The groups of {tool} as a bar chart and a table.",
+        page=files("server.catalog").joinpath("summary_chart.html").read_text,
+    )

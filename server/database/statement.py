@@ -8,6 +8,7 @@ from functools import cache
 from types import GenericAlias
 from typing import Final, Generic, LiteralString, TypeVar, cast
 
+from psycopg.sql import Composed
 from pydantic import TypeAdapter
 
 R = TypeVar("R")
@@ -20,17 +21,24 @@ class Statement(Generic[R]):
     one row: the tenant that the database enforced, and the rows as a JSON array.
     """
 
-    def __init__(self, name: str, sql: LiteralString, row: type[R]) -> None:
-        """Wrap `sql`, whose columns are the fields of `row`, and compute what the signature binds to."""
-        numbers = [int(number) for number in re.findall(r"\$(\d+)", sql)]
+    def __init__(
+        self, name: str, sql: LiteralString | Composed, row: type[R], *, parameters: int | None = None
+    ) -> None:
+        """Wrap `sql`, whose columns are the fields of `row`, and compute what the signature binds to.
+
+        `parameters` is the number of its placeholders; without it they are counted in the text.
+        """
+        text = sql.as_string() if isinstance(sql, Composed) else sql
+        if parameters is None:
+            parameters = max((int(number) for number in re.findall(r"\$(\d+)", text)), default=0)
         self.name: Final = name
         self.read: Final[Callable[[str], list[R]]] = _reader(row)
-        context = f"${max(numbers, default=0) + 1}"
+        context = f"${parameters + 1}"
         self.text: Final = (
             f"WITH context AS MATERIALIZED (SELECT set_config('tenancy.context', {context}, true) AS c) "
             "SELECT answer.tenant, answer.rows FROM context CROSS JOIN LATERAL ("
             "SELECT (SELECT tenancy.current_tenant()) AS tenant, coalesce(json_agg(r)::text, '[]') AS rows "
-            f"FROM ({sql}) AS r WHERE context.c IS NOT NULL) AS answer"
+            f"FROM ({text}\n) AS r WHERE context.c IS NOT NULL) AS answer"
         )
         self.sent: Final = self.text.encode()
         self.digest: Final = hashlib.sha256(self.sent).hexdigest()
@@ -38,7 +46,7 @@ class Statement(Generic[R]):
 
 @cache
 def _reader(row: type[R]) -> Callable[[str], list[R]]:
-    """Return what makes rows of a JSON array: one a type, for the many statements that share it."""
+    """Return the function that converts the JSON array to rows: one per type, for the statements that share it."""
     rows = cast("type[list[R]]", GenericAlias(list, row))
     return TypeAdapter(rows).validate_json
 

@@ -1,7 +1,7 @@
-"""Named periods as people say them, resolved to days in UTC; weeks are ISO weeks, Monday to Sunday."""
+"""Named periods as people say them, resolved to days; weeks are ISO weeks, Monday to Sunday."""
 
 from datetime import date, timedelta
-from typing import Literal
+from typing import Final, Literal, get_args
 
 Period = Literal[
     "today",
@@ -14,9 +14,10 @@ Period = Literal[
     "last_30_days",
     "this_year",
 ]
+PERIODS: Final[tuple[str, ...]] = get_args(Period)
 
 
-def resolve(period: Period, today: date) -> tuple[date, date]:  # noqa: PLR0911  # one a period
+def resolve(period: Period, today: date) -> tuple[date, date]:  # noqa: PLR0911  # one return per period
     """Return the first and the last day of `period`, both included."""
     day = timedelta(days=1)
     monday = today - today.weekday() * day

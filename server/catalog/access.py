@@ -1,0 +1,76 @@
+"""What a tool is handed: one opaque handle of one tenant, from which nothing unscoped can be reached.
+
+The database, the document store and the keys are not attributes of the handle: this module looks them up. So a tool
+that is tricked into showing or walking its handle shows who calls and when, and nothing else.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from server.database.cursors import Cursors
+from server.database.database import Database
+from server.database.statement import Principal, R, Statement
+from server.documents.policies import Passage, PolicyDocuments
+from server.errors import MisconfiguredError
+from server.tenancy.context import TenantContext
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The real parts behind one handle."""
+
+    database: Database
+    documents: PolicyDocuments | None
+    cursors: Cursors
+    principal: Principal
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class TenantAccess:
+    """Who calls, the time of the call (UTC), and what one tenant may read."""
+
+    context: TenantContext
+    now: datetime
+
+    async def fetch(self, statement: Statement[R], *values: object) -> list[R]:
+        """Run `statement` and return its rows, as row level security lets this tenant see them.
+
+        Raises UnavailableError when the database is down, busy or too slow, and WithheldError when it does not accept
+        the context or enforces another one.
+        """
+        scope = _SCOPES[self]
+        return await scope.database.fetch(statement, values, scope.principal)
+
+    async def search(self, query: str, limit: int, labels: Mapping[str, str] | None = None) -> list[Passage]:
+        """Return at most `limit` passages that this tenant's tier may see, best first; `labels` can only narrow.
+
+        Raises RefusedError without a tier, WithheldError when the store returns anything else, and UnavailableError or
+        MisconfiguredError when it fails.
+        """
+        documents = _SCOPES[self].documents
+        if documents is None:
+            raise MisconfiguredError("This server has no document store configured; a retry does not help.")
+        return await documents.for_tenant(self.context).search(query, limit, (labels or {}).get("document_type"))
+
+    def seal_cursor(self, position: Sequence[str | None], request: str) -> str:
+        """Return a cursor for the place after `position`, for this caller and this `request` alone."""
+        scope = _SCOPES[self]
+        return scope.cursors.seal(position, request, scope.principal)
+
+    def open_cursor(self, cursor: str, request: str) -> tuple[str | None, ...]:
+        """Return the position; raises ArgumentsError for a cursor that is changed, expired or of another request."""
+        scope = _SCOPES[self]
+        return scope.cursors.open(cursor, request, scope.principal)
+
+
+_SCOPES: Final[WeakKeyDictionary[TenantAccess, Scope]] = WeakKeyDictionary()
+
+
+def grant_access(context: TenantContext, now: datetime, scope: Scope) -> TenantAccess:
+    """Return a handle on `scope` for one call."""
+    access = TenantAccess(context, now)
+    _SCOPES[access] = scope
+    return access

@@ -1,0 +1,247 @@
+"""Declarations to SQL: the one place where text that is not a literal becomes SQL.
+
+Identifiers are composed by psycopg.sql, never formatted; values are always parameters. Source of the forms: the facts
+about types, pages and sums in docs/catalog.md, each tried on PostgreSQL.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final, Literal, LiteralString, cast
+
+from psycopg import sql
+
+from server.catalog.declarations import TEXT_CHARACTERS, Bucket, Column, Measure, Table
+from server.catalog.expressions import SQL, Composable, bucketed, column_of, placeholder, position_of, shown
+from server.catalog.facts import ColumnFacts, RelationFacts
+from server.database.statement import Statement
+
+Row = dict[str, Any]
+# A filter of a WHERE clause: the declared column, and how its value is compared.
+Comparison = Literal["equals", "contains", "from", "before", "at_least", "at_most"]
+Filter = tuple[str, Comparison]
+# What a cursor says of the last row: there is none, its sort value is not null, or it is null.
+Start = Literal["beginning", "value", "null"]
+_STATEMENTS_KEPT: Final = 512
+_TOTAL: Final = "total"
+
+
+class CompiledTable:
+    """One declared table with what the database says of it; each statement is made once per combination."""
+
+    def __init__(self, table: Table, facts: RelationFacts) -> None:
+        """Compile nothing yet."""
+        self.table: Final = table
+        self.facts: Final = facts
+        key = table.key or facts.primary_key
+        # Within one tenant its own column is the same in every row, and without it an index serves the order.
+        self.key: Final = tuple(column for column in key if column != table.tenant_column)
+        self.listing: Final = lru_cache(_STATEMENTS_KEPT)(self._listing)
+        self.summary: Final = lru_cache(_STATEMENTS_KEPT)(self._summary)
+
+    def is_nullable(self, sort: str | None) -> bool:
+        """Whether the rows of this order may have no sort value."""
+        return sort is not None and not self._facts_of(sort).not_null
+
+    def position_length(self, sort: str | None) -> int:
+        """Return how many values name a place in this order."""
+        return len(self._order(sort))
+
+    def _listing(self, filters: tuple[Filter, ...], sort: str | None, descending: bool, start: Start) -> Statement[Row]:
+        """Return the statement of a page; its values are those of the filters, the position, and the limit."""
+        order = self._order(sort)
+        first = len(filters) + 1
+        skipped = 1 if start == "null" else 0
+        taken = 0 if start == "beginning" else len(order) - skipped
+        limit = SQL("LIMIT {}::int").format(placeholder(first + taken))
+        directed = SQL(", ").join(SQL("{} {}").format(one, SQL("DESC" if descending else "ASC")) for one in order)
+        ordered = SQL("ORDER BY {} {}").format(directed, limit) if order else limit
+        outputs = [SQL("{} AS {}").format(self._shown(name), sql.Identifier(name)) for name in self.table.columns]
+        positions = [
+            SQL("{} AS {}").format(position, sql.Identifier(f"_{place}"))
+            for place, position in enumerate(self._positions(sort))
+        ]
+        blocks = self._blocks(filters, sort, descending=descending, start=start)
+        if len(blocks) == 1:
+            source = SQL("{} AS t WHERE {}").format(self._relation(), blocks[0])
+        else:
+            parts = [
+                SQL("(SELECT {} FROM {} AS t WHERE {} {})").format(
+                    self._columns(sort), self._relation(), block, ordered
+                )
+                for block in blocks
+            ]
+            source = SQL("({}) AS t").format(SQL(" UNION ALL ").join(parts))
+        text = SQL("SELECT {} FROM {} {}").format(SQL(", ").join([*outputs, *positions]), source, ordered)
+        return Statement(f"list {self.table.name}", text, Row, parameters=first + taken)
+
+    def _blocks(
+        self, filters: Sequence[Filter], sort: str | None, *, descending: bool, start: Start
+    ) -> list[sql.Composed]:
+        """Return the conditions of the rows after the start: two, one for each block, where NULLs follow or lead."""
+        where = self._where(filters)
+        if start == "beginning":
+            return [where]
+        order = self._order(sort)
+        first = len(filters) + 1
+        after = SQL("<" if descending else ">")
+        if start == "value":
+            rows = SQL("{} AND {}").format(where, _after(order, after, first))
+            if descending or not self.is_nullable(sort):
+                return [rows]
+            return [rows, SQL("{} AND {} IS NULL").format(where, order[0])]
+        nulls = SQL("{} AND {} IS NULL").format(where, order[0])
+        if len(order) > 1:
+            nulls = SQL("{} AND {}").format(nulls, _after(order[1:], after, first))
+        return [nulls, SQL("{} AND {} IS NOT NULL").format(where, order[0])] if descending else [nulls]
+
+    def _summary(self, filters: tuple[Filter, ...], group: tuple[str, Bucket | None] | None) -> Statement[Row]:
+        """Return the statement of a summary: the totals first, then the groups in the order of their keys."""
+        key: Composable = SQL("'all'::text")
+        if group is not None:
+            key = bucketed(self._reference(group[0]), self._facts_of(group[0]), group[1], self.table.timezone)
+        measured = [(name, column) for name, column in self.table.columns.items() if column.measures]
+        sources = [SQL('{} COLLATE "C" AS key').format(key)]
+        results: list[Composable] = [SQL("key"), SQL("count(*) AS count")]
+        for place, (name, column) in enumerate(measured):
+            raw, exact = sql.Identifier(f"raw{place}"), sql.Identifier(f"exact{place}")
+            sources.append(SQL("{} AS {}").format(self._reference(name), raw))
+            sources.append(SQL("{} AS {}").format(_exact(self._reference(name), self._facts_of(name)), exact))
+            results.extend(_measures(name, column, self._facts_of(name), raw, exact))
+        most = self.table.summary.max_groups if self.table.summary else 0
+        # The totals come first, and one group more shows whether any is left out.
+        text = SQL(
+            "SELECT {} FROM (SELECT {} FROM {} AS t WHERE {}) AS r "
+            "GROUP BY GROUPING SETS ((key), ()) ORDER BY grouping(key) DESC, key LIMIT {}"
+        ).format(
+            SQL(", ").join(results),
+            SQL(", ").join(sources),
+            self._relation(),
+            self._where(filters),
+            sql.Literal(most + 2),
+        )
+        return Statement(f"summarize {self.table.name}", text, Row, parameters=len(filters))
+
+    def _relation(self) -> sql.Identifier:
+        return sql.Identifier(self.facts.schema, self.facts.name)
+
+    def _facts_of(self, name: str) -> ColumnFacts:
+        return self.facts.columns[self.table.column_of(name)]
+
+    def _reference(self, name: str) -> sql.Identifier:
+        return column_of(self.table.column_of(name))
+
+    def _columns(self, sort: str | None) -> sql.Composed:
+        """Return the columns that a page is made of: what is shown, sorted by, and the key."""
+        names = [self.table.column_of(name) for name in [*self.table.columns, *([sort] if sort else [])]]
+        return SQL(", ").join(map(column_of, dict.fromkeys([*names, *self.key])))
+
+    def _order(self, sort: str | None) -> list[Composable]:
+        """Return what rows are ordered by: the sort value, then the key, which ends every tie."""
+        key = [column_of(column) for column in self.key if not sort or column != self.table.column_of(sort)]
+        return [*([self._sorted(sort)] if sort else []), *key]
+
+    def _sorted(self, name: str) -> Composable:
+        column, facts = self.table.columns[name], self._facts_of(name)
+        if column.type == "text" and column.max_length and facts.kind != "e":
+            # A text counts with what is shown of it: a cursor has an end.
+            return SQL("left({}, {})").format(self._reference(name), sql.Literal(column.max_length))
+        return self._reference(name)
+
+    def _positions(self, sort: str | None) -> list[Composable]:
+        key = [column for column in self.key if not sort or column != self.table.column_of(sort)]
+        found = [position_of(column_of(column), self.facts.columns[column]) for column in key]
+        return [*([position_of(self._sorted(sort), self._facts_of(sort))] if sort else []), *found]
+
+    def _shown(self, name: str) -> Composable:
+        column = self.table.columns[name]
+        characters = column.max_length or TEXT_CHARACTERS
+        return shown(self._reference(name), column.type, self._facts_of(name), characters)
+
+    def _where(self, filters: Sequence[Filter]) -> sql.Composed:
+        """Return the conditions that are asked for; only these, so that an index can serve them."""
+        conditions = [self._condition(one, placeholder(number)) for number, one in enumerate(filters, 1)]
+        return SQL(" AND ").join(conditions) if conditions else SQL("true").format()
+
+    def _condition(self, asked: Filter, value: Composable) -> sql.Composed:
+        name, comparison = asked
+        column, facts, reference = self.table.columns[name], self._facts_of(name), self._reference(name)
+        if comparison == "contains":
+            # Not LIKE: in a name, % and _ are characters.
+            text = reference if facts.base == "text" else SQL("{}::text").format(reference)
+            return SQL("position(lower({}::text) in lower({})) > 0").format(value, text)
+        operator = SQL(_OPERATORS[comparison])
+        if facts.kind == "e":
+            # As text: a label that the type does not have is then no row, and no error.
+            return SQL("{}::text {} {}").format(reference, operator, value)
+        return SQL("{} {} {}").format(reference, operator, _typed(value, column, facts, self.table.timezone))
+
+
+_OPERATORS: Final[dict[Comparison, LiteralString]] = {
+    "equals": "=",
+    "from": ">=",
+    "before": "<",
+    "at_least": ">=",
+    "at_most": "<=",
+}
+
+
+def _typed(value: Composable, column: Column, facts: ColumnFacts, zone: str) -> Composable:
+    """Return a placeholder as the column's own type, so that an index serves it and no value can be out of range."""
+    match column.type:
+        case "timestamp" if facts.base == "timestamp with time zone":
+            return SQL("({}::timestamp AT TIME ZONE {})").format(value, sql.Literal(zone))
+        case "timestamp":
+            return SQL("{}::timestamp").format(value)
+        case "date":
+            return SQL("{}::date").format(value)
+        case "integer":
+            return SQL("{}::bigint").format(value)
+        case "decimal" if facts.base in {"real", "double precision"}:
+            return SQL("{}::float8").format(value)
+        case "decimal":
+            return SQL("{}::numeric").format(value)
+        case _:
+            # An untyped parameter takes the type of the column: an enum, a uuid, a varchar.
+            return value
+
+
+def _after(order: Sequence[Composable], after: sql.SQL, first: int) -> sql.Composed:
+    values = [placeholder(first + place) for place in range(len(order))]
+    return SQL("({}) {} ({})").format(SQL(", ").join(order), after, SQL(", ").join(values))
+
+
+def _exact(reference: Composable, facts: ColumnFacts) -> Composable:
+    """Return a number that adds up without rounding, in whatever order the rows come."""
+    if facts.base in {"real", "double precision"}:
+        return SQL("{}::text::numeric").format(reference)
+    return SQL("{}::numeric").format(reference) if facts.base == "money" else reference
+
+
+def _measures(
+    name: str, column: Column, facts: ColumnFacts, raw: sql.Identifier, exact: sql.Identifier
+) -> list[Composable]:
+    """Return the results of one column, in a fixed order: integers as numbers, decimals as text."""
+    whole = column.type == "integer"
+    scale = sql.Literal(facts.scale if facts.scale is not None else 6)
+
+    def result(measure: Measure) -> Composable:
+        match measure:
+            case "total" if whole or facts.scale is None:
+                total = SQL("coalesce(sum({}), 0)").format(exact)
+                return total if whole else SQL("{}::text").format(total)
+            case "total":
+                return SQL("round(coalesce(sum({}), 0), {})::text").format(exact, scale)
+            case "average":
+                return SQL("round(avg({}), {})::text").format(exact, scale)
+            case "largest" | "smallest":
+                extreme = SQL("max({})" if measure == "largest" else "min({})").format(raw)
+                return extreme if whole else SQL("{}::text").format(extreme)
+
+    return [
+        SQL("{} AS {}").format(result(measure), sql.Identifier(f"{measure}_{name}"))
+        for measure in MEASURES
+        if measure in column.measures
+    ]
+
+
+MEASURES: Final[tuple[Measure, ...]] = cast("tuple[Measure, ...]", ("total", "average", "largest", "smallest"))

@@ -1,0 +1,94 @@
+"""SQL expressions of one value: how each type is shown, named in a cursor, and grouped."""
+
+from typing import Final, LiteralString, cast
+
+from psycopg import sql
+
+from server.catalog.declarations import Bucket
+from server.catalog.facts import ColumnFacts
+
+SQL = sql.SQL
+Composable = sql.Composable
+# A JSON value beyond this is shown as the beginning of its text.
+_JSON_CHARACTERS: Final = 20_000
+_DAYS: Final = frozenset({"date", "timestamp with time zone", "timestamp without time zone"})
+_FORMATS: Final[dict[Bucket, LiteralString]] = {
+    "day": "YYYY-MM-DD",
+    "week": 'IYYY-"W"IW',
+    "month": "YYYY-MM",
+    "year": "YYYY",
+}
+
+
+def placeholder(number: int) -> sql.SQL:
+    """Return `$number`."""
+    return SQL(cast("LiteralString", f"${number:d}"))
+
+
+def column_of(name: str) -> sql.Identifier:
+    """Return a column of the relation that every statement calls `t`."""
+    return sql.Identifier("t", name)
+
+
+def shown(reference: Composable, kind: str, facts: ColumnFacts, characters: int) -> Composable:
+    """Return a value as an answer shows it: texts cut at `characters`, exact numbers and moments as text."""
+    if kind.endswith("[]"):
+        element = _shown_scalar(SQL("e.v"), kind.removesuffix("[]"), facts.base.removesuffix("[]"), characters)
+        return SQL(
+            "CASE WHEN {} IS NOT NULL THEN (SELECT coalesce(json_agg({} ORDER BY e.place), '[]') "
+            "FROM unnest({}) WITH ORDINALITY AS e (v, place)) END"
+        ).format(reference, element, reference)
+    return _shown_scalar(reference, kind, facts.base if facts.kind != "e" else "enum", characters)
+
+
+def _shown_scalar(reference: Composable, kind: str, base: str, characters: int) -> Composable:
+    match kind:
+        case "text":
+            text = reference if base in {"text", "character varying"} else SQL("{}::text").format(reference)
+            return SQL("CASE WHEN length({}) > {} THEN left({}, {}) || '…' ELSE {} END").format(
+                text, sql.Literal(characters), text, sql.Literal(characters - 1), text
+            )
+        case "decimal":
+            number = SQL("{}::numeric").format(reference) if base == "money" else reference
+            return SQL("{}::text").format(number)
+        case "date":
+            return SQL("to_json({}) #>> '{{}}'").format(reference)
+        case "timestamp":
+            return _moment(reference, base)
+        case "json":
+            return SQL(
+                "CASE WHEN length({}::text) > {} THEN to_jsonb(left({}::text, {}) || '…') ELSE {}::jsonb END"
+            ).format(reference, sql.Literal(_JSON_CHARACTERS), reference, sql.Literal(_JSON_CHARACTERS - 1), reference)
+        case _:
+            return reference
+
+
+def _moment(reference: Composable, base: str) -> Composable:
+    """Return a moment to the second: in UTC with a Z, or, of a type without time zone, as it stands."""
+    zoned = base == "timestamp with time zone"
+    local = SQL("{} AT TIME ZONE 'UTC'").format(reference) if zoned else reference
+    pattern: LiteralString = 'YYYY-MM-DD"T"HH24:MI:SS"Z"' if zoned else 'YYYY-MM-DD"T"HH24:MI:SS'
+    # What has no such text (infinity, years before the first) is shown as PostgreSQL's JSON has it.
+    return SQL(
+        "CASE WHEN {} >= '0001-01-01' AND isfinite({}) THEN to_char({}, {}) ELSE to_json({}) #>> '{{}}' END"
+    ).format(reference, reference, local, sql.Literal(pattern), reference)
+
+
+def position_of(reference: Composable, facts: ColumnFacts) -> Composable:
+    """Return the exact text of a value, which PostgreSQL reads back as the same value, whatever the settings."""
+    if facts.base in _DAYS:
+        return SQL("to_json({}) #>> '{{}}'").format(reference)
+    return SQL("{}::text").format(reference)
+
+
+def bucketed(reference: Composable, facts: ColumnFacts, bucket: Bucket | None, zone: str) -> Composable:
+    """Return the key of a value's group: its text, or the day, ISO week, month or year that it lies in."""
+    if facts.base not in _DAYS:
+        return SQL("{}::text").format(reference)
+    local: Composable = reference
+    if facts.base == "timestamp with time zone":
+        local = SQL("({} AT TIME ZONE {})").format(reference, sql.Literal(zone))
+    return SQL(
+        "CASE WHEN isfinite({}) THEN to_char({}, {}) || CASE WHEN {} < '0001-01-01' THEN ' BC' ELSE '' END "
+        "ELSE {}::text END"
+    ).format(local, local, sql.Literal(_FORMATS[bucket or "day"]), local, local)

@@ -1,0 +1,151 @@
+"""The tool that lists rows of a declared table: filtered, sorted, page by page."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from mcp_types import Tool as ToolDescription
+from pydantic_core import to_json
+from pydantic_core.core_schema import bool_schema
+
+from server.catalog import schema
+from server.catalog.access import TenantAccess
+from server.catalog.compile import Row, Start
+from server.catalog.declarations import Listing, Table
+from server.catalog.filters import Filters
+from server.catalog.results import nullable, object_of, row_schema, rows_reader
+from server.catalog.schema import Argument, ArgumentSchema
+from server.catalog.source import TableSource
+from server.catalog.texts import titled
+from server.catalog.tool import description_of
+from server.catalog.view import View
+
+_CURSOR_CHARACTERS: Final = 3_000
+
+
+class ListingTool:
+    """Lists the rows that row level security lets the caller's tenant see."""
+
+    needs_tenant: Final = True
+    view: Final[View | None] = None
+
+    def __init__(self, source: TableSource, declared: Listing) -> None:
+        """Read the declaration once; the statements are made when they are asked for."""
+        table = source.table
+        self.name: Final = declared.tool
+        self.scope: Final = table.scope
+        self._declared: Final = declared
+        self._source: Final = source
+        self._filters: Final = Filters(table)
+        self._zone: Final = ZoneInfo(table.timezone)
+        self._sort: Final = (declared.sort or "").removeprefix("-") or None
+        self._arguments: Final = ArgumentSchema("Filters, order and page.", self._all_arguments(table))
+        self._readable: Final = rows_reader(table.columns)
+        # A cursor of another declaration may not fit this one.
+        self._digest: Final = hashlib.sha256(table.model_dump_json().encode()).hexdigest()[:16]
+
+    @cached_property
+    def described(self) -> ToolDescription:
+        """The entry of tools/list, computed once."""
+        table = self._source.table
+        return description_of(
+            self.name,
+            self._declared.title or titled(self.name),
+            self._declared.description or table.description or f"Lists {table.rows_name}.",
+            arguments=self._arguments.json_schema,
+            result=_result_schema(table, self._filters.day_names),
+        )
+
+    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
+        """Return one page as JSON text.
+
+        Raises ArgumentsError for contradicting filters or a foreign cursor, UnavailableError without the database.
+        """
+        asked = self._arguments.parse(arguments)
+        today = access.now.astimezone(self._zone).date()
+        filtered = self._filters.read(asked, today)
+        request = self._request(asked, filtered.days)
+        position = access.open_cursor(asked["cursor"], request) if asked["cursor"] else None
+        compiled = self._source.compiled()
+        sort: str | None = asked.get("sort")
+        start, values = _start(position, nullable=compiled.is_nullable(sort))
+        statement = compiled.listing(filtered.filters, sort, asked["descending"], start)
+        limit: int = asked["limit"]
+        # One row more than asked for shows whether there is a next page.
+        rows = await access.fetch(statement, *filtered.values, *values, limit + 1)
+        last = _position(rows[limit - 1], compiled.position_length(sort)) if len(rows) > limit else None
+        answer: dict[str, Any] = {
+            self._source.table.rows_name: self._readable(rows[:limit]),
+            "next_cursor": access.seal_cursor(last, request) if last is not None else None,
+            "as_of": today.isoformat(),
+            **filtered.days,
+        }
+        return to_json(answer).decode()
+
+    def _all_arguments(self, table: Table) -> list[Argument]:
+        declared = self._declared
+        sorts = [name for name, column in table.columns.items() if column.sort]
+        order: list[Argument] = []
+        if sorts:
+            default = self._sort
+            order.append(Argument("sort", schema.one_of(sorts), "What to sort by.", default=default))
+        descending = "Newest, largest or last in the alphabet first; false for the other way round."
+        return [
+            *self._filters.arguments(),
+            *order,
+            Argument("descending", bool_schema(), descending, default=(declared.sort or "").startswith("-")),
+            Argument(
+                "limit",
+                schema.integer(1, declared.max_limit),
+                f"How many {table.rows_name} at most.",
+                default=declared.limit,
+            ),
+            Argument(
+                "cursor",
+                schema.text(_CURSOR_CHARACTERS),
+                "next_cursor of the page before, with all other arguments unchanged.",
+            ),
+        ]
+
+    def _request(self, asked: Mapping[str, Any], days: Mapping[str, str | None]) -> str:
+        """Return what a cursor is bound to: everything but the page, with the days that a period stands for."""
+        bound = {name: value for name, value in asked.items() if name not in {"cursor", "limit", "period"}}
+        return f"{self.name} {self._digest} {to_json([bound, days]).decode()}"
+
+
+def _start(position: tuple[str | None, ...] | None, *, nullable: bool) -> tuple[Start, tuple[str, ...]]:
+    """Return how a page starts and the values to bind: those of the position that are not null."""
+    if position is None:
+        return "beginning", ()
+    values = tuple(one for one in position if one is not None)
+    return ("null" if nullable and position[0] is None else "value"), values
+
+
+def _position(row: Row, length: int) -> list[str | None]:
+    return [row[f"_{place}"] for place in range(length)]
+
+
+def _result_schema(table: Table, days: tuple[str, ...]) -> dict[str, Any]:
+    rows = {
+        "description": "In the order asked for, as many as `limit` at most.",
+        "type": "array",
+        "items": {"$ref": "#/$defs/Row"},
+    }
+    fields = {
+        table.rows_name: rows,
+        "next_cursor": nullable("string", "There are more: pass it as `cursor`. Null on the last page."),
+        "as_of": {"type": "string", "description": f"The day ({table.timezone}) that periods were resolved against."},
+        **{
+            day: nullable(
+                "string", f"{'First' if day.endswith('_from') else 'Last'} day that was searched; null for no limit."
+            )
+            for day in days
+        },
+    }
+    return object_of(
+        fields,
+        f"One page of {table.rows_name}.",
+        defs={"Row": row_schema(table.columns, "One row; a text that is cut ends with an ellipsis.")},
+    )

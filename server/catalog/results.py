@@ -1,0 +1,73 @@
+"""The results of declared tools: their JSON Schemas, and rows made readable."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from server.catalog.compile import Row
+from server.catalog.declarations import TEXT_CHARACTERS, Column, ResultColumn
+from server.catalog.texts import readable, readable_in
+
+_JSON_TYPES: Final[Mapping[str, dict[str, Any]]] = {"integer": {"type": "integer"}, "boolean": {"type": "boolean"}}
+_FORMS: Final[Mapping[str, str]] = {
+    "decimal": "A decimal string.",
+    "date": "YYYY-MM-DD.",
+    "timestamp": "ISO 8601, UTC.",
+}
+
+
+def object_of(fields: Mapping[str, Any], description: str, *, defs: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the schema of an object that always has all of `fields`."""
+    schema = {"type": "object", "description": description, "properties": fields, "required": list(fields)}
+    return {"$defs": defs, **schema} if defs else schema
+
+
+def nullable(kind: str, description: str | None = None) -> dict[str, Any]:
+    """Return the schema of a value that may be null."""
+    schema: dict[str, Any] = {"anyOf": [{"type": kind}, {"type": "null"}]}
+    return schema | {"description": description} if description else schema
+
+
+def row_schema(columns: Mapping[str, Column | ResultColumn], what: str) -> dict[str, Any]:
+    """Return the schema of one row."""
+    return object_of({name: _column_schema(column) for name, column in columns.items()}, what)
+
+
+def _column_schema(column: Column | ResultColumn) -> dict[str, Any]:
+    kind = column.type.removesuffix("[]")
+    value = {} if kind == "json" else dict(_JSON_TYPES.get(kind, {"type": "string"}))
+    if column.type.endswith("[]"):
+        value = {"type": "array", "items": value}
+    if value and (isinstance(column, ResultColumn) or column.nullable):
+        value = {"anyOf": [value, {"type": "null"}]}
+    text = _description(column, kind)
+    return value | {"description": text} if text else value
+
+
+def _description(column: Column | ResultColumn, kind: str) -> str:
+    parts = [column.description or ""]
+    if kind == "text" and (column.max_length or not (isinstance(column, Column) and column.values)):
+        parts.append(f"Cut at {column.max_length or TEXT_CHARACTERS} characters.")
+    parts.append(_FORMS.get(kind, ""))
+    return " ".join(part for part in parts if part)
+
+
+def rows_reader(columns: Mapping[str, Column | ResultColumn]) -> Callable[[Sequence[Row]], list[Row]]:
+    """Return the function that takes the declared columns of each row, and makes every text in them readable."""
+    names = tuple(columns)
+    texts = tuple(name for name, column in columns.items() if column.type == "text")
+    nested = tuple(name for name, column in columns.items() if column.type == "json" or column.type.endswith("[]"))
+
+    def read(rows: Sequence[Row]) -> list[Row]:
+        found: list[Row] = []
+        for row in rows:
+            shown = {name: row[name] for name in names}
+            for name in texts:
+                text = shown[name]
+                if text is not None and not text.isprintable():
+                    shown[name] = readable(text)
+            for name in nested:
+                shown[name] = readable_in(shown[name])
+            found.append(shown)
+        return found
+
+    return read

@@ -1,0 +1,126 @@
+"""The arguments of a declared tool: one schema that validates them and that a model reads."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, Final
+
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import CoreSchema, SchemaValidator, core_schema
+
+from server.catalog.arguments import parse
+from server.catalog.texts import plain_schema, printable
+
+_BIGINT: Final = 2**63
+# Longer numbers are of no use here, and PostgreSQL refuses some of them.
+_DIGITS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument; `default` is meant only where it is not required."""
+
+    name: str
+    schema: CoreSchema
+    description: str
+    required: bool = False
+    default: Any = None
+
+
+class ArgumentSchema:
+    """The arguments of one tool; an unknown one is an error: dropping a filter would return more rows."""
+
+    def __init__(self, description: str, arguments: Sequence[Argument]) -> None:
+        """Build nothing yet: a server with hundreds of tools starts at once."""
+        self._description: Final = description
+        self._arguments: Final = arguments
+
+    def parse(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments with the defaults filled in; raises ArgumentsError that names each wrong one."""
+        return parse(self._validator, [one.name for one in self._arguments], arguments)
+
+    @cached_property
+    def json_schema(self) -> dict[str, Any]:
+        """The schema as tools/list shows it."""
+        return plain_schema(GenerateJsonSchema().generate(self._schema)) | {"description": self._description}
+
+    @cached_property
+    def _schema(self) -> CoreSchema:
+        fields = {one.name: _field(one) for one in self._arguments}
+        return core_schema.typed_dict_schema(fields, extra_behavior="forbid")
+
+    @cached_property
+    def _validator(self) -> SchemaValidator:
+        return SchemaValidator(self._schema)
+
+
+def _field(argument: Argument) -> core_schema.TypedDictField:
+    schema = argument.schema
+    if not argument.required:
+        inner = schema if argument.default is not None else core_schema.nullable_schema(schema)
+        schema = core_schema.with_default_schema(inner, default=argument.default)
+    return core_schema.typed_dict_field(
+        schema,
+        required=argument.required,
+        metadata={"pydantic_js_updates": {"description": argument.description}},
+    )
+
+
+def text(max_length: int, pattern: str | None = None) -> CoreSchema:
+    """Accept a text of 1 to `max_length` characters, blanks around it removed."""
+    inner = core_schema.str_schema(min_length=1, max_length=max_length, strip_whitespace=True, pattern=pattern)
+    return core_schema.no_info_after_validator_function(printable, inner)
+
+
+def one_of(values: Sequence[str]) -> CoreSchema:
+    """Accept one of some texts."""
+    return core_schema.literal_schema(list(values))
+
+
+def integer(minimum: float | None = None, maximum: float | None = None) -> CoreSchema:
+    """Accept a whole number that fits into 64 bits."""
+    lowest = -_BIGINT if minimum is None else int(minimum)
+    highest = _BIGINT - 1 if maximum is None else int(maximum)
+    return core_schema.int_schema(ge=lowest, le=highest)
+
+
+def decimal(minimum: float | None = None, maximum: float | None = None, places: int | None = None) -> CoreSchema:
+    """Accept a number, or a text that holds one; never NaN or infinite."""
+    inner = core_schema.decimal_schema(
+        ge=None if minimum is None else Decimal(str(minimum)),
+        le=None if maximum is None else Decimal(str(maximum)),
+        decimal_places=places,
+        allow_inf_nan=False,
+    )
+    return core_schema.no_info_after_validator_function(_of_some_digits, inner)
+
+
+def _of_some_digits(number: Decimal) -> Decimal:
+    if number and (number.adjusted() >= _DIGITS or number.as_tuple().exponent < -_DIGITS):  # pyright: ignore[reportOperatorIssue]
+        raise ValueError(f"must have at most {_DIGITS} digits before and after the point")
+    return number
+
+
+def timestamp() -> CoreSchema:
+    """Accept a moment with its offset from UTC, ISO 8601."""
+    return core_schema.datetime_schema(tz_constraint="aware")
+
+
+SCALARS: Final[Mapping[str, Callable[[], CoreSchema]]] = {
+    "boolean": core_schema.bool_schema,
+    "date": core_schema.date_schema,
+    "timestamp": timestamp,
+    "uuid": core_schema.uuid_schema,
+}
+
+
+def matches(pattern: str) -> bool:
+    """Whether `pattern` is a regular expression that the validator can use."""
+    try:
+        SchemaValidator(core_schema.str_schema(pattern=pattern))
+        re.compile(pattern)
+    except Exception:  # noqa: BLE001  # pydantic_core raises its own class for a pattern that is none
+        return False
+    return True
