@@ -1,10 +1,11 @@
 """The rows of the customer relations program, and what its SQL tool answers."""
 
 from collections.abc import Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
 from foreign.days import parse_moment
+from foreign.model import rounded
 from foreign.values import lower
 from foreign.words import LABELS, NUMERICS, SPECIALS, TEXTS, Chance
 
@@ -98,7 +99,7 @@ def stage_shares(tables: Mapping[str, list[dict[str, Any]]], arguments: Mapping[
                 "stage": stage,
                 "deals": len(own),
                 "amount": None if total is None else f"{total:.2f}",
-                "share": None if share is None else str(share.quantize(Decimal("0.1"), ROUND_HALF_UP)),
+                "share": None if share is None else rounded(share, 1),
                 "vip": ("true" if "true" in known else "false") if known else None,
                 "latest": max((one["modifiedAt"] for one in own if one["modifiedAt"]), key=parse_moment, default=None),
             }

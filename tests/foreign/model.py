@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any, Final
 
 from foreign.days import bucket, days_of, parse_day
-from foreign.values import FLOATS, Kind, cut, lower, moment_day, number, number_rank, rank, shown
+from foreign.values import FLOATS, TEXT_CHARACTERS, Kind, cut, exact, lower, moment_day, rank, shown
 
 Row = Mapping[str, Any]
 _MOMENTS: Final = {"date", "timestamp"}
@@ -53,6 +53,19 @@ def bounds_of(name: str, column: Mapping[str, Any]) -> tuple[str, str]:
     return f"min_{name}", f"max_{name}"
 
 
+def searched(table: DeclaredTable, arguments: Mapping[str, Any], today: date) -> dict[str, str | None]:
+    """Return the days that an answer names as searched, for every range of days."""
+    found: dict[str, str | None] = {}
+    for name, column in table.columns.items():
+        if column.get("filter") == "range" and column["type"] in _MOMENTS:
+            first, last = bounds_of(name, column)
+            days: tuple[Any, Any] = (arguments.get(first), arguments.get(last))
+            if column.get("period") and "period" in arguments:
+                days = tuple(one.isoformat() for one in days_of(arguments["period"], today))
+            found |= {first: days[0], last: days[1]}
+    return found
+
+
 def selected(table: DeclaredTable, arguments: Mapping[str, Any], today: date) -> list[Row]:
     """Return the rows that meet every filter; a NULL meets none."""
     return [
@@ -76,9 +89,8 @@ def _meets(
             wanted = arguments.get(name)
             return wanted is None or (value is not None and lower(wanted.strip()) in lower(value))
         case "range" if column["type"] in _MOMENTS:
-            low, high = (arguments.get(one) for one in bounds_of(name, column))
-            if column.get("period") and "period" in arguments:
-                low, high = (day.isoformat() for day in days_of(arguments["period"], today))
+            days = searched(table, arguments, today)
+            low, high = (days[one] for one in bounds_of(name, column))
             day = None if value is None else moment_day(value, kind, table.timezone)
             return (low is None or (day is not None and day >= parse_day(low))) and (
                 high is None or (day is not None and day <= parse_day(high))
@@ -98,7 +110,15 @@ def _text(argument: Any) -> str:
 
 
 def listing(table: DeclaredTable, arguments: Mapping[str, Any], today: date) -> list[dict[str, Any]]:
-    """Return all rows in order, over all pages: NULL last ascending, first descending, ties in the order of the key."""
+    """Return all rows as they are shown, over all pages."""
+    return [
+        {name: shown(table.value(row, name), column) for name, column in table.columns.items()}
+        for row in ordered(table, arguments, today)
+    ]
+
+
+def ordered(table: DeclaredTable, arguments: Mapping[str, Any], today: date) -> list[Row]:
+    """Return all rows that are asked for: NULL last ascending, first descending, ties in the order of the key."""
     declared = table.declared["list"].get("sort", "")
     sort = arguments.get("sort", declared.removeprefix("-"))
     descending = arguments.get("descending", declared.startswith("-"))
@@ -107,23 +127,27 @@ def listing(table: DeclaredTable, arguments: Mapping[str, Any], today: date) -> 
         keys = tuple(rank(row[one], table.kinds[one]) for one in table.key)
         if not sort:
             return keys
-        value = table.value(row, sort)
+        value, column = table.value(row, sort), table.columns[sort]
+        if value is not None and column["type"] == "text" and "max_length" in column and not table.kind(sort).labels:
+            # What is shown of a text counts, so that a cursor has an end.
+            value = value[: column["max_length"]]
         return (True, 0, keys) if value is None else (False, rank(value, table.kind(sort)), keys)
 
-    ordered = sorted(selected(table, arguments, today), key=order, reverse=descending)
-    return [
-        {name: shown(table.value(row, name), column) for name, column in table.columns.items()} for row in ordered
-    ]
+    return sorted(selected(table, arguments, today), key=order, reverse=descending)
 
 
 def group_choices(table: DeclaredTable) -> dict[str, tuple[str, str | None]]:
-    """Return the column, and the length of time if it is one, for each value of `group_by`."""
+    """Return the column, and the length of time if it is one, for each value of `group_by`.
+
+    A length stands alone where one column alone has lengths, and else behind the name of its column.
+    """
+    several = sum(isinstance(column.get("group"), list) for column in table.columns.values()) > 1
     found: dict[str, tuple[str, str | None]] = {}
     for name, column in table.columns.items():
         if column.get("group") is True:
-            found[name] = (name, None)
+            found[name] = (name, "day" if column["type"] == "date" else None)
         else:
-            found |= {length: (name, length) for length in column.get("group") or ()}
+            found |= {f"{name}_{one}" if several else one: (name, one) for one in column.get("group") or ()}
     return found
 
 
@@ -134,20 +158,15 @@ def summary(table: DeclaredTable, arguments: Mapping[str, Any], today: date) -> 
     for row in found:
         groups.setdefault(_key(table, row, arguments.get("group_by")), []).append(row)
     most = table.declared["summary"].get("max_groups", 500)
-    ordered = sorted(groups, key=lambda one: (one is None, (one or "").encode()))
+    keys = sorted(groups, key=lambda one: (one is None, (one or "").encode()))
     return {
         "groups": [
-            {"key": one if one is None else cut(one, _longest(table, arguments)), **totals(table, groups[one])}
-            for one in ordered[:most]
+            {"key": one if one is None else cut(one, TEXT_CHARACTERS), **totals(table, groups[one])}
+            for one in keys[:most]
         ],
-        "more_groups": len(ordered) > most,
+        "more_groups": len(keys) > most,
         "total": totals(table, found),
     }
-
-
-def _longest(table: DeclaredTable, arguments: Mapping[str, Any]) -> int:
-    column = table.columns.get(arguments.get("group_by", ""), {})
-    return column.get("max_length", 4_000)
 
 
 def _key(table: DeclaredTable, row: Row, group_by: str | None) -> str | None:
@@ -173,7 +192,7 @@ def totals(table: DeclaredTable, rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _measure(measure: str, values: Sequence[str], declared: str, kind: Kind) -> int | str | None:
-    numbers = [number(one, kind) for one in values]
+    numbers = [exact(one) for one in values]
     scale = kind.scale if declared == "decimal" and kind.name not in FLOATS else None
     if measure == "total":
         return _sum(numbers, declared, scale)
@@ -181,7 +200,7 @@ def _measure(measure: str, values: Sequence[str], declared: str, kind: Kind) -> 
         return None
     if measure == "average":
         return _average(numbers, 6 if scale is None else scale)
-    place = (max if measure == "largest" else min)(values, key=lambda one: number_rank(number(one, kind)))
+    place = (max if measure == "largest" else min)(values, key=lambda one: rank(one, kind))
     return int(place) if declared == "integer" else place
 
 
@@ -202,8 +221,7 @@ def _sum(numbers: Sequence[Decimal], declared: str, scale: int | None) -> int | 
         return int(found)
     if scale is None or not found.is_finite():
         return f"{found:f}"
-    with localcontext(prec=2_000):
-        return f"{found.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP):f}"
+    return rounded(found, scale)
 
 
 def _average(numbers: Sequence[Decimal], digits: int) -> str:
@@ -211,4 +229,11 @@ def _average(numbers: Sequence[Decimal], digits: int) -> str:
     if not found.is_finite():
         return f"{found:f}"
     with localcontext(prec=2_000):
-        return f"{(found / len(numbers)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP):f}"
+        return rounded(found / len(numbers), digits)
+
+
+def rounded(value: Decimal, digits: int) -> str:
+    """Return the text of a number, rounded half away from zero; zero has no sign."""
+    with localcontext(prec=2_000):
+        found = value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    return f"{found or abs(found):f}"

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from foreign.days import Number, parse_day, parse_moment
+from foreign.days import Number, day_of_moment, parse_day, parse_moment
 
 _UNREADABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 TEXT_CHARACTERS: Final = 4_000
+# JSON beyond this is shown as the beginning of its text.
+_JSON_CHARACTERS: Final = 20_000
 FLOATS: Final = {"float4", "float8"}
 _INTEGERS: Final = {"int2", "int4", "int8"}
 
@@ -64,6 +66,11 @@ def number(text: str, kind: Kind) -> Decimal:
             return Decimal(text)
 
 
+def exact(text: str) -> Decimal:
+    """Return the number that its text says, which is what sums add up; a float's text is the shortest that is exact."""
+    return Decimal(text)
+
+
 def number_rank(value: Decimal) -> tuple[bool, Decimal]:
     """Return what sorts like the number: NaN equals itself and is larger than infinity."""
     return (True, Decimal(0)) if value.is_nan() else (False, value)
@@ -85,30 +92,43 @@ def shown(value: Any, column: Mapping[str, Any]) -> Any:
         case "timestamp":
             return show_moment(value)
         case "json":
-            return json.loads(value)
+            return readable_in(json.loads(value) if len(value) <= _JSON_CHARACTERS else cut(value, _JSON_CHARACTERS))
         case _:
             return value
 
 
 def cut(text: str, characters: int) -> str:
-    """Return a text of at most so many characters, in which nothing moves a cursor or turns the line around."""
-    return _UNREADABLE.sub("\ufffd", text if len(text) <= characters else text[: characters - 1] + "…")
+    """Return a text of at most so many characters, made readable."""
+    return readable_in(text if len(text) <= characters else text[: characters - 1] + "…")
+
+
+def readable_in(value: Any) -> Any:
+    """Return a JSON value in whose texts nothing moves a cursor or turns the line around."""
+    if isinstance(value, str):
+        return _UNREADABLE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [readable_in(one) for one in value]
+    if isinstance(value, dict):
+        return {readable_in(name): readable_in(one) for name, one in value.items()}
+    return value
 
 
 def show_moment(text: str) -> str:
-    """Return a timestamp in ISO 8601 without fractions; a Z says that it is in UTC."""
+    """Return a timestamp in ISO 8601 without fractions; a Z says that it is in UTC.
+
+    What this form does not have, infinity and the years before the first, is shown as PostgreSQL's JSON has it.
+    """
     if text.endswith("infinity"):
         return text
-    text, _, era = text.partition(" BC") if text.endswith(" BC") else (text, "", None)
-    date, time = text.split(" ")
-    zone = "Z" if time.endswith("+00") else ""
-    return f"{date}T{time[:8]}{zone}{'' if era is None else ' BC'}"
+    date, time = text.removesuffix(" BC").split(" ")
+    zoned = time.endswith("+00")
+    if text.endswith(" BC"):
+        return f"{date}T{time}:00 BC" if zoned else f"{date}T{time} BC"
+    return f"{date}T{time[:8]}{'Z' if zoned else ''}"
 
 
 def moment_day(text: str, kind: Kind, zone: str) -> Number:
     """Return the day of a date or timestamp; `zone` is meant for timestamps with a time zone alone."""
-    from foreign.days import day_of_moment
-
     if kind.name == "date":
         return parse_day(text)
     return day_of_moment(parse_moment(text), zone if kind.name == "timestamptz" else "UTC")
