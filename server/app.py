@@ -10,32 +10,33 @@ from starlette.routing import Route
 from server.audit.trail import AuditTrail
 from server.auth.metadata import ResourceMetadata
 from server.auth.verifier import TokenVerifier
-from server.catalog.resources import Resources
+from server.catalog.loading import load_catalog
+from server.catalog.offer import offered
+from server.catalog.parts import Clock, Parts, utc_now
 from server.doctor.proof import proving
 from server.http.gate import Gate
 from server.http.health import health_routes
-from server.prompts import all_prompts
 from server.protocol.calls import ToolCalls
-from server.protocol.catalogue import Catalogue
 from server.protocol.endpoint import Endpoint
 from server.protocol.surface import Protocol
 from server.settings import Settings
 from server.tenancy.context import Tenancy
 from server.tenancy.registry import TenantDirectory
-from tools import all_tools
 
 
-def create_app(settings: Settings) -> Starlette:
-    """Return the ASGI application; connections are opened when it starts and closed when it stops."""
+def create_app(settings: Settings, clock: Clock = utc_now) -> Starlette:
+    """Return the ASGI application; connections are opened when it starts and closed when it stops.
+
+    Raises SettingsError for a mistake in the settings or in the files of the catalog.
+    """
+    catalog = load_catalog(settings.catalog)
+    offer = offered(catalog, settings)
     trail = AuditTrail(settings.audit.path) if settings.audit.path else None
-    resources = Resources(settings)
+    resources = Parts(settings, clock)
     tenancy = Tenancy(settings, TenantDirectory(resources.database))
-    # Without a document store there is nothing to search: a tool that can only fail would mislead a model.
-    tools = [tool for tool in all_tools() if tool.scope != "policies:read" or settings.documents]
-    scopes = tuple(sorted({tool.scope for tool in tools if tool.scope}))
-    verifier = TokenVerifier(settings, scopes)
-    metadata = ResourceMetadata(settings, scopes)
-    protocol = Protocol(tools, Catalogue(tools, all_prompts()), settings, tenancy, resources)
+    verifier = TokenVerifier(settings, offer.scopes)
+    metadata = ResourceMetadata(settings, offer.scopes)
+    protocol = Protocol(offer, settings, tenancy, resources)
     # Plain JSON answers and no sessions: every request carries its own identity, any replica can answer it.
     sessions = StreamableHTTPSessionManager(
         protocol.server, json_response=True, stateless=True, max_request_body_size=settings.max_body_bytes
@@ -45,7 +46,7 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         await resources.database.open()
-        async with proving(resources.database, settings.database), sessions.run():
+        async with proving(resources.database, settings, catalog, offer.bind), sessions.run():
             yield
         await resources.close()
         await verifier.close()

@@ -3,6 +3,7 @@
     TenantgateError
     ├── StartupError            the process cannot start or a verb cannot run: one line, exit code 1
     │   ├── SettingsError       a wrong setting or wrong usage: one line naming the key, exit code 2
+    │   │   └── CatalogError    files of the catalog are wrong: one line for each mistake
     │   └── UnreachableError    the database does not answer: a verb fails, a server waits for it
     ├── TokenRefusedError       401: the bearer token is not acceptable; one constant sentence, whatever the reason
     ├── IssuerUnavailableError  503: the issuer's keys cannot be had, so no token of it can be judged
@@ -22,6 +23,8 @@ The message of every error is one sentence for the caller that says what to do n
 caller must not see travels as `__cause__` into the log, and nowhere else.
 """
 
+from collections.abc import Iterable
+
 
 class TenantgateError(Exception):
     """The root: `except TenantgateError` catches what was raised on purpose, and nothing else."""
@@ -37,6 +40,15 @@ class SettingsError(StartupError):
     """A setting or a command line is wrong; the message is one line naming the key and the remedy."""
 
     exit_code = 2
+
+
+class CatalogError(SettingsError):
+    """Files of the catalog are wrong; `problems` holds one line for each mistake, with file, key and remedy."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        """Keep every mistake."""
+        self.problems = tuple(problems)
+        super().__init__("; ".join(self.problems))
 
 
 class UnreachableError(StartupError):

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import Any
 import httpx2
 from conftest import ACCEPT, MODERN
 
-import tools
 from server.app import create_app
+from server.catalog.parts import Clock, utc_now
 from server.dev.stack import Stack
 from server.http.serving import Server, listen, server_config
 from server.settings import AuditSettings, LimitsSettings
@@ -21,7 +21,7 @@ SLEEP = '''
 """sleep: waits inside the database."""
 
 from server.database.statement import Statement
-from server.catalog.tool import Arguments, Result, Tool
+from server.catalog.tool import Arguments, CodeTool, Result
 
 
 class Sleep(Arguments):
@@ -46,7 +46,7 @@ async def sleep(arguments, access):
     return slept
 
 
-TOOL = Tool(
+TOOL = CodeTool(
     name="sleep", title="Sleep", description="Waits.", arguments=Sleep, result=Slept, scope=None, call=sleep
 )
 '''
@@ -84,21 +84,30 @@ class OwnServer:
 
 
 @contextmanager
-def server_of_its_own(
-    stack: Stack, person: str = "mike-broker-a", limits: LimitsSettings | None = None, **database: Any
+def server_of_its_own(  # what a test may want otherwise
+    stack: Stack,
+    person: str = "mike-broker-a",
+    limits: LimitsSettings | None = None,
+    *,
+    clock: Clock = utc_now,
+    catalog: Sequence[str] | None = None,
+    changed: Mapping[str, Any] | None = None,
+    **database: Any,
 ) -> Generator[OwnServer]:
-    """Serve with the stack's settings, but for the limits and those of the database that are given."""
+    """Serve with the stack's settings, but for what is given: `changed` are top-level ones, the rest the database's."""
     listener = listen("127.0.0.1", 0)
     host = f"127.0.0.1:{listener.getsockname()[1]}"
     settings = stack.settings.model_copy(
         update={
             "allowed_hosts": (host,),
+            "catalog": (*(stack.settings.catalog if catalog is None else catalog), *_MORE),
             "limits": limits or stack.settings.limits,
             "audit": AuditSettings(),
             "database": stack.settings.database.model_copy(update=database),
+            **(changed or {}),
         }
     )
-    server = Server(server_config(create_app(settings)))
+    server = Server(server_config(create_app(settings, clock)))
     thread = threading.Thread(target=_run, args=(server, listener))
     thread.start()
     try:
@@ -116,18 +125,17 @@ def _run(server: Server, listener: Any) -> None:
         runner.run(server.serve(sockets=[listener]))
 
 
+# Folders whose tools every server of its own has beside the sample's.
+_MORE: list[str] = []
+
+
 @contextmanager
 def one_more_tool(folder: Path, name: str, source: str) -> Generator[None]:
-    """Register the tool whose source this is, as a file beside the others would be."""
+    """Add a tool in code, as a file of a catalog folder."""
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.py").write_text(source, encoding="utf-8")
-    tools.__path__.append(str(folder))
-    tools.all_tools.cache_clear()
+    _MORE.append(str(folder))
     try:
         yield
     finally:
-        tools.__path__.remove(str(folder))
-        tools.all_tools.cache_clear()
-        import sys
-
-        sys.modules.pop(f"tools.{name}", None)
+        _MORE.remove(str(folder))

@@ -17,6 +17,7 @@ from tempfile import mkdtemp
 import jwt
 import pytest
 from rich.console import Console
+from sample_pack import sample_offer
 
 from client_demo.agent import ToolCall, ask
 from client_demo.demo import Answered, differences
@@ -29,14 +30,13 @@ from client_demo.report import print_answers, print_attempts
 from client_demo.scenario import ALL_CLAIMS, ATTEMPTS, DEDUCTIBLE, LAST_WEEK, MAXIMUM, PEOPLE, QUESTIONS
 from client_demo.server_process import dev_server, running_address
 from server.dev.folder import folder_lock
-from tools import all_tools
 
 # Strands forgets a coroutine of its own when a connection is refused, as client_demo.agent explains.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine 'MCPClient.stop:RuntimeWarning")
 
 # The demo takes under ten seconds; a busy machine with a cold cache may need far longer, and that is no failure.
 PATIENCE_SECONDS = 180
-SCHEMAS = {tool.name: tool.described.input_schema for tool in all_tools()}
+SCHEMAS = {tool.name: tool.described.input_schema for tool in sample_offer().tools}
 
 
 @pytest.fixture

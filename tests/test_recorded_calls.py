@@ -9,7 +9,6 @@ import sys
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
 from typing import Any, Final
 
 import psycopg
@@ -20,13 +19,12 @@ from replay import Clock, Replay
 from server_of_its_own import OwnServer, server_of_its_own
 
 from server.dev.stack import Stack
-from server.resources import Resources
 
 # The number of a call, to the outcome that it has now (all of it, in the form of the recording) and the reason.
 CHANGED_KNOWINGLY: Final[Mapping[int, tuple[Line, str]]] = {}
 
-TENANTS: Final = sql.Identifier("app", "tenants")
-USER_TENANTS: Final = sql.Identifier("app", "user_tenants")
+TENANTS: Final = sql.Identifier("tenancy", "tenants")
+USER_TENANTS: Final = sql.Identifier("tenancy", "user_tenants")
 CLAIMS: Final = sql.Identifier("app", "claims")
 _TENANT: Final = ("tenant_id", "name", "active")
 _USER_TENANT: Final = ("tenant_id", "user_sub", "issuer")
@@ -39,11 +37,9 @@ _SHOWN_CHARACTERS: Final = 160
 
 @contextmanager
 def server_with_clock(stack: Stack, clock: Clock) -> Generator[OwnServer]:
-    """Serve with a clock of the test's own. THE ONE PLACE that sets it: create_app takes no clock today."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("server.app.Resources", partial(Resources, clock=clock))
-        with server_of_its_own(stack) as server:
-            yield server
+    """Serve with a clock of the test's own."""
+    with server_of_its_own(stack, clock=clock) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ what changed.
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -33,8 +32,9 @@ def test_everyone_is_told_the_same(caller) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(SNAPSHOT.parents[1]))
-    from tools import all_tools
+    from sample_pack import sample_offer
 
-    described = [tool.described.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in all_tools()]
+    described = [
+        tool.described.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in sample_offer().tools
+    ]
     SNAPSHOT.write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -2,25 +2,17 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from pydantic import ValidationError
-
+from pydantic_core import SchemaValidator
 
 from server.errors import ArgumentsError
 
 _ECHOED_CHARACTERS: Final = 64
 
 
-class Validator(Protocol):
-    """What pydantic compiles a model or a schema to."""
-
-    def validate_json(self, input: str, *, strict: bool) -> Any:  # noqa: A002  # pydantic's own name
-        """Return the value, or raise ValidationError."""
-        ...
-
-
-def parse(validator: Validator, names: Sequence[str], arguments: Mapping[str, Any]) -> Any:
+def parse(validator: SchemaValidator, names: Sequence[str], arguments: Mapping[str, Any]) -> Any:
     """Return what `validator` makes of the arguments; raises ArgumentsError that names each wrong one, never its value.
 
     `names` are the arguments that are allowed.

@@ -185,7 +185,7 @@ _OPERATORS: Final[dict[Comparison, LiteralString]] = {
 }
 
 
-def _typed(value: Composable, column: Column, facts: ColumnFacts, zone: str) -> Composable:
+def _typed(value: Composable, column: Column, facts: ColumnFacts, zone: str) -> Composable:  # noqa: PLR0911  # one return per type
     """Return a placeholder as the column's own type, so that an index serves it and no value can be out of range."""
     match column.type:
         case "timestamp" if facts.base == "timestamp with time zone":

@@ -72,8 +72,8 @@ class Column(_Entry):
     max_length: Annotated[int, Field(ge=2, le=100_000)] | None = Field(
         default=None, description=f"A longer text is cut; {TEXT_CHARACTERS} characters when this is not set."
     )
-    minimum: float | None = Field(default=None, description="The smallest number that the filter accepts.")
-    maximum: float | None = Field(default=None, description="The largest number that the filter accepts.")
+    minimum: int | float | None = Field(default=None, description="The smallest number that the filter accepts.")
+    maximum: int | float | None = Field(default=None, description="The largest number that the filter accepts.")
     decimals: Annotated[int, Field(ge=0, le=30)] | None = Field(
         default=None, description="How many decimal places the filter accepts."
     )
@@ -202,8 +202,8 @@ class Parameter(_Entry):
     required: bool = False
     default: str | int | float | bool | None = None
     values: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
     pattern: str | None = None
     max_length: Annotated[int, Field(ge=1, le=100_000)] | None = None
 

@@ -33,12 +33,16 @@ def column_of(name: str) -> sql.Identifier:
 def shown(reference: Composable, kind: str, facts: ColumnFacts, characters: int) -> Composable:
     """Return a value as an answer shows it: texts cut at `characters`, exact numbers and moments as text."""
     if kind.endswith("[]"):
-        element = _shown_scalar(SQL("e.v"), kind.removesuffix("[]"), facts.base.removesuffix("[]"), characters)
-        return SQL(
-            "CASE WHEN {} IS NOT NULL THEN (SELECT coalesce(json_agg({} ORDER BY e.place), '[]') "
-            "FROM unnest({}) WITH ORDINALITY AS e (v, place)) END"
-        ).format(reference, element, reference)
+        return _shown_array(reference, kind.removesuffix("[]"), facts.base.removesuffix("[]"), characters)
     return _shown_scalar(reference, kind, facts.base if facts.kind != "e" else "enum", characters)
+
+
+def _shown_array(reference: Composable, kind: str, base: str, characters: int) -> Composable:
+    element = _shown_scalar(SQL("e.v"), kind, base, characters)
+    return SQL(
+        "CASE WHEN {} IS NOT NULL THEN (SELECT coalesce(json_agg({} ORDER BY e.place), '[]') "
+        "FROM unnest({}) WITH ORDINALITY AS e (v, place)) END"
+    ).format(reference, element, reference)
 
 
 def _shown_scalar(reference: Composable, kind: str, base: str, characters: int) -> Composable:
@@ -92,3 +96,28 @@ def bucketed(reference: Composable, facts: ColumnFacts, bucket: Bucket | None, z
         "CASE WHEN isfinite({}) THEN to_char({}, {}) || CASE WHEN {} < '0001-01-01' THEN ' BC' ELSE '' END "
         "ELSE {}::text END"
     ).format(local, local, sql.Literal(_FORMATS[bucket or "day"]), local, local)
+
+
+# What a result of an operator's own SELECT is converted to before it is shown, and the type that it then has.
+_RESULTS: Final[dict[str, tuple[LiteralString, str]]] = {
+    "text": ("text", "text"),
+    "integer": ("bigint", "bigint"),
+    "decimal": ("numeric", "numeric"),
+    "boolean": ("boolean", "boolean"),
+    "date": ("date", "date"),
+    "timestamp": ("timestamptz", "timestamp with time zone"),
+    "uuid": ("uuid", "uuid"),
+    "json": ("jsonb", "jsonb"),
+}
+
+
+def shown_as(reference: Composable, kind: str, characters: int) -> Composable:
+    """Return a value of whatever type as a result of the declared type `kind`."""
+    scalar = kind.removesuffix("[]")
+    cast_to, base = _RESULTS[scalar]
+    if kind.endswith("[]"):
+        converted = SQL("{}::{}[]").format(reference, SQL(cast_to))
+        return _shown_array(converted, scalar, base, characters)
+    if scalar == "json":
+        return _shown_scalar(SQL("to_jsonb({})").format(reference), "json", base, characters)
+    return _shown_scalar(SQL("{}::{}").format(reference, SQL(cast_to)), kind, base, characters)

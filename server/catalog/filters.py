@@ -13,6 +13,7 @@ from server.catalog.compile import Filter
 from server.catalog.declarations import Column, Table
 from server.catalog.periods import PERIODS, Period, resolve
 from server.catalog.schema import Argument
+from server.catalog.texts import titled
 from server.errors import ArgumentsError
 
 _FILTER_CHARACTERS: Final = 200
@@ -71,9 +72,9 @@ class Filters:
             found.append(
                 Argument("period", schema.one_of(PERIODS), f"{text} Not together with {stem_}_from or {stem_}_to.")
             )
-        for name, stem_ in self._ranges.items():
+        for stem_ in self._ranges.values():
             for end, word in (("from", "later"), ("to", "earlier")):
-                text = f"{name} on this day (YYYY-MM-DD, {self._table.timezone}) or {word}."
+                text = f"{titled(stem_)} on this day (YYYY-MM-DD, {self._table.timezone}) or {word}."
                 found.append(Argument(f"{stem_}_{end}", schema.SCALARS["date"](), text))
         for name in self._numbers:
             column = columns[name]
@@ -84,9 +85,8 @@ class Filters:
 
     def read(self, arguments: Mapping[str, Any], today: date) -> Filtered:
         """Return what the arguments ask for; raises ArgumentsError when they contradict each other."""
-        found: list[tuple[Filter, object]] = []
-        found += [((name, "equals"), arguments[name]) for name in self._equal]
-        found += [((name, "contains"), arguments[name]) for name in self._contained]
+        found: list[tuple[Filter, object]] = [((name, "equals"), arguments[name]) for name in self._equal]
+        found.extend(((name, "contains"), arguments[name]) for name in self._contained)
         shown: dict[str, str | None] = {}
         for name, stem_ in self._ranges.items():
             first, last = self._days(name, arguments, today)
@@ -99,7 +99,8 @@ class Filters:
             least, most = arguments[f"min_{name}"], arguments[f"max_{name}"]
             if least is not None and most is not None and least > most:
                 raise ArgumentsError(f"min_{name} is larger than max_{name}; swap them. Nothing was read.")
-            found += [((name, "at_least"), least), ((name, "at_most"), most)]
+            found.append(((name, "at_least"), least))
+            found.append(((name, "at_most"), most))
         given = [(asked, value) for asked, value in found if value is not None]
         return Filtered(tuple(asked for asked, _ in given), tuple(bound(value) for _, value in given), shown)
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -19,23 +18,20 @@ from server.catalog.results import nullable, object_of, row_schema, rows_reader
 from server.catalog.schema import Argument, ArgumentSchema
 from server.catalog.source import TableSource
 from server.catalog.texts import titled
-from server.catalog.tool import description_of
-from server.catalog.view import View
+from server.catalog.tool import Tool, description_of
 
 _CURSOR_CHARACTERS: Final = 3_000
+_SORT_ORDER: Final = {kind: place for place, kind in enumerate(("timestamp", "date", "decimal", "integer"))}
 
 
-class ListingTool:
+class ListingTool(Tool):
     """Lists the rows that row level security lets the caller's tenant see."""
-
-    needs_tenant: Final = True
-    view: Final[View | None] = None
 
     def __init__(self, source: TableSource, declared: Listing) -> None:
         """Read the declaration once; the statements are made when they are asked for."""
         table = source.table
-        self.name: Final = declared.tool
-        self.scope: Final = table.scope
+        self.name = declared.tool
+        self.scope = table.scope
         self._declared: Final = declared
         self._source: Final = source
         self._filters: Final = Filters(table)
@@ -46,9 +42,8 @@ class ListingTool:
         # A cursor of another declaration may not fit this one.
         self._digest: Final = hashlib.sha256(table.model_dump_json().encode()).hexdigest()[:16]
 
-    @cached_property
-    def described(self) -> ToolDescription:
-        """The entry of tools/list, computed once."""
+    def describe(self) -> ToolDescription:
+        """Return the entry of tools/list."""
         table = self._source.table
         return description_of(
             self.name,
@@ -87,6 +82,8 @@ class ListingTool:
     def _all_arguments(self, table: Table) -> list[Argument]:
         declared = self._declared
         sorts = [name for name, column in table.columns.items() if column.sort]
+        # The default first, then times, numbers, texts: as the description of `descending` has them.
+        sorts.sort(key=lambda name: (name != self._sort, _SORT_ORDER.get(table.columns[name].type, len(_SORT_ORDER))))
         order: list[Argument] = []
         if sorts:
             default = self._sort

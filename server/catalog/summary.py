@@ -1,7 +1,6 @@
 """The tool that counts and adds up rows of a declared table; every figure is the database's."""
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -17,40 +16,37 @@ from server.catalog.results import nullable, object_of
 from server.catalog.schema import Argument, ArgumentSchema
 from server.catalog.source import TableSource
 from server.catalog.texts import readable, shortened, titled
-from server.catalog.tool import description_of
-from server.catalog.view import View, chart
+from server.catalog.tool import Tool, description_of
+from server.catalog.view import chart
 
 _KEY_CHARACTERS: Final = 4_000
+_WEEKS: Final = "; weeks are ISO weeks such as 2026-W47"
+_EMPTY: Final = "Null when there are no rows."
 Group = tuple[str, Bucket | None]
 
 
-class SummaryTool:
+class SummaryTool(Tool):
     """Counts the rows that row level security lets the caller's tenant see."""
-
-    needs_tenant: Final = True
 
     def __init__(self, source: TableSource, declared: Summary) -> None:
         """Read the declaration once; the statements are made when they are asked for."""
-        self.name: Final = declared.tool
-        self.scope: Final = source.table.scope
-        self.view: Final[View | None] = (
-            chart(declared.tool, declared.title or titled(declared.tool)) if declared.chart else None
-        )
+        self.name = declared.tool
+        self.scope = source.table.scope
+        self.view = chart(declared.tool, declared.title or titled(declared.tool)) if declared.chart else None
         self._declared: Final = declared
         self._source: Final = source
         self._filters: Final = Filters(source.table)
         self._zone: Final = ZoneInfo(source.table.timezone)
         self._groups: Final = groups_of(source.table)
-        groups = Argument(
-            "group_by", schema.one_of(list(self._groups)), "One group for each value; leave out for totals."
-        )
+        weeks = any(bucket == "week" for _, bucket in self._groups.values())
+        text = f"One group for each value{_WEEKS if weeks else ''}. Leave out for totals."
+        groups = Argument("group_by", schema.one_of(list(self._groups)), text)
         self._arguments: Final = ArgumentSchema(
             "Filters and grouping.", [*self._filters.arguments(), *([groups] if self._groups else [])]
         )
 
-    @cached_property
-    def described(self) -> ToolDescription:
-        """The entry of tools/list, computed once."""
+    def describe(self) -> ToolDescription:
+        """Return the entry of tools/list."""
         table = self._source.table
         return description_of(
             self.name,
@@ -104,7 +100,7 @@ class SummaryTool:
             },
             **{
                 day: nullable(
-                    "string", f"{'First' if day.endswith('_from') else 'Last'} day that was counted; null: no limit."
+                    "string", f"{'First' if day.endswith('_from') else 'Last'} day that was counted; null for no limit."
                 )
                 for day in self._filters.day_names
             },
@@ -143,6 +139,6 @@ def _measure_schemas(measured: Mapping[str, Column]) -> dict[str, Any]:
         for measure in MEASURES:
             if measure in column.measures:
                 kind = "integer" if column.type == "integer" and measure != "average" else "string"
-                text = "Null when there are no rows." if measure != "total" else None
+                text = _EMPTY if measure != "total" else None
                 found[f"{measure}_{name}"] = {"type": kind} if text is None else nullable(kind, text)
     return found

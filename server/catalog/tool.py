@@ -1,14 +1,16 @@
 """What a tool is, and the base of those that are written in code."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 from mcp_types import Tool as ToolDescription
 from mcp_types import ToolAnnotations
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import SchemaValidator
 
 from server.catalog.access import TenantAccess
 from server.catalog.arguments import parse
@@ -23,37 +25,30 @@ Amount = Annotated[Decimal, Field(ge=0, lt=100_000_000, decimal_places=2, allow_
 _READS_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 
 
-class Tool(Protocol):
-    """One tool of the server."""
+class Tool(ABC):
+    """One tool of the server; `scope` is what the token needs, None for any signed-in caller.
 
-    @property
-    def name(self) -> str:
-        """Its name, unique in the catalog."""
-        ...
+    `needs_tenant` is False only for a tool that answers people who have no tenant; `view` is the page that shows its
+    result, where a client can.
+    """
 
-    @property
-    def scope(self) -> str | None:
-        """What the token needs; None for any signed-in caller."""
-        ...
+    name: str
+    scope: str | None
+    needs_tenant: bool = True
+    view: View | None = None
 
-    @property
-    def needs_tenant(self) -> bool:
-        """False only for a tool that answers people who have no tenant."""
-        ...
-
-    @property
-    def view(self) -> View | None:
-        """The page that shows its result, where a client can."""
-        ...
-
-    @property
+    @cached_property
     def described(self) -> ToolDescription:
-        """The entry of tools/list."""
-        ...
+        """The entry of tools/list, computed once."""
+        return self.describe()
 
+    @abstractmethod
+    def describe(self) -> ToolDescription:
+        """Return the entry of tools/list."""
+
+    @abstractmethod
     async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
         """Return the result as JSON text; raises ToolError for what the model should read."""
-        ...
 
 
 def description_of(  # noqa: PLR0913  # the parts of an entry
@@ -88,7 +83,7 @@ R = TypeVar("R", bound=Result)
 
 
 @dataclass(frozen=True)
-class CodeTool(Generic[A, R]):
+class CodeTool(Tool, Generic[A, R]):
     """A tool written in Python: a file of the catalog that defines `TOOL` is one."""
 
     name: str
@@ -101,9 +96,8 @@ class CodeTool(Generic[A, R]):
     view: View | None = None
     needs_tenant: bool = True
 
-    @cached_property
-    def described(self) -> ToolDescription:
-        """The entry of tools/list, computed once."""
+    def describe(self) -> ToolDescription:
+        """Return the entry of tools/list."""
         return description_of(
             self.name,
             self.title,
@@ -115,7 +109,8 @@ class CodeTool(Generic[A, R]):
 
     async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
         """Validate the arguments, call the function and return its result as JSON text."""
-        fields = parse(self.arguments.__pydantic_validator__, list(self.arguments.model_fields), arguments)
+        validator = cast("SchemaValidator", self.arguments.__pydantic_validator__)
+        fields = parse(validator, list(self.arguments.model_fields), arguments)
         return (await self.call(fields, access)).model_dump_json()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from server.app import create_app
+from server.catalog.loading import load_catalog
 from server.dev.folder import folder_lock
 from server.dev.issuer.application import DevelopmentIssuer
 from server.dev.knowledge_base.corpus import Corpus
@@ -84,7 +85,7 @@ def development_stack(
             issuer = DevelopmentIssuer(issuer_url, folder / "issuer", [mcp_url])
             settings = development_settings(mcp_url, issuer_url, database_url, key, folder / "audit.jsonl")
             report("proving isolation")
-            require_isolation(settings.database)
+            require_isolation(settings, load_catalog(settings.catalog))
             point_aws_at(knowledge_base_url)
             apps = (create_app(settings), issuer.app, create_knowledge_base(corpus))
             servers = tuple((Server(server_config(app)), one) for app, one in zip(apps, listeners, strict=True))

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from server.catalog.loading import load_catalog
 from server.doctor.document_proofs import document_checks
 from server.doctor.examination import Report, examine
 from server.errors import StartupError
@@ -15,7 +16,7 @@ from server.settings import Settings
 
 def run_doctor(settings: Settings, *, json: bool) -> None:
     """Print the report; raise StartupError when a check does not hold or none can be made."""
-    report = examine(settings.database)
+    report = examine(settings, load_catalog(settings.catalog))
     report = replace(report, checks=(*report.checks, *document_checks(settings)))
     if json:
         print(json_text.dumps(report.as_json()))  # noqa: T201  # the answer of the verb

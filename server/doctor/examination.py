@@ -1,7 +1,7 @@
 """Prove isolation on the configured database: every check of `sql/checks`, and live proofs as the login itself."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources.abc import Traversable
 from typing import Any, Final, LiteralString, cast
@@ -10,11 +10,13 @@ import psycopg
 from psycopg import RawCursor
 
 from server.administration.administrator import first_line
+from server.catalog.facts import RelationFacts, read_facts
+from server.catalog.loading import Catalog
 from server.database.context_keys import ContextKey
 from server.doctor.database_proofs import PROOFS, Proof
 from server.doctor.offender import Offender
 from server.errors import SettingsError, UnreachableError
-from server.settings import DatabaseSettings
+from server.settings import DatabaseSettings, Settings
 from sql import checks_prelude, sql_files
 
 _CONNECT_S: Final = 5
@@ -41,6 +43,7 @@ class Report:
     login: str
     checks: tuple[Check, ...]
     duration_s: float
+    facts: Mapping[str, RelationFacts]
 
     @property
     def holds(self) -> bool:
@@ -63,24 +66,26 @@ class Report:
         }
 
 
-def examine(settings: DatabaseSettings) -> Report:
+def examine(settings: Settings, catalog: Catalog) -> Report:
     """Run every check and proof through `database.url` with `database.context_keys`.
 
     Raises SettingsError when either is missing, UnreachableError when the database does not answer.
     """
-    url = settings.url.get_secret_value()
+    database = settings.database
+    url = database.url.get_secret_value()
     if not url:
         raise SettingsError("database.url is missing; set it to the login app_user's connection")
-    if not settings.context_keys:
+    if not database.context_keys:
         raise SettingsError("database.context_keys is empty; make a key with `tenantgate keys add` and set it")
     began = time.monotonic()
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_S, cursor_factory=RawCursor) as connection:
             login = str(connection.execute("SELECT current_user").fetchall()[0][0])
-            checks = (*catalog_checks(connection, login), *_live_proofs(connection, settings))
+            checks = (*catalog_checks(connection, login), *_live_proofs(connection, database))
+            facts = read_facts(connection, catalog.tables)
     except psycopg.OperationalError as error:
         raise UnreachableError(f"the database cannot be reached ({first_line(error)}); check database.url") from error
-    return Report(login, checks, time.monotonic() - began)
+    return Report(login, checks, time.monotonic() - began, facts)
 
 
 def catalog_checks(connection: psycopg.Connection[Any], login: str) -> Iterator[Check]:

@@ -1,17 +1,19 @@
 """The proof of isolation that a serving process stands on: before its first row, and again from time to time."""
 
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
 import anyio
 import structlog
 
+from server.catalog.facts import RelationFacts
+from server.catalog.loading import Catalog
 from server.database.database import Database
 from server.doctor.examination import Report, examine
 from server.errors import StartupError, UnreachableError
-from server.settings import DatabaseSettings
+from server.settings import Settings
 
 # While the database is away or isolation does not hold, and once it does.
 _RETRY_S: Final = 2.0
@@ -19,13 +21,13 @@ _REPEAT_S: Final = 300.0
 _log: Final = structlog.get_logger("proof")
 
 
-def require_isolation(settings: DatabaseSettings) -> Report | None:
+def require_isolation(settings: Settings, catalog: Catalog) -> Report | None:
     """Return the report of a database that isolates tenants, None when it cannot be reached yet.
 
     Raises StartupError that names each check that does not hold.
     """
     try:
-        report = examine(settings)
+        report = examine(settings, catalog)
     except UnreachableError as error:
         _log.warning("isolation is not proved yet", problem=str(error))
         return None
@@ -38,27 +40,35 @@ def require_isolation(settings: DatabaseSettings) -> Report | None:
 
 
 @asynccontextmanager
-async def proving(database: Database, settings: DatabaseSettings) -> AsyncGenerator[None]:
+async def proving(
+    database: Database, settings: Settings, catalog: Catalog, bind: Callable[[Mapping[str, RelationFacts]], None]
+) -> AsyncGenerator[None]:
     """Prove isolation before and while serving; `database` reads nothing unless the last proof holds.
+
+    `bind` is handed what the database says of the declared relations, each time that was proved.
 
     Raises StartupError at the start when isolation does not hold. A database that is away does not stop the start.
     """
-    report = await anyio.to_thread.run_sync(require_isolation, settings)
+    report = await anyio.to_thread.run_sync(require_isolation, settings, catalog)
+    if report is not None:
+        bind(report.facts)
     database.proved = report is not None
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_keep_proving, database, settings)
+        tasks.start_soon(_keep_proving, database, settings, catalog, bind)
         try:
             yield
         finally:
             tasks.cancel_scope.cancel()
 
 
-async def _keep_proving(database: Database, settings: DatabaseSettings) -> None:
+async def _keep_proving(
+    database: Database, settings: Settings, catalog: Catalog, bind: Callable[[Mapping[str, RelationFacts]], None]
+) -> None:
     while True:
         # Spread, so that the replicas of a database that came back do not ask all at once.
         await anyio.sleep((_REPEAT_S if database.proved else _RETRY_S) * random.uniform(0.5, 1.0))  # noqa: S311
         try:
-            report = await anyio.to_thread.run_sync(examine, settings, abandon_on_cancel=True)
+            report = await anyio.to_thread.run_sync(examine, settings, catalog, abandon_on_cancel=True)
         except UnreachableError as error:
             # Isolation is not lost with the connection: calls tell of the outage themselves.
             _log.warning("isolation cannot be proved now", problem=str(error), proved=database.proved)
@@ -71,4 +81,6 @@ async def _keep_proving(database: Database, settings: DatabaseSettings) -> None:
             _log.info("isolation is proved", checks=len(report.checks))
         for check in report.failed:
             _log.critical("isolation does not hold", check=check.name, offenders=list(map(str, check.offenders)))
+        if report.holds:
+            bind(report.facts)
         database.proved = report.holds

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
 from server.app import create_app
+from server.catalog.loading import load_catalog
 from server.configuration import load_settings
 from server.doctor.proof import require_isolation
 from server.errors import StartupError
@@ -76,7 +77,7 @@ def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; raise StartupError when that cannot begin or isolation does not hold."""
     configure_logs()
     # Here too, not in the workers alone: this process can still end with one line and its exit code.
-    require_isolation(settings.database)
+    require_isolation(settings, load_catalog(settings.catalog))
     listener = listen(settings.host, settings.port)
     config = server_config("server.http.serving:application", factory=True, workers=settings.workers)
     if settings.workers > 1:

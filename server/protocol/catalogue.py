@@ -17,9 +17,9 @@ from mcp_types import (
 )
 
 from server.catalog.arguments import quoted
+from server.catalog.prompt import DeclaredPrompt
 from server.catalog.tool import Tool
 from server.errors import ArgumentsError
-from server.protocol.prompt import Prompt
 
 _Context = ServerRequestContext[Any, Any]
 
@@ -27,11 +27,10 @@ _Context = ServerRequestContext[Any, Any]
 class Catalogue:
     """The handlers of prompts/* and resources/*; they read no tenant's data, so a valid token is all they need."""
 
-    def __init__(self, tools: Sequence[Tool[Any, Any]], prompts: Sequence[Prompt[Any]]) -> None:
-        """Offer the views of `tools`, and the prompts that need no other tool."""
-        names = {tool.name for tool in tools}
+    def __init__(self, tools: Sequence[Tool], prompts: Sequence[DeclaredPrompt]) -> None:
+        """Offer the views of `tools`, and the prompts."""
         views = [tool.view for tool in tools if tool.view is not None]
-        self._prompts: Final = {prompt.name: prompt for prompt in prompts if prompt.tools <= names}
+        self._prompts: Final = {prompt.name: prompt for prompt in prompts}
         self._views: Final = {view.uri: view.contents for view in views}
         self._prompts_listed: Final = ListPromptsResult(prompts=[one.described for one in self._prompts.values()])
         self._views_listed: Final = ListResourcesResult(resources=[view.described for view in views])

@@ -1,7 +1,6 @@
 """The MCP surface: what the server offers, and one call from its arguments to its result or its refusal."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final
@@ -21,13 +20,13 @@ from mcp_types import (
     TextContent,
 )
 
-from server.catalog.arguments import parse, quoted
-from server.catalog.resources import Resources
+from server.catalog.arguments import quoted
+from server.catalog.offer import Offer
+from server.catalog.parts import Parts
 from server.catalog.tool import Tool
 from server.errors import ForbiddenError, LimitError, ScopeMissingError, ToolError
 from server.exchange import Exchange
 from server.protocol.catalogue import Catalogue
-from server.protocol.instructions import instructions
 from server.settings import Settings
 from server.tenancy.context import Tenancy
 
@@ -50,15 +49,15 @@ class Protocol:
 
     def __init__(
         self,
-        tools: Sequence[Tool[Any, Any]],
-        catalogue: Catalogue,
+        offer: Offer,
         settings: Settings,
         tenancy: Tenancy,
-        resources: Resources,
+        resources: Parts,
     ) -> None:
         """Compute the constant answers once."""
-        self._tools: Final = {tool.name: tool for tool in tools}
-        self._listed: Final = ListToolsResult(tools=[tool.described for tool in tools])
+        catalogue = Catalogue(offer.tools, offer.prompts)
+        self._tools: Final = {tool.name: tool for tool in offer.tools}
+        self._listed: Final = ListToolsResult(tools=[tool.described for tool in offer.tools])
         self._issuers: Final = {issuer.issuer: issuer for issuer in settings.issuers}
         self._tenancy: Final = tenancy
         self._resources: Final = resources
@@ -66,7 +65,7 @@ class Protocol:
             "tenantgate",
             version=version("tenantgate"),
             title="tenantgate",
-            instructions=instructions(self._tools),
+            instructions=offer.instructions,
             cache_hints=dict.fromkeys(_CONSTANT_METHODS, _CONSTANT),
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
@@ -118,17 +117,16 @@ class Protocol:
         exchange.record["outcome"] = "cancelled"
         raise MCPError(code=INTERNAL_ERROR, message="The client left before the answer was ready.")
 
-    async def _answer(self, tool: Tool[Any, Any], arguments: dict[str, Any], exchange: Exchange) -> "Answer":
+    async def _answer(self, tool: Tool, arguments: dict[str, Any], exchange: Exchange) -> "Answer":
         self._require_scope(tool, exchange)
         tenant = await self._tenancy.resolve(exchange.token)
         exchange.record |= {"tenant": tenant.tenant, "tier": tenant.tier}
         await self._resources.limits.count(tenant)
-        parsed = parse(tool.arguments, arguments)
-        result = await tool.call(parsed, self._resources.for_tenant(tenant))
+        result = await tool.answer(arguments, self._resources.for_tenant(tenant))
         exchange.record["outcome"] = "answered"
-        return Answer(result.model_dump_json())
+        return Answer(result)
 
-    def _require_scope(self, tool: Tool[Any, Any], exchange: Exchange) -> None:
+    def _require_scope(self, tool: Tool, exchange: Exchange) -> None:
         if tool.scope is not None and tool.scope not in exchange.token.scopes:
             raise ScopeMissingError((self._issuers[exchange.token.issuer].names_of(tool.scope)[0],))
 

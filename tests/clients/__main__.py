@@ -12,10 +12,10 @@ from typing import Final
 from installed import CONSOLE, install, python, surroundings, version
 from recipes import ADDRESS, HERE, RECIPES, Recipe, blocks
 from rich.table import Table
+from sample_pack import sample_offer
 from witness import Seen, Witness, witness
 
 from client_demo.server_process import dev_server, tokens_of
-from tools import all_tools
 
 PERSON: Final = "mike-broker-a"
 CLAIMS: Final = ("CLM-A-001", "CLM-A-002", "CLM-A-003")
@@ -60,7 +60,7 @@ def problems(recipe: Recipe, listed: Seen | None, called: Seen | None) -> list[s
     """Return what the server did not see as it should."""
     found: list[str] = []
     names = [tool["name"] for tool in ((listed and listed.result) or {}).get("tools", [])]
-    if sorted(names) != [tool.name for tool in all_tools()]:
+    if sorted(names) != [tool.name for tool in sample_offer().tools]:
         found.append(f"the tools were listed as {names}")
     answer = str(called.result if called else None)
     if called is None or not all(number in answer for number in CLAIMS):

@@ -1,11 +1,11 @@
-"""whoami: who is asking, as the verified token and the tenant directory say."""
+"""whoami: who is asking, as the verified token and the registry say."""
 
 from datetime import UTC, datetime
 from typing import Final, Literal
 
 from pydantic import Field
 
-from server.catalog.tool import Arguments, Result, TenantAccess, Tool
+from server.catalog.tool import Arguments, CodeTool, Result, TenantAccess
 
 
 class WhoamiArguments(Arguments):
@@ -17,15 +17,15 @@ class Identity(Result):
 
     subject: str = Field(description="The person's (or client's) id at the identity provider.")
     kind: Literal["person", "client"] = Field(description="`client` when a machine acts for itself.")
-    tenant: str = Field(description="The tenant that every answer is limited to.")
-    tier: str | None = Field(description="The tier whose policy documents are visible; null when there is none.")
+    tenant: str | None = Field(description="The tenant that every answer is limited to; null when there is none.")
+    tier: str | None = Field(description="The tier whose documents are visible; null when there is none.")
     scopes: list[str] = Field(description="What the token allows.")
     issuer: str = Field(description="The identity provider.")
     expires_at: str = Field(description="When the token expires, ISO 8601, UTC.")
 
 
 async def whoami(_arguments: WhoamiArguments, access: TenantAccess) -> Identity:
-    """Return the caller's identity; reads no table but the tenant directory."""
+    """Return the caller's identity; reads no table but the registry."""
     token = access.context.token
     return Identity(
         subject=token.subject,
@@ -38,7 +38,7 @@ async def whoami(_arguments: WhoamiArguments, access: TenantAccess) -> Identity:
     )
 
 
-TOOL: Final = Tool(
+WHOAMI: Final = CodeTool(
     name="whoami",
     title="Who am I",
     description=(
@@ -50,4 +50,5 @@ TOOL: Final = Tool(
     result=Identity,
     scope=None,
     call=whoami,
+    needs_tenant=False,
 )

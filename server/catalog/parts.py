@@ -1,32 +1,35 @@
-"""The unscoped parts that one process shares, and the scoped handles that a tool is given in their place."""
+"""The unscoped parts that one process shares, and the scoped handle that a tool is given in their place."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from server.catalog.tool import TenantAccess
+from server.catalog.access import Scope, TenantAccess, grant_access
 from server.database.cursors import Cursors
-from server.database.database import Database, TenantDatabase
+from server.database.database import Database
 from server.database.statement import Principal
 from server.documents.policies import PolicyDocuments
 from server.settings import Settings
 from server.tenancy.context import TenantContext
 from server.tenancy.limits import Limits
 
+Clock = Callable[[], datetime]
 
-def _now() -> datetime:
+
+def utc_now() -> datetime:
+    """Return the time of now."""
     return datetime.now(UTC)
 
 
-class Resources:
+class Parts:
     """The database, the documents, the keys and the clock; nothing is opened yet."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
         """Prepare what `settings` configures."""
         self.database: Final = Database(settings.database)
         self.limits: Final = Limits(settings.limits)
         self._documents: Final = PolicyDocuments(settings.documents) if settings.documents else None
-        self._keys: Final = settings.database.signing_keys()
+        self._cursors: Final = Cursors(settings.database.signing_keys())
         self._clock: Final = clock
 
     async def close(self) -> None:
@@ -38,10 +41,5 @@ class Resources:
     def for_tenant(self, context: TenantContext) -> TenantAccess:
         """Return all that a tool may hold for one verified context."""
         principal = Principal(context.token.issuer, context.token.subject, context.tenant, context.tier)
-        return TenantAccess(
-            context=context,
-            database=TenantDatabase(self.database, principal),
-            policies=self._documents.for_tenant(context) if self._documents else None,
-            cursors=Cursors(self._keys, principal),
-            now=self._clock(),
-        )
+        scope = Scope(self.database, self._documents, self._cursors, principal)
+        return grant_access(context, self._clock(), scope)

@@ -1,0 +1,91 @@
+"""What is wrong with a catalog as a whole, found without a database."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from server.catalog.declarations import RESERVED, CatalogFile, SqlTool, Table
+from server.catalog.filters import Filters
+from server.catalog.prompt import unknown_placeholders
+from server.catalog.schema import matches
+from server.catalog.sql_tool import DeclaredSqlTool
+from server.catalog.summary import groups_of
+from server.errors import ArgumentsError
+
+_OF_EVERY_ANSWER = ("next_cursor", "as_of")
+
+
+def problems_of(declared: Sequence[tuple[str, CatalogFile]], code_tools: Iterable[str]) -> Iterator[str]:
+    """Yield one line for each mistake: file, entry, what is wrong, and the remedy."""
+    for file, content in declared:
+        for table in content.table:
+            yield from (f"{file}: table {table.name}: {problem}" for problem in _table_problems(table))
+        for tool in content.tool:
+            yield from (f"{file}: tool {tool.name}: {problem}" for problem in _sql_problems(tool))
+        for prompt in content.prompt:
+            for name in unknown_placeholders(prompt):
+                yield f"{file}: prompt {prompt.name}: text: {{{name}}} is no argument; add it or correct the name"
+    yield from _repeated(declared, code_tools)
+
+
+def _repeated(declared: Sequence[tuple[str, CatalogFile]], code_tools: Iterable[str]) -> Iterator[str]:
+    tools = [*code_tools, "whoami"]
+    tables: list[str] = []
+    prompts: list[str] = []
+    for _, content in declared:
+        tables += [table.name for table in content.table]
+        prompts += [prompt.name for prompt in content.prompt]
+        tools += [one.tool for table in content.table for one in (table.list, table.summary) if one]
+        tools += [*(tool.name for tool in content.tool), *(search.tool for search in content.search)]
+    for what, names in (("tool", tools), ("table", tables), ("prompt", prompts)):
+        for name, times in Counter(names).items():
+            if times > 1:
+                yield f"catalog: the {what} {name} is declared {times} times; rename or remove all but one"
+
+
+def _table_problems(table: Table) -> Iterator[str]:
+    if table.shared == (table.tenant is not None):
+        yield "needs either tenant or shared = true; name the column that holds the tenant, or say that all may read it"
+    sort = (table.list.sort or "").removeprefix("-") if table.list else ""
+    if sort and not (sort in table.columns and table.columns[sort].sort):
+        yield f"list.sort: {sort} is no column with sort = true; declare it so, or sort by another"
+    if sum(column.period for column in table.columns.values()) > 1:
+        yield "period = true stands at several columns; leave it at one"
+    try:
+        ZoneInfo(table.timezone)
+    except (ZoneInfoNotFoundError, ValueError):
+        yield f"timezone: {table.timezone} is not known; write one such as Europe/Berlin or UTC"
+    filters = Filters(table)
+    yield from _argument_problems(table, filters)
+    if table.list and table.rows_name in {*_OF_EVERY_ANSWER, *filters.day_names}:
+        yield f"rows: {table.rows_name} is the name of another part of the answer; choose another"
+
+
+def _argument_problems(table: Table, filters: Filters) -> Iterator[str]:
+    names = [argument.name for argument in filters.arguments()]
+    for name, times in Counter(names).items():
+        if times > 1:
+            yield f"columns: two filters make an argument {name}; rename one of the columns"
+        if name in RESERVED - {"period"}:
+            yield f"columns.{name}: the tools have an argument of this name; rename the column"
+        if name in {"tenant", "tenant_id"}:
+            yield f"columns.{name}: no argument may name a tenant; remove its filter"
+    groups = groups_of(table)
+    wanted = sum(len(one.group) if isinstance(one.group, tuple) else bool(one.group) for one in table.columns.values())
+    if len(groups) < wanted:
+        yield "columns: two groups have the same name; rename one of the columns"
+
+
+def _sql_problems(declared: SqlTool) -> Iterator[str]:
+    for name, parameter in declared.parameters.items():
+        if parameter.pattern is not None and not matches(parameter.pattern):
+            yield f"parameters.{name}.pattern: is not a regular expression; correct it"
+            return
+        if name in {"tenant", "tenant_id"}:
+            yield f"parameters.{name}: no argument may name a tenant; the database adds it, so remove the parameter"
+    try:
+        DeclaredSqlTool(declared).check_defaults()
+    except ValueError as error:
+        yield f"sql: {error}"
+    except ArgumentsError as error:
+        yield f"parameters: a default is not allowed by its own parameter: {error}"

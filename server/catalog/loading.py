@@ -1,0 +1,169 @@
+"""Read the catalog's files: every mistake is one line that names file, key and remedy, and all are found at once."""
+
+import importlib.util
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final, cast
+
+from pydantic import ValidationError
+
+from server.catalog.checks import problems_of
+from server.catalog.declarations import CatalogFile, Prompt, Search, SqlTool, Table
+from server.catalog.tool import CodeTool
+from server.errors import CatalogError
+from server.settings import SAMPLE
+
+
+@dataclass(frozen=True, slots=True)
+class Instructions:
+    """What a model should know where one of `tools` is offered."""
+
+    text: str
+    tools: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything that is declared."""
+
+    tables: Mapping[str, Table]
+    sql_tools: tuple[SqlTool, ...] = ()
+    searches: tuple[Search, ...] = ()
+    prompts: tuple[Prompt, ...] = ()
+    code_tools: tuple[CodeTool[Any, Any], ...] = ()
+    instructions: tuple[Instructions, ...] = ()
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes that any tool asks for, in the order of their names."""
+        tools = (*self.tables.values(), *self.sql_tools, *self.searches, *self.code_tools)
+        return tuple(sorted({tool.scope for tool in tools if tool.scope}))
+
+
+def load_catalog(paths: Sequence[str]) -> Catalog:
+    """Read the files and folders that the setting `catalog` names; raises CatalogError with every mistake."""
+    problems: list[str] = []
+    declared: list[tuple[str, CatalogFile]] = []
+    code: list[CodeTool[Any, Any]] = []
+    for file in _files(paths, problems):
+        shown = _short(file)
+        if file.suffix == ".toml":
+            read = _declarations(file, problems)
+            if read is not None:
+                declared.append((shown, read))
+        else:
+            code += _code_tool(file, problems)
+    problems += problems_of(declared, [tool.name for tool in code])
+    if problems:
+        raise CatalogError(problems)
+    return Catalog(
+        tables={table.name: table for _, one in declared for table in one.table},
+        sql_tools=tuple(tool for _, one in declared for tool in one.tool),
+        searches=tuple(search for _, one in declared for search in one.search),
+        prompts=tuple(sorted((prompt for _, one in declared for prompt in one.prompt), key=lambda prompt: prompt.name)),
+        code_tools=tuple(code),
+        instructions=tuple(
+            Instructions(one.instructions, frozenset(_tools_in(one))) for _, one in declared if one.instructions
+        ),
+    )
+
+
+def _tools_in(file: CatalogFile) -> Iterator[str]:
+    for table in file.table:
+        yield from (one.tool for one in (table.list, table.summary) if one)
+    yield from (tool.name for tool in file.tool)
+    yield from (search.tool for search in file.search)
+
+
+def _files(paths: Iterable[str], problems: list[str]) -> Iterator[Path]:
+    """Yield each file of the catalog once, a folder's in the order of their names."""
+    seen: set[Path] = set()
+    for path in paths:
+        place = sample_folder() if path == SAMPLE else Path(path)
+        if place.is_dir():
+            found = sorted(one for one in place.iterdir() if one.suffix in {".toml", ".py"} and one.name[0] not in "._")
+        elif place.is_file() and place.suffix in {".toml", ".py"}:
+            found = [place]
+        else:
+            # The sample can be deleted; then there is nothing of it to serve.
+            if path != SAMPLE:
+                problems.append(f"catalog: {path} is no folder and no .toml or .py file; correct its path")
+            found = []
+        yield from (one for one in found if one.resolve() not in seen)
+        seen.update(one.resolve() for one in found)
+
+
+def sample_folder() -> Path:
+    """Return the folder of the sample pack, in a clone and in a wheel; it need not exist."""
+    return Path(str(files("server"))).parent / "tools"
+
+
+def _short(file: Path) -> str:
+    return f"{file.parent.name}/{file.name}"
+
+
+def _declarations(file: Path, problems: list[str]) -> CatalogFile | None:
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        return CatalogFile.model_validate(content)
+    except tomllib.TOMLDecodeError as error:
+        problems.append(f"{_short(file)}: is not valid TOML: {error}")
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{_short(file)}: cannot be read ({error}); correct the file or its rights")
+    except ValidationError as error:
+        raw = cast("dict[str, Any]", content)  # pyright: ignore[reportPossiblyUnboundVariable]
+        found = {f"{_place(raw, one['loc'])}: {_sentence(one)}" for one in error.errors(include_url=False)}
+        problems += [f"{_short(file)}: {problem}" for problem in sorted(found)]
+    return None
+
+
+# Where pydantic names the alternatives of a union, which no key of the file is called.
+_ALTERNATIVES: Final = re.compile(r"^(Through|literal\[.*|bool|str|tuple\[.*|function-.*|dict\[.*|constrained-.*)$")
+
+
+def _place(content: Mapping[str, Any], location: Sequence[int | str]) -> str:
+    """Return where in a file a mistake is: `table shop.orders: columns.amount.type`."""
+    kind, *rest = location
+    entry: Any = content.get(str(kind))
+    if rest and isinstance(rest[0], int) and isinstance(entry, list):
+        number = rest.pop(0)
+        item = cast("list[Any]", entry)[int(number)]
+        named = cast("dict[str, Any]", item) if isinstance(item, dict) else {}
+        name = named.get("name") or named.get("tool") or f"number {int(number) + 1}"
+        keys = [str(part) for part in rest if not _ALTERNATIVES.match(str(part))]
+        return f"{kind} {name}: {'.'.join(keys)}" if keys else f"{kind} {name}"
+    return ".".join(str(part) for part in location)
+
+
+def _sentence(problem: Any) -> str:
+    match problem["type"]:
+        case "missing":
+            return "is missing; add it"
+        case "extra_forbidden":
+            return "is not a key of the catalog; correct its name or remove it"
+        case "string_pattern_mismatch":
+            return f"does not have the form {problem['ctx']['pattern']}; correct it"
+        case _:
+            return str(problem["msg"]).removeprefix("Value error, ")
+
+
+def _code_tool(file: Path, problems: list[str]) -> list[CodeTool[Any, Any]]:
+    """Run a Python file of the operator and return its TOOL."""
+    specification = importlib.util.spec_from_file_location(f"tenantgate_catalog_{file.stem}", file)
+    try:
+        module = importlib.util.module_from_spec(cast("Any", specification))
+        cast("Any", specification).loader.exec_module(module)
+    except Exception as error:  # noqa: BLE001  # whatever an operator's code raises is a mistake of that file
+        problems.append(f"{_short(file)}: does not run: {type(error).__name__}: {error}")
+        return []
+    tool: Any = getattr(module, "TOOL", None)
+    if isinstance(tool, CodeTool):
+        return [cast("CodeTool[Any, Any]", tool)]
+    problems.append(
+        f"{_short(file)}: defines no TOOL; assign a server.catalog.tool.CodeTool to it, or move the file away"
+    )
+    return []

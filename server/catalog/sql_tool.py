@@ -1,0 +1,116 @@
+"""The tool of a declared SELECT; row level security limits what it reads, whatever it says."""
+
+from datetime import datetime
+from typing import Any, Final, cast
+
+from mcp_types import Tool as ToolDescription
+from psycopg import sql
+from pydantic_core import CoreSchema, core_schema, to_json
+
+from server.catalog import schema
+from server.catalog.access import TenantAccess
+from server.catalog.compile import Row
+from server.catalog.declarations import TEXT_CHARACTERS, Parameter, ResultColumn, SqlTool
+from server.catalog.expressions import shown_as
+from server.catalog.filters import bound
+from server.catalog.results import object_of, row_schema, rows_reader
+from server.catalog.schema import Argument, ArgumentSchema
+from server.catalog.sql_text import read_sql
+from server.catalog.texts import titled
+from server.catalog.tool import Tool, description_of
+from server.database.statement import Statement
+
+_TEXT_CHARACTERS: Final = 1_000
+_LIST_ITEMS: Final = 100
+
+
+class DeclaredSqlTool(Tool):
+    """Runs one SELECT of the operator with typed parameters."""
+
+    def __init__(self, declared: SqlTool) -> None:
+        """Compile the statement once; raises ValueError when it is not one SELECT with the declared parameters."""
+        self.name = declared.name
+        self.scope = declared.scope
+        self.statement: Final = compiled(declared)
+        self._declared: Final = declared
+        self._arguments: Final = ArgumentSchema(
+            "Parameters.", [_argument(name, one) for name, one in declared.parameters.items()]
+        )
+        self._readable: Final = rows_reader(declared.columns)
+
+    def describe(self) -> ToolDescription:
+        """Return the entry of tools/list."""
+        fields = {
+            "rows": {"type": "array", "items": {"$ref": "#/$defs/Row"}},
+            "truncated": {
+                "type": "boolean",
+                "description": f"There were more rows than the {self._declared.max_rows} that are shown.",
+            },
+        }
+        return description_of(
+            self.name,
+            self._declared.title or titled(self.name),
+            self._declared.description,
+            arguments=self._arguments.json_schema,
+            result=object_of(fields, "The rows.", defs={"Row": row_schema(self._declared.columns, "One row.")}),
+        )
+
+    def check_defaults(self) -> None:
+        """Raise ArgumentsError when a default is not a value that its own parameter accepts."""
+        given = {name: one.default for name, one in self._declared.parameters.items() if one.default is not None}
+        ArgumentSchema("", [_argument(name, self._declared.parameters[name]) for name in given]).parse(given)
+
+    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
+        """Return the rows as JSON text; raises ArgumentsError, and UnavailableError without the database."""
+        asked = self._arguments.parse(arguments)
+        rows = await access.fetch(self.statement, *(_sent(asked[name]) for name in self._declared.parameters))
+        most = self._declared.max_rows
+        return to_json({"rows": self._readable(rows[:most]), "truncated": len(rows) > most}).decode()
+
+
+def compiled(declared: SqlTool) -> Statement[Row]:
+    """Return the statement: the declared columns of the operator's SELECT, one row more than are shown."""
+    text = read_sql(declared.sql, declared.parameters).composed(
+        {name: parameter.type for name, parameter in declared.parameters.items()}
+    )
+    columns = sql.SQL(", ").join(_column(name, column) for name, column in declared.columns.items())
+    # The line break keeps a comment at the end of the text from swallowing the bracket.
+    wrapped = sql.SQL("SELECT {} FROM ({}\n) AS r LIMIT {}").format(columns, text, sql.Literal(declared.max_rows + 1))
+    return Statement(f"sql {declared.name}", wrapped, Row, parameters=len(declared.parameters))
+
+
+def _column(name: str, column: ResultColumn) -> sql.Composed:
+    expression = shown_as(sql.Identifier("r", name), column.type, column.max_length or TEXT_CHARACTERS)
+    return sql.SQL("{} AS {}").format(expression, sql.Identifier(name))
+
+
+def _argument(name: str, parameter: Parameter) -> Argument:
+    kind = parameter.type.removesuffix("[]")
+    item = _scalar(kind, parameter)
+    if parameter.type.endswith("[]"):
+        item = core_schema.list_schema(item, min_length=1, max_length=_LIST_ITEMS)
+    return Argument(name, item, parameter.description, parameter.required, parameter.default)
+
+
+def _scalar(kind: str, parameter: Parameter) -> CoreSchema:
+    if parameter.values:
+        return schema.one_of(parameter.values)
+    match kind:
+        case "text":
+            return schema.text(parameter.max_length or _TEXT_CHARACTERS, parameter.pattern)
+        case "integer":
+            return schema.integer(parameter.minimum, parameter.maximum)
+        case "decimal":
+            return schema.decimal(parameter.minimum, parameter.maximum)
+        case _:
+            return schema.SCALARS[kind]()
+
+
+def _sent(value: Any) -> object:
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, list):
+        return [bound(one) for one in cast("list[object]", value)]
+    return bound(value)
