@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 from foreign.arguments import random_filters, random_group, random_order
-from foreign.comparison import Comparison
+from foreign.comparison import Comparison, shown_first
 from foreign.database import ForeignDatabase, foreign_database
 from foreign.model import DeclaredTable, group_choices, ordered, totals
 from foreign.schema import FOLDER, NAMES, ForeignRows, ForeignSchema, identifier
@@ -85,9 +85,10 @@ class Superuser:
         """Return the keys of the rows, in descending order of a column."""
         longest = self.table.columns[name].get("max_length")
         value = SQL("left({}, {})" if longest and not self.table.kind(name).labels else "{}")
-        order = value.format(sql.Identifier(self.table.source(name)), sql.Literal(longest))
-        keys = SQL(", ").join(SQL("{} DESC").format(sql.Identifier(one)) for one in self.table.key)
-        text = SQL("SELECT {} FROM {} WHERE {} ORDER BY {} DESC, {}")
+        order = value.format(sql.Identifier("t", self.table.source(name)), sql.Literal(longest))
+        keys = SQL(", ").join(SQL("{} DESC").format(sql.Identifier("t", one)) for one in self.table.key)
+        # Qualified: a bare name would mean the text of the result.
+        text = SQL("SELECT {} FROM {} AS t WHERE {} ORDER BY {} DESC, {}")
         return self.connection.execute(
             text.format(self._key(), identifier(self.relation), self._own(), order, keys)
         ).fetchall()
@@ -119,7 +120,7 @@ def test_every_order_of_every_listing_shows_each_row_once_on_pages_of_any_size(f
                 for descending in (True, False) if column.get("sort") else ():
                     comparison.list_all(table, {"sort": name, "descending": descending}, [1, 2, 3, 7, 20])
         differences += comparison.differences
-    assert differences == []
+    assert not differences, shown_first(differences)
 
 
 @pytest.mark.parametrize("calls", [60, pytest.param(3_000, marks=pytest.mark.slow)])
@@ -138,7 +139,7 @@ def test_random_filters_find_what_the_model_finds(foreign: Foreign, calls: int) 
                 )
             comparison.calls = 0
         differences += comparison.differences
-    assert differences == []
+    assert not differences, shown_first(differences)
 
 
 def test_every_grouping_of_every_summary_is_what_the_model_counts(foreign: Foreign) -> None:
@@ -151,7 +152,7 @@ def test_every_grouping_of_every_summary_is_what_the_model_counts(foreign: Forei
             for group in group_choices(table):
                 comparison.summarize(table, {"group_by": group})
         differences += comparison.differences
-    assert differences == []
+    assert not differences, shown_first(differences)
 
 
 def test_a_statement_of_the_operator_joins_and_adds_up_one_tenants_rows(foreign: Foreign) -> None:
@@ -165,7 +166,7 @@ def test_a_statement_of_the_operator_joins_and_adds_up_one_tenants_rows(foreign:
                 rows = foreign.schema.program.SQL_TOOLS[declared["name"]](tables, arguments)
                 comparison.run_sql(declared, arguments, rows)
         differences += comparison.differences
-    assert differences == []
+    assert not differences, shown_first(differences)
 
 
 def test_another_spelling_of_a_tenant_is_the_same_tenant(foreign: Foreign) -> None:
@@ -175,7 +176,7 @@ def test_another_spelling_of_a_tenant_is_the_same_tenant(foreign: Foreign) -> No
         for relation in foreign.schema.tables:
             comparison.list_all(foreign.rows.of(tenant, relation), {})
         differences += comparison.differences
-    assert differences == []
+    assert not differences, shown_first(differences)
 
 
 @pytest.mark.parametrize("foreign", ["metering"], indirect=True)
@@ -183,7 +184,7 @@ def test_a_tenant_that_is_a_number_in_the_token_is_the_same_tenant(foreign: Fore
     comparison = Comparison(foreign.serving.client("7", tenant_id=7, **{"custom:tenant_id": None}).answer, "7", Chance(1))
     for relation in foreign.schema.tables:
         comparison.list_all(foreign.rows.of("7", relation), {})
-    assert comparison.differences == []
+    assert not comparison.differences, shown_first(comparison.differences)
 
 
 def test_the_login_reads_nothing_but_what_is_declared(foreign: Foreign) -> None:

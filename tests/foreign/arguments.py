@@ -112,7 +112,8 @@ def _within(column: Mapping[str, Any], numbers: list[Any]) -> list[Any]:
         if Decimal(one).is_finite()
         and Decimal(column.get("minimum", "-Infinity")) <= Decimal(one) <= Decimal(column.get("maximum", "Infinity"))
         and -int(Decimal(one).as_tuple().exponent) <= places
-        and Decimal(one).adjusted() < 100
+        and (not Decimal(one) or -100 < Decimal(one).adjusted() < 100)
+        and -int(Decimal(one).as_tuple().exponent) <= 100
     ]
 
 

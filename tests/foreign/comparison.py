@@ -1,6 +1,6 @@
 """Calls of one tenant's tools, each compared with what the model says."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -23,6 +23,16 @@ class Difference:
     arguments: Mapping[str, Any]
     expected: Any
     answered: Any
+
+
+def shown_first(differences: Sequence[Difference]) -> str:
+    """Return the number of differences, and the first of every tool as a text that a person can read."""
+    firsts = {one.tool: one for one in reversed(differences)}
+    lines = [
+        f"{one.tool} {one.arguments} of {one.tenant!r}\n  expected {one.expected}\n  answered {one.answered}"
+        for one in firsts.values()
+    ]
+    return f"{len(differences)} differences\n" + "\n".join(lines)
 
 
 @dataclass
