@@ -169,6 +169,19 @@ def test_a_statement_of_the_operator_joins_and_adds_up_one_tenants_rows(foreign:
     assert not differences, shown_first(differences)
 
 
+@pytest.mark.parametrize("foreign", ["shop"], indirect=True)
+@pytest.mark.parametrize("payload", [r'{"a": "\u0000"}', r'["\ud800"]', '{"a": 1, "a": 2}', "1e400", '"' + "x" * 30_000 + '"'])
+def test_json_that_other_programs_cannot_read_does_not_end_the_page(foreign: Foreign, payload: str) -> None:
+    tenant = foreign.schema.tenants[-1]
+    number = sql.Literal(tenant).as_string()
+    order = f"INSERT INTO shop.orders (id, account_id, number, status, payload) VALUES (gen_random_uuid(), {number}, 'N-1', 'Paid', "
+    with foreign.database.broken(
+        f"{order} {sql.Literal(payload).as_string()})", f"DELETE FROM shop.orders WHERE account_id = {number}"
+    ):
+        answer = foreign.serving.client(tenant).answer("query_orders", {})
+    assert [one["number"] for one in answer["orders"]] == ["N-1"]
+
+
 def test_another_spelling_of_a_tenant_is_the_same_tenant(foreign: Foreign) -> None:
     differences = []
     for spelling, tenant in foreign.schema.program.SPELLINGS.items():

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from foreign.days import FOREVER, day_of_moment, parse_moment, show_day
+from foreign.values import Kind, rank
 from foreign.words import BIG_INTEGERS, EXACT_FLOATS, FLOATS, LABELS, NUMERICS, SPECIALS, TEXTS, Chance
 
 ID_TYPE: Final = "integer"
@@ -114,9 +115,14 @@ def daily_pulses(tables: Mapping[str, list[dict[str, Any]]], arguments: Mapping[
                 "pulses": sum(pulses) if pulses else None,
                 "running": running.get(device),
                 "qualities": [one["quality"] for one in own],
+                "lowest": min((one["raw"] for one in own if one["raw"] is not None), key=_float_rank, default=None),
             }
         )
     return answers
+
+
+def _float_rank(text: str) -> Any:
+    return rank(text, Kind("float8"))
 
 
 SQL_TOOLS: Final = {"daily_pulses": daily_pulses}
