@@ -20,13 +20,18 @@ FOLDER: Final = Path(__file__).parent
 NAMES: Final = ("shop", "metering", "crm")
 # Texts that mean the same whatever the settings of the database are.
 _SETTINGS: Final = "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET extra_float_digits = 1"
+# The type under a domain, and under a domain of a domain.
 _COLUMNS: Final = """
-SELECT column_name, CASE data_type WHEN 'ARRAY' THEN 'array' ELSE udt_name END,
-       CASE udt_name WHEN 'numeric' THEN numeric_scale END,
-       ARRAY(SELECT e.enumlabel::text FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid
-             JOIN pg_namespace n ON n.oid = t.typnamespace
-             WHERE t.typname = udt_name AND n.nspname = udt_schema ORDER BY e.enumsortorder)
-FROM information_schema.columns WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position
+WITH RECURSIVE under (name, place, type, modifier) AS (
+  SELECT attname, attnum, atttypid, atttypmod FROM pg_attribute
+  WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
+  UNION ALL
+  SELECT name, place, t.typbasetype, t.typtypmod FROM under JOIN pg_type t ON t.oid = type AND t.typtype = 'd'
+)
+SELECT name, CASE WHEN t.typelem <> 0 AND t.typlen = -1 THEN 'array' ELSE t.typname END,
+       CASE WHEN t.typname = 'numeric' AND modifier > 0 THEN (modifier - 4) & 2047 END,
+       ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = t.oid ORDER BY enumsortorder)
+FROM under JOIN pg_type t ON t.oid = type AND t.typtype <> 'd' ORDER BY place
 """
 _KEY: Final = """
 SELECT a.attname FROM pg_index i, unnest(i.indkey) WITH ORDINALITY AS k (number, place)
@@ -92,10 +97,9 @@ class ForeignSchema:
 
     def read(self, connection: psycopg.Connection[Any]) -> "ForeignRows":
         """Read all rows and types, as a superuser."""
-        connection.execute(_SETTINGS)
         views: Mapping[str, Any] = getattr(self.program, "VIEWS", {})
-        kinds = {relation: _kinds(connection, relation) for relation in self.tables}
-        rows = {one: _rows(connection, one, kinds[one]) for one in self.tables if one not in views}
+        kinds = {relation: read_kinds(connection, relation) for relation in self.tables}
+        rows = {one: read_rows(connection, one, kinds[one]) for one in self.tables if one not in views}
         rows |= {relation: view(rows) for relation, view in views.items()}
         keys = {
             relation: declared.get("key") or _key(connection, relation) for relation, declared in self.tables.items()
@@ -137,8 +141,9 @@ class ForeignRows:
         )
 
 
-def _kinds(connection: psycopg.Connection[Any], relation: str) -> dict[str, Kind]:
-    found = connection.execute(_COLUMNS, relation.split(".")).fetchall()
+def read_kinds(connection: psycopg.Connection[Any], relation: str) -> dict[str, Kind]:
+    """Return the type of every column of a relation."""
+    found = connection.execute(_COLUMNS, (identifier(relation).as_string(connection),)).fetchall()
     return {name: Kind(kind, scale, tuple(labels)) for name, kind, scale, labels in found}
 
 
@@ -146,7 +151,9 @@ def _key(connection: psycopg.Connection[Any], relation: str) -> list[str]:
     return [name for (name,) in connection.execute(_KEY, (identifier(relation).as_string(connection),)).fetchall()]
 
 
-def _rows(connection: psycopg.Connection[Any], relation: str, kinds: Mapping[str, Kind]) -> list[dict[str, Any]]:
+def read_rows(connection: psycopg.Connection[Any], relation: str, kinds: Mapping[str, Kind]) -> list[dict[str, Any]]:
+    """Return every row of a relation, as a superuser reads it; values are texts."""
+    connection.execute(_SETTINGS)
     columns = [
         sql.SQL("{}::text[]" if kind.name == "array" else "{}::text").format(sql.Identifier(name))
         for name, kind in kinds.items()
