@@ -42,7 +42,7 @@ STATEMENT = Statement(
 
 
 async def sleep(arguments, access):
-    (slept,) = await access.database.fetch(STATEMENT, arguments.seconds)
+    (slept,) = await access.fetch(STATEMENT, arguments.seconds)
     return slept
 
 

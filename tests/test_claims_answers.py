@@ -1,16 +1,9 @@
 """What the two claims tools answer, beyond what the differential test compares."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from server.auth.access_token import AccessToken
-from server.catalog.resources import Resources
-from server.dev.sample import PEOPLE
-from server.errors import ArgumentsError
-from server.tenancy.context import TenantContext
-from tools.query_claims import QueryClaims, query_claims
+from server_of_its_own import server_of_its_own
 
 
 @pytest.mark.parametrize(
@@ -59,25 +52,13 @@ def test_a_claim_without_an_end_of_time_does_not_hide_the_others(caller, admin, 
 
 def test_a_cursor_of_last_week_does_not_serve_after_the_week_has_turned(stack) -> None:
     """R75: it is bound to the days that the period stood for, not to the word."""
-    mike = PEOPLE[2]
-    token = AccessToken(stack.addresses.issuer, mike.subject, None, frozenset(), 0, {})
-    context = TenantContext("broker-a", None, token)
     # The week in which two of the sample's claims were filed is the last one until its Monday comes round again.
-    now = datetime.now(UTC)
-
-    async def pages() -> None:
-        times = [now]
-        resources = Resources(stack.settings, clock=lambda: times[-1])
-        resources.database.proved = True
-        await resources.database.open()
-        try:
-            first = await query_claims(QueryClaims(period="last_week", limit=1), resources.for_tenant(context))
-            again = QueryClaims(period="last_week", limit=1, cursor=first.next_cursor)
-            assert len((await query_claims(again, resources.for_tenant(context))).claims) == 1
-            times.append(now + timedelta(days=7))
-            with pytest.raises(ArgumentsError, match="cursor does not belong"):
-                await query_claims(again, resources.for_tenant(context))
-        finally:
-            await resources.close()
-
-    asyncio.run(pages())
+    times = [datetime.now(UTC)]
+    with server_of_its_own(stack, clock=lambda: times[-1]) as server:
+        cursor = server.call("query_claims", period="last_week", limit=1)["structuredContent"]["next_cursor"]
+        again = {"period": "last_week", "limit": 1, "cursor": cursor}
+        assert len(server.call("query_claims", **again)["structuredContent"]["claims"]) == 1
+        times.append(times[0] + timedelta(days=7))
+        refused = server.call("query_claims", **again)
+        assert refused["isError"]
+        assert "cursor does not belong" in refused["content"][0]["text"]

@@ -188,7 +188,7 @@ def test_a_token_needs_a_running_dev_and_a_known_person(folder) -> None:
     [
         ("", ["resource_url", "issuers", "database"]),
         ("not toml", ["not valid TOML"]),
-        (MINIMAL + "[surprise]\nx = 1\n", ["surprise", "no setting of tenantgate"]),
+        (MINIMAL + "[surprise]\nx = 1\n", ["surprise", "not a tenantgate setting"]),
         (MINIMAL.replace("postgresql://", "mysql://"), ["database.url", "postgresql://user@host"]),
         (MINIMAL.replace("https://issuer", "http://issuer"), ["issuers.0.issuer", "https"]),
         (MINIMAL.replace('audiences = ["https://mcp.example.com/mcp"]', ""), ["issuers.0", "audiences"]),
@@ -210,7 +210,7 @@ def test_a_wrong_setting_is_one_line_that_names_the_key(tmp_path, text, names) -
 def test_a_wrong_variable_and_a_missing_file_are_named(tmp_path) -> None:
     result = tenantgate("serve", TENANTGATE_DATABSE__URL="postgresql://x")
     assert result.returncode == 2
-    assert "TENANTGATE_DATABSE__URL is no setting" in result.stderr
+    assert "TENANTGATE_DATABSE__URL is not a tenantgate setting" in result.stderr
     result = tenantgate("serve", "--config", str(tmp_path / "missing.toml"))
     assert result.returncode == 2
     assert "does not exist" in result.stderr

@@ -18,8 +18,8 @@ from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.preparation import prepare_database
 from server.dev.stack import Stack
 
-DOWN = "The claims database is not available; nothing was read. Retry in a few seconds."
-SLOW = "The claims database took too long; nothing was read. Retry, or narrow the filters."
+DOWN = "The database is not available; nothing was read. Retry in a few seconds."
+SLOW = "The database took too long; nothing was read. Retry, or narrow the filters."
 RUNNING = "SELECT pid FROM pg_stat_activity WHERE usename = 'app_user' AND state = 'active' AND query ~ 'pg_sleep'"
 
 
@@ -192,7 +192,7 @@ def test_a_locked_table_is_told_as_slow(stack, own) -> None:
         assert numbers(server) == OF_MIKE
 
 
-WITHHELD = "The claims database did not confirm your tenant; nothing was returned. The operator has been told."
+WITHHELD = "The database did not confirm your tenant; nothing was returned. The error was logged."
 
 
 @pytest.mark.parametrize(

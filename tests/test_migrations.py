@@ -14,11 +14,12 @@ import sql as sql_package
 from server.administration import migrations
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate
+from server.catalog.loading import load_catalog
 from server.database.context_keys import new_context_key
 from server.dev.sample import load_sample
 from server.doctor.examination import examine
 from server.errors import SettingsError, StartupError, UnreachableError
-from server.settings import DatabaseSettings
+from server.settings import Settings
 
 NAMES = [file.name for file in sql_package.sql_files("migrations")]
 KEY = new_context_key("k1")
@@ -102,7 +103,9 @@ def test_a_migration_that_fails_leaves_nothing_behind_and_those_before_it_stay(s
             StartupError, match=r"9000_fails\.sql failed and was rolled back: function no_such_function"
         ):
             migrate(url, lambda _step: None)
-        assert run(url, "SELECT to_regclass('public.half'), to_regclass('app.claims') IS NOT NULL") == [(None, True)]
+        assert run(url, "SELECT to_regclass('public.half'), to_regclass('tenancy.tenants') IS NOT NULL") == [
+            (None, True)
+        ]
         assert [name for (name,) in run(url, "SELECT name FROM tenantgate.migrations ORDER BY 1")] == NAMES
 
 
@@ -123,7 +126,8 @@ def isolates(superuser_url: str, admin_url: str) -> None:
         load_sample(connection, "https://issuer.test")
         assert connection.execute("SELECT count(*) FROM app.claims").fetchall() == [(5,)]
     login = url_of(admin_url, urlsplit(admin_url).path[1:], "app_user")
-    report = examine(DatabaseSettings.model_validate({"url": login, "context_keys": [KEY.text()]}))
+    settings = Settings.model_validate({"database": {"url": login, "context_keys": [KEY.text()]}})
+    report = examine(settings, load_catalog(["sample"]))
     assert report.holds, report.failed
 
 
@@ -139,8 +143,8 @@ def as_administrator(superuser_url: str) -> None:
         admin_url = url_of(superuser_url, "managed", "administrator")
         if int(run(superuser_url, "SHOW server_version_num")[0][0]) < 150000:
             run(url_of(superuser_url, "managed"), "ALTER SCHEMA public OWNER TO administrator")
-        migrate(admin_url, lambda _step: None)
-        migrate(admin_url, lambda _step: None)
+        migrate(admin_url, lambda _step: None, folders=["sample"])
+        migrate(admin_url, lambda _step: None, folders=["sample"])
         isolates(superuser_url, admin_url)
 
 
@@ -162,8 +166,8 @@ def test_an_administrator_without_superuser_rights_is_enough_on_an_older_server(
 def test_a_superuser_migrates_an_older_server_twice_and_a_second_database_of_it(second) -> None:
     for name in ("first_one", "second_one"):
         with database(second, name) as url:
-            migrate(url, lambda _step: None)
-            migrate(url, lambda _step: None)
+            migrate(url, lambda _step: None, folders=["sample"])
+            migrate(url, lambda _step: None, folders=["sample"])
             isolates(second, url)
 
 

@@ -4,10 +4,7 @@ import re
 
 import pytest
 from conftest import MODERN
-
-from server.prompts import all_prompts
-from server.protocol.catalogue import Catalogue
-from tools import all_tools
+from sample_pack import sample_offer
 
 ERAS = ["2024-11-05", "2025-11-25", MODERN]
 
@@ -75,14 +72,14 @@ def test_what_is_the_same_for_everyone_needs_a_token_but_no_scope(caller, anonym
 
 
 def test_a_prompt_is_offered_only_with_the_tools_that_it_leads_to() -> None:
-    tools = {tool.name: tool for tool in all_tools()}
-    for prompt in all_prompts():
+    offer = sample_offer()
+    tools = {tool.name: tool for tool in offer.tools}
+    for prompt in offer.prompts:
         assert prompt.tools <= tools.keys()
-        arguments = dict.fromkeys(prompt.arguments.model_fields, "roof")
+        arguments = {one.name: "roof" for one in prompt.described.arguments or ()}
         text = prompt.rendered(arguments).model_dump_json()
         assert {name for name in tools if name in text} == prompt.tools
-    without_documents = Catalogue([tool for name, tool in tools.items() if name != "search_policies"], all_prompts())
-    assert [prompt.name for prompt in without_documents._prompts_listed.prompts] == ["weekly_claims_review"]
+    assert [prompt.name for prompt in sample_offer(documents=False).prompts] == ["weekly_claims_review"]
 
 
 def test_the_modern_lists_may_be_kept_by_their_caller_alone(caller) -> None:

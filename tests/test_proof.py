@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from server.app import create_app
+from server.catalog.loading import load_catalog
 from server.database.database import Database
 from server.database.statement import Principal, Statement
 from server.dev.postgres.launcher import EmbeddedPostgres
@@ -17,7 +18,7 @@ from server.dev.preparation import development_key, prepare_database
 from server.doctor import proof
 from server.doctor.proof import proving
 from server.errors import StartupError, UnavailableError
-from server.settings import DatabaseSettings
+from server.settings import DatabaseSettings, Settings
 
 COUNT = Statement("count", "SELECT count(*) AS claims FROM app.claims WHERE $1::int = 1", dict[str, int])
 EMMA = Principal("https://issuer.test", "emma", "broker-b", None)
@@ -32,9 +33,10 @@ def _quick(monkeypatch):
 @asynccontextmanager
 async def served(settings: DatabaseSettings):
     database = Database(settings)
+    whole = Settings.model_validate({"database": settings.model_dump()})
     await database.open()
     try:
-        async with proving(database, settings):
+        async with proving(database, whole, load_catalog(["sample"]), lambda _facts: None):
             yield database
     finally:
         await database.close()

@@ -9,11 +9,10 @@ from typing import Any, Final
 
 from server.dev.folder import is_locked
 from server.dev.issuer.keys import SigningKeys
-from server.dev.issuer.tokens import Tokens, access_claims
+from server.dev.issuer.tokens import COMMAND_LINE_CLIENT, Tokens, access_claims
 from server.dev.sample import PEOPLE
 from server.errors import StartupError
 
-COMMAND_LINE_CLIENT: Final = "tenantgate-command-line"
 _STATE: Final = "dev.json"
 
 

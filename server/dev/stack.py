@@ -82,7 +82,7 @@ def development_stack(
             database_url = prepare_database(postgres, key, issuer_url)
             report("reading the documents")
             corpus = Corpus.load(documents, folder / "vectors")
-            issuer = DevelopmentIssuer(issuer_url, folder / "issuer", [mcp_url])
+            issuer = DevelopmentIssuer(issuer_url, folder / "issuer", [mcp_url], PEOPLE, SCOPES)
             settings = development_settings(mcp_url, issuer_url, database_url, key, folder / "audit.jsonl")
             report("proving isolation")
             require_isolation(settings, load_catalog(settings.catalog))

@@ -27,6 +27,7 @@ from server.dev.issuer.application import DevelopmentIssuer
 from server.dev.people import Person
 from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.preparation import development_key
+from server.dev.stack import SCOPES
 from server.http.serving import Server, listen, server_config
 
 ROOT: Final = Path(__file__).parents[2]
@@ -98,7 +99,7 @@ def issuer_running(directory: Path) -> Generator[tuple[DevelopmentIssuer, str]]:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     resource = "http://127.0.0.1/mcp"
     people = [person(number) for number in range(PEOPLE)]
-    issuer = DevelopmentIssuer(url, directory / "issuer", [resource], people)
+    issuer = DevelopmentIssuer(url, directory / "issuer", [resource], people, SCOPES)
     server = Server(server_config(issuer.app))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

@@ -1,7 +1,9 @@
 """Where a browser meets the development issuer: picking a person, signing out, and asking who it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import cast
 
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import construct_redirect_uri
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -17,9 +19,9 @@ _EXPIRED = "This sign-in was answered before or has expired. Go back to the appl
 class SignInRoutes:
     """The handlers of /sign-in, /logout and /userinfo."""
 
-    def __init__(self, provider: DevelopmentProvider, people: Sequence[Person]) -> None:
+    def __init__(self, provider: DevelopmentProvider, people: Mapping[str, Person]) -> None:
         self._provider = provider
-        self._people = {person.name: person for person in people}
+        self._people = people
 
     async def ask(self, request: Request) -> Response:
         """Answer `GET /sign-in?transaction=…` with the page that lists the people."""
@@ -32,12 +34,11 @@ class SignInRoutes:
     async def answer(self, request: Request) -> Response:
         """Answer `POST /sign-in` (`transaction`, `person`) with a redirect to the client; `decision=deny` refuses."""
         form = await request.form()
-        transaction = str(form.get("transaction", ""))
-        person = self._people.get(str(form.get("person", "")))
+        person = self._people.get(str(form.get("person")))
         denied = form.get("decision") == "deny"
         if person is None and not denied:
             return message_page("Nobody was picked", f"Go back and pick one of {', '.join(self._people)}.", 400)
-        location = self._provider.finish(transaction, None if denied else person)
+        location = self._provider.finish(str(form.get("transaction")), None if denied else person)
         if location is None:
             return message_page("Start again", _EXPIRED, 400)
         # 303 turns the POST into a GET, so the form never travels on to the client (RFC 9700 section 4.12).
@@ -46,26 +47,17 @@ class SignInRoutes:
     async def logout(self, request: Request) -> Response:
         """Answer a sign-out; there is no session to end (OpenID Connect RP-Initiated Logout 1.0 section 2)."""
         parameters = await request.form() if request.method == "POST" else request.query_params
-        target = parameters.get("post_logout_redirect_uri")
+        target, state = (parameters.get(name) for name in ("post_logout_redirect_uri", "state"))
         if not isinstance(target, str):
-            return message_page("Signed out", "You can close this page.", 200)
+            return message_page("Signed out", "You can close this page.")
         if not is_loopback_url(target):
             return message_page("Signed out", "The address to return to is not on this machine.", 400)
-        state = parameters.get("state")
         location = construct_redirect_uri(target, state=state if isinstance(state, str) else None)
         return RedirectResponse(location, 303, {"Cache-Control": "no-store"})
 
     async def userinfo(self, request: Request) -> Response:
-        """Answer who the bearer is (OpenID Connect Core 1.0 section 5.3); 401 without a live token with `openid`."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        access = await self._provider.load_access_token(token) if scheme.lower() == "bearer" else None
-        if access is None or access.claims is None:
-            challenge = 'Bearer error="invalid_token"' if token else "Bearer"
-            return JSONResponse({"error": "invalid_token"}, 401, {"WWW-Authenticate": challenge})
-        if "openid" not in access.scopes:
-            challenge = 'Bearer error="insufficient_scope", scope="openid"'
-            return JSONResponse({"error": "insufficient_scope"}, 403, {"WWW-Authenticate": challenge})
-        told = {name: access.claims.get(name) for name in ("sub", "cognito:groups", "custom:tenant_id")}
-        told["name"] = told["preferred_username"] = access.claims.get("username")
-        present = {name: value for name, value in told.items() if value is not None}
-        return JSONResponse(present, headers={"Cache-Control": "no-store"})
+        """Answer who the bearer is (OpenID Connect Core 1.0 section 5.3); the SDK's middleware verified the token."""
+        claims = cast("AuthenticatedUser", request.user).access_token.claims or {}
+        known = {name: claims[name] for name in ("sub", "cognito:groups", "custom:tenant_id") if name in claims}
+        name = claims.get("username")
+        return JSONResponse({**known, "name": name, "preferred_username": name}, headers={"Cache-Control": "no-store"})
