@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import RawCursor, sql
 from pydantic import SecretStr
+from sqlglot.dialects.postgres import Postgres
+from sqlglot.tokenizer_core import TokenType
 
 from foreign.schema import ForeignRows, ForeignSchema
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate
-from server.catalog.facts import read_facts
 from server.catalog.loading import Catalog, load_catalog
+from server.catalog.protection import protection_sql
 from server.database.context_keys import new_context_key
 from server.dev.stack import Stack
 from server.doctor.examination import Report, examine
@@ -117,12 +119,24 @@ def adopt(database: ForeignDatabase, tenants: Sequence[str]) -> None:
 
 def protect(database: ForeignDatabase) -> None:
     """Run what `tenantgate tools sql` prints for every declared table, parents first."""
-    from server.catalog.protection import protection_sql
+    with database.administrator() as connection:
+        reading = psycopg.connect(database.admin_url, autocommit=True, cursor_factory=RawCursor)
+        with reading:
+            for table in database.catalog.tables.values():
+                settings = database.settings
+                text = protection_sql(
+                    reading, table, database.catalog.tables, settings.database.login, settings.tenancy.id_type
+                )
+                run_script(connection, text)
 
-    with psycopg.connect(database.admin_url, autocommit=True, cursor_factory=RawCursor) as connection:
-        for table in database.catalog.tables.values():
-            facts = read_facts(connection, database.catalog.tables)
-            connection.execute(protection_sql(table, facts, database.catalog.tables).encode())
+
+def run_script(connection: psycopg.Connection[Any], text: str) -> None:
+    """Run a printed script as psql does, statement by statement: an index that others wait for stands alone."""
+    start = 0
+    for token in Postgres().tokenize(text):
+        if token.token_type is TokenType.SEMICOLON:
+            connection.execute(text[start : token.end + 1].encode())
+            start = token.end + 1
 
 
 @contextmanager
