@@ -3,16 +3,20 @@
 from server_of_its_own import one_more_tool, server_of_its_own
 
 # Runs inside the server, as a tool of an integrator would, and walks every attribute from its own two arguments.
-WALK = '''
+WALK = """
 from server.catalog.tool import Arguments, CodeTool, Result
-from server.database.context_keys import ContextKey
-from server.database.cursors import Cursors
-from server.database.database import Database
-from server.database.pool import Pool
-from server.settings import Settings, DatabaseSettings
+import importlib
 from psycopg_pool import AsyncConnectionPool
 
-FORBIDDEN = (ContextKey, Cursors, Database, Pool, Settings, DatabaseSettings, AsyncConnectionPool, bytes)
+PARTS = [
+    ("server.database.context_keys", "ContextKey"),
+    ("server.database.cursors", "Cursors"),
+    ("server.database.database", "Database"),
+    ("server.database.pool", "Pool"),
+    ("server.settings", "Settings"),
+    ("server.settings", "DatabaseSettings"),
+]
+FORBIDDEN = (*(getattr(importlib.import_module(module), name) for module, name in PARTS), AsyncConnectionPool, bytes)
 # What every object has and that leads to the whole program: its class, and the modules of its functions.
 PASSED_OVER = {"__class__", "__globals__", "__builtins__", "__module__", "__subclasshook__", "__doc__"}
 
@@ -57,7 +61,7 @@ async def walk(arguments, access):
 TOOL = CodeTool(
     name="walk", title="Walk", description="Walks.", arguments=Walk, result=Walked, scope=None, call=walk
 )
-'''
+"""
 
 
 def test_nothing_unscoped_can_be_reached_from_a_tools_arguments(stack, tmp_path) -> None:

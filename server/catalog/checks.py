@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from server.catalog.declarations import RESERVED, CatalogFile, SqlTool, Table
+from server.catalog.declarations import RESERVED, CatalogFile, Search, SqlTool, Table
 from server.catalog.filters import Filters
 from server.catalog.prompt import unknown_placeholders
 from server.catalog.schema import matches
 from server.catalog.sql_tool import DeclaredSqlTool
 from server.catalog.summary import groups_of
+from server.documents.configured import check_labels
 from server.errors import ArgumentsError
 
 _OF_EVERY_ANSWER = ("next_cursor", "as_of")
@@ -22,6 +23,8 @@ def problems_of(declared: Sequence[tuple[str, CatalogFile]], code_tools: Iterabl
             yield from (f"{file}: table {table.name}: {problem}" for problem in _table_problems(table))
         for tool in content.tool:
             yield from (f"{file}: tool {tool.name}: {problem}" for problem in _sql_problems(tool))
+        for search in content.search:
+            yield from (f"{file}: search {search.tool}: labels: {problem}" for problem in _search_problems(search))
         for prompt in content.prompt:
             for name in unknown_placeholders(prompt):
                 yield f"{file}: prompt {prompt.name}: text: {{{name}}} is no argument; add it or correct the name"
@@ -89,3 +92,10 @@ def _sql_problems(declared: SqlTool) -> Iterator[str]:
         yield f"sql: {error}"
     except ArgumentsError as error:
         yield f"parameters: a default is not allowed by its own parameter: {error}"
+
+
+def _search_problems(search: Search) -> Iterator[str]:
+    names = list(search.label_texts)
+    if problem := check_labels(names):
+        yield problem
+    yield from (f"{name} is another argument of the tool; remove it" for name in names if name in {"query", "limit"})

@@ -170,6 +170,10 @@ class CompiledTable:
             text = reference if facts.base == "text" else SQL("{}::text").format(reference)
             return SQL("position(lower({}::text) in lower({})) > 0").format(value, text)
         operator = SQL(_OPERATORS[comparison])
+        if comparison == "equals" and column.type == "timestamp":
+            zoned = facts.base == "timestamp with time zone"
+            form = SQL("{} = {}::timestamptz") if zoned else SQL("{} = ({}::timestamptz AT TIME ZONE 'UTC')")
+            return form.format(reference, value)
         if facts.kind == "e":
             # As text: a label that the type does not have is then no row, and no error.
             return SQL("{}::text {} {}").format(reference, operator, value)

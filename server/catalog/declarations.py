@@ -14,10 +14,27 @@ from server.settings import Scope
 TEXT_CHARACTERS: Final = 4_000
 Bucket = Literal["day", "week", "month", "year"]
 Measure = Literal["total", "average", "largest", "smallest"]
-ScalarType = Literal["text", "integer", "decimal", "boolean", "date", "timestamp", "uuid"]
-ArrayType = Literal["text[]", "integer[]", "decimal[]", "boolean[]", "date[]", "timestamp[]", "uuid[]", "json[]"]
-ColumnType = ScalarType | Literal["json"] | ArrayType
-ParameterType = ScalarType | Literal["text[]", "integer[]", "uuid[]"]
+ColumnType = Literal[
+    "text",
+    "integer",
+    "decimal",
+    "boolean",
+    "date",
+    "timestamp",
+    "uuid",
+    "json",
+    "text[]",
+    "integer[]",
+    "decimal[]",
+    "boolean[]",
+    "date[]",
+    "timestamp[]",
+    "uuid[]",
+    "json[]",
+]
+ParameterType = Literal[
+    "text", "integer", "decimal", "boolean", "date", "timestamp", "uuid", "text[]", "integer[]", "uuid[]"
+]
 # Names that the listing and summary tools give their own arguments.
 RESERVED: Final = frozenset({"period", "sort", "descending", "limit", "cursor", "group_by"})
 
@@ -95,8 +112,7 @@ def _misfits(column: Column) -> list[str]:
     kind, number, moment = column.type, column.type in {"integer", "decimal"}, column.type in {"date", "timestamp"}
     scalar = not column.is_array and kind != "json"
     rules = (
-        (column.filter is True and not (scalar and kind != "timestamp"), f"filter = true is not for {kind}; remove it"),
-        (column.filter is True and kind == "timestamp", 'a timestamp is filtered by days: write filter = "range"'),
+        (column.filter is True and not scalar, f"filter = true is not for {kind}; remove it"),
         (column.filter == "contains" and kind != "text", 'filter = "contains" is for text alone'),
         (column.filter == "range" and not (number or moment), 'filter = "range" is for numbers, dates and timestamps'),
         (column.sort and not scalar, f"sort is not for {kind}; remove it"),

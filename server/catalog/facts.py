@@ -1,7 +1,7 @@
 """What the database says about the declared relations: columns, types, keys, indexes, read from pg_catalog."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -13,6 +13,8 @@ class ColumnFacts:
 
     `type` is format_type() with its modifier, such as numeric(10,2) or shop.status; `base` is the type under any
     domains, without modifier, an array with its brackets; `kind` is typtype of the base: b, e for an enum, …
+    `quoted` is the name as PostgreSQL itself writes it; `collation` is schema.name,
+    or empty where the type has none.
     """
 
     name: str
@@ -24,6 +26,8 @@ class ColumnFacts:
     not_null: bool
     deterministic: bool
     generated: bool
+    quoted: str = ""
+    collation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,10 @@ class RelationFacts:
     """One relation: `kind` is relkind (r table, p partitioned table, v view, m materialized view, f foreign table).
 
     `keys` are the columns of unique, not null, non-partial indexes, the primary key first; `indexes` are the leading
-    columns of every valid, non-partial index ("" stands for an expression).
+    columns of every valid, non-partial index ("" stands for an expression). `leads` are the columns by which rows are
+    found without reading the whole table: those that a B-tree index or the partitions begin with. A view has `reads`,
+    the relations in its text with the columns that it touches; `bound_owner` says that row level security binds its
+    owner, as whom nobody logs in.
     """
 
     schema: str
@@ -42,6 +49,12 @@ class RelationFacts:
     primary_key: tuple[str, ...]
     keys: tuple[tuple[str, ...], ...]
     indexes: tuple[tuple[str, ...], ...]
+    quoted: str = ""
+    row_security: bool = False
+    invoker: bool = False
+    bound_owner: bool = False
+    leads: frozenset[str] = frozenset()
+    reads: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
 
     @property
     def full_name(self) -> str:
@@ -50,8 +63,21 @@ class RelationFacts:
 
 
 _RELATIONS: Final[LiteralString] = """
-SELECT n.nspname, c.relname, c.relkind::text, pg_get_userbyid(c.relowner), c.oid::bigint
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+SELECT n.nspname, c.relname, c.relkind::text, pg_get_userbyid(c.relowner), c.oid::bigint,
+       quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relrowsecurity,
+       coalesce((SELECT o.option_value::boolean FROM pg_options_to_table(c.reloptions) o
+                 WHERE o.option_name = 'security_invoker'), false),
+       NOT (r.rolcanlogin OR r.rolsuper OR r.rolbypassrls) AND NOT EXISTS (
+         SELECT FROM pg_catalog.pg_rewrite w
+         JOIN pg_catalog.pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+         JOIN pg_catalog.pg_class b ON d.refclassid = 'pg_class'::regclass AND b.oid = d.refobjid AND b.oid <> c.oid
+         WHERE w.ev_class = c.oid AND b.relkind IN ('r', 'p') AND pg_has_role(c.relowner, b.relowner, 'USAGE')),
+       (SELECT a.attname::text FROM pg_catalog.pg_partitioned_table p
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0] AND a.attnum > 0
+        WHERE p.partrelid = c.oid)
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
 WHERE n.nspname || '.' || c.relname = ANY ($1::text[]) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 """
 # A domain may stand on a domain; the last one's base is what the operators see.
@@ -68,11 +94,13 @@ SELECT a.attrelid::bigint, a.attname, pg_catalog.format_type(a.atttypid, a.attty
        pg_catalog.format_type(b.oid, NULL), t.typtype::text,
        CASE WHEN b.oid = 'pg_catalog.numeric'::regtype AND greatest(a.atttypmod, b.modifier) >= 4
             THEN (greatest(a.atttypmod, b.modifier) - 4) & 2047 END,
-       a.atttypid <> b.oid, a.attnotnull, coalesce(l.collisdeterministic, true), a.attgenerated <> ''
+       a.atttypid <> b.oid, a.attnotnull, coalesce(l.collisdeterministic, true), a.attgenerated <> '',
+       quote_ident(a.attname), coalesce(quote_ident(ln.nspname) || '.' || quote_ident(l.collname), '')
 FROM pg_catalog.pg_attribute a
 JOIN base b ON b.type = a.atttypid
 JOIN pg_catalog.pg_type t ON t.oid = b.oid AND t.typtype <> 'd'
 LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
+LEFT JOIN pg_catalog.pg_namespace ln ON ln.oid = l.collnamespace
 WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
 """
@@ -80,41 +108,77 @@ _INDEXES: Final[LiteralString] = """
 SELECT i.indrelid::bigint, i.indisprimary, i.indisunique AND i.indimmediate,
        ARRAY(SELECT coalesce(a.attname::text, '') FROM unnest(i.indkey) WITH ORDINALITY AS k (number, place)
              LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number AND k.number > 0
-             WHERE k.place <= i.indnkeyatts ORDER BY k.place)
+             WHERE k.place <= i.indnkeyatts ORDER BY k.place),
+       m.amname = 'btree'
 FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
+JOIN pg_catalog.pg_am m ON m.oid = x.relam
 WHERE i.indrelid = ANY ($1::oid[]) AND i.indisvalid AND i.indpred IS NULL
 ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid
 """
+# What a view touches, conditions and joins included; a row of the whole relation ("v::text") is not seen here.
+_READS: Final[LiteralString] = """
+SELECT w.ev_class::bigint, n.nspname || '.' || b.relname,
+       coalesce(array_agg(DISTINCT a.attname::text) FILTER (WHERE a.attname IS NOT NULL), '{}')
+FROM pg_catalog.pg_rewrite w
+JOIN pg_catalog.pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+JOIN pg_catalog.pg_class b ON d.refclassid = 'pg_class'::regclass AND b.oid = d.refobjid AND b.oid <> w.ev_class
+JOIN pg_catalog.pg_namespace n ON n.oid = b.relnamespace
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = b.oid AND a.attnum = d.refobjsubid AND d.refobjsubid > 0
+WHERE w.ev_class = ANY ($1::oid[]) AND b.relkind IN ('r', 'p', 'v', 'm', 'f')
+GROUP BY 1, 2
+"""
+
+# Whether it is the primary key, unique, its columns, and a B-tree.
+_Index = tuple[bool, bool, tuple[str, ...], bool]
 
 
 def read_facts(connection: psycopg.Connection[Any], names: Iterable[str]) -> dict[str, RelationFacts]:
     """Return the facts of each relation that exists, by schema.name; every role may read them.
 
-    `connection` has psycopg's RawCursor as its cursor.
+    `connection` has psycopg's RawCursor as its cursor, and `quote_all_identifiers` is off, as it is by default.
     """
     relations = connection.execute(_RELATIONS, (list(names),)).fetchall()
     oids = [row[4] for row in relations]
     columns: dict[int, dict[str, ColumnFacts]] = {oid: {} for oid in oids}
     for oid, *values in connection.execute(_COLUMNS, (oids,)).fetchall():
         columns[oid][values[0]] = ColumnFacts(*values)
-    indexes: dict[int, list[tuple[bool, bool, tuple[str, ...]]]] = {oid: [] for oid in oids}
-    for oid, primary, unique, leading in connection.execute(_INDEXES, (oids,)).fetchall():
-        indexes[oid].append((primary, unique, tuple(leading)))
-    facts = (
-        RelationFacts(schema, name, kind, owner, columns[oid], *_keys(columns[oid], indexes[oid]))
-        for schema, name, kind, owner, oid in relations
-    )
-    return {one.full_name: one for one in facts}
+    indexes: dict[int, list[_Index]] = {oid: [] for oid in oids}
+    for oid, primary, unique, leading, btree in connection.execute(_INDEXES, (oids,)).fetchall():
+        indexes[oid].append((primary, unique, tuple(leading), btree))
+    reads: dict[int, dict[str, frozenset[str]]] = {oid: {} for oid in oids}
+    for oid, name, touched in connection.execute(_READS, (oids,)).fetchall():
+        reads[oid][name] = frozenset(touched)
+    found: dict[str, RelationFacts] = {}
+    for schema, name, kind, owner, oid, quoted, on, invoker, bound, partitioned_by in relations:
+        leads = frozenset({leading[0] for _, _, leading, btree in indexes[oid] if btree} | {partitioned_by or ""})
+        is_view = kind == "v"
+        one = RelationFacts(
+            schema,
+            name,
+            kind,
+            owner,
+            columns[oid],
+            *_keys(columns[oid], indexes[oid]),
+            quoted=quoted,
+            row_security=on,
+            invoker=is_view and invoker,
+            bound_owner=is_view and bound and not invoker,
+            leads=leads - {""},
+            reads=reads[oid] if is_view else {},
+        )
+        found[one.full_name] = one
+    return found
 
 
 def _keys(
-    columns: Mapping[str, ColumnFacts], indexes: list[tuple[bool, bool, tuple[str, ...]]]
+    columns: Mapping[str, ColumnFacts], indexes: list[_Index]
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
     """Return the primary key, all keys, and the columns of all indexes."""
-    primary = next((leading for is_primary, _, leading in indexes if is_primary), ())
+    primary = next((leading for is_primary, _, leading, _ in indexes if is_primary), ())
     keys = tuple(
         leading
-        for _, unique, leading in indexes
+        for _, unique, leading, _ in indexes
         if unique and all(column in columns and columns[column].not_null for column in leading)
     )
     return primary, keys, tuple(one[2] for one in indexes)

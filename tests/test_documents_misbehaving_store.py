@@ -10,7 +10,8 @@ import time
 import pytest
 from scripted_store import always, answer, drip, scripted_store, wait
 
-from server.documents.policies import Passage, PolicyDocuments
+from server.documents.bedrock.client import KnowledgeBase
+from server.documents.tenant_documents import Passage, TenantDocuments
 from server.errors import MisconfiguredError, RefusedError, SettingsError, UnavailableError, WithheldError
 from server.settings import DocumentsSettings
 from server.tenancy.context import TenantContext
@@ -48,18 +49,20 @@ def credentials(monkeypatch):
 
 
 @contextlib.contextmanager
-def documents(monkeypatch, url, **settings):
+def documents(monkeypatch, url, tier: str | None = "regular", **settings):
+    """Yield the documents of a knowledge base at `url` as one caller sees them, and the knowledge base itself."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME", url)
     given = {"knowledge_base_id": "ABCDEFGHIJ", "region": "eu-west-1", "timeout_ms": 2_000} | settings
-    with contextlib.closing(PolicyDocuments(DocumentsSettings.model_validate(given))) as opened:
-        yield opened
-
-
-def search(monkeypatch, handler, limit=5, tier="regular", **settings):
-    """Return what one search answers, and what the store was asked."""
+    known = DocumentsSettings.model_validate(given)
     context = TenantContext("broker-a", tier, None)  # pyright: ignore[reportArgumentType]
-    with scripted_store(handler) as store, documents(monkeypatch, store.url, **settings) as opened:
-        return asyncio.run(opened.for_tenant(context).search("deductible", limit)), store.requests
+    with contextlib.closing(KnowledgeBase(known)) as opened:
+        yield TenantDocuments(opened, known.isolate_by, context), opened
+
+
+def search(monkeypatch, handler, limit=5, **settings):
+    """Return what one search answers, and what the store was asked."""
+    with scripted_store(handler) as store, documents(monkeypatch, store.url, **settings) as (own, _):
+        return asyncio.run(own.search("deductible", limit)), store.requests
 
 
 def page(*results, **members):
@@ -101,19 +104,27 @@ def test_one_passage_that_is_not_the_callers_drops_the_whole_answer(monkeypatch,
     assert "security: the document store returned a passage outside" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("tenant", ["broker-b", "", "**", ["*"], None, "BROKER-A"])
-def test_a_passage_of_another_tenant_of_the_same_tier_drops_the_whole_answer(monkeypatch, tenant):
-    with pytest.raises(WithheldError):
-        search(monkeypatch, always(page(OWN, labelled(tier="regular", tenant_id=tenant))), isolate_by=BY_TENANT)
-
-
 BY_TENANT = ["tier", "tenant_id"]
+
+
+@pytest.mark.parametrize("tenant", ["broker-b", "", "**", ["*"], ["broker-a"], None, 5, "BROKER-A"])
+@pytest.mark.parametrize("isolate_by", [["tier"], BY_TENANT], ids=["by tier", "by tenant"])
+def test_a_passage_of_another_tenant_of_the_same_tier_drops_the_whole_answer(monkeypatch, tenant, isolate_by):
+    """R120: whatever the setting documents.isolate_by says."""
+    with pytest.raises(WithheldError) as withheld:
+        search(monkeypatch, always(page(OWN, labelled(tier="regular", tenant_id=tenant))), isolate_by=isolate_by)
+    assert str(withheld.value) == WITHHELD
+
+
+def test_a_passage_that_names_no_tenant_is_returned_where_tenants_do_not_isolate(monkeypatch):
+    found, _ = search(monkeypatch, always(page(labelled(tier="regular"))))
+    assert [passage.labels for passage in found] == [{"tier": "regular"}]
 
 
 def test_a_passage_for_every_tenant_of_the_tier_is_returned(monkeypatch):
     shared = labelled(tier="regular", tenant_id="*")
     found, requests = search(monkeypatch, always(page(OWN, shared)), isolate_by=BY_TENANT)
-    assert [passage.metadata["tenant_id"] for passage in found] == ["broker-a", "*"]
+    assert [passage.labels["tenant_id"] for passage in found] == ["broker-a", "*"]
     asked = requests[0]["retrievalConfiguration"]["vectorSearchConfiguration"]["filter"]
     assert asked == {
         "andAll": [
@@ -181,6 +192,82 @@ def test_wrong_types_that_can_be_left_out_are_left_out(monkeypatch):
     assert found == [Passage("own", "a b.html", None, REGULAR), Passage("own", "unnamed document", None, REGULAR)]
 
 
+PAGES = [(12.0, 12), (1, 1), (0, 0), (12.5, None), (-1, None), ("12", None), (True, None), (None, None), (1e300, None)]
+
+
+@pytest.mark.parametrize(("sent", "number"), PAGES)
+def test_the_page_of_a_passage_is_an_integer_when_it_is_known(monkeypatch, sent, number):
+    found, _ = search(monkeypatch, always(page(labelled(**REGULAR, **{PAGE: sent}))))
+    assert found == [Passage("own", "a.md", 0.5, REGULAR, number)]
+
+
+PAGE = "x-amz-bedrock-kb-document-page-number"
+
+
+def test_numbers_that_no_float_can_hold_are_left_out(monkeypatch):
+    huge = labelled(**REGULAR, year=10**400, **{PAGE: 10**400})
+    assert search(monkeypatch, always(page(huge)))[0] == [OWN_PASSAGE]
+
+
+def at(**location):
+    return {**OWN, "location": location}
+
+
+def in_s3(uri):
+    return at(type="S3", s3Location={"uri": uri})
+
+
+NAMES = {
+    "one document": (["s3://docs/auto/policy.md"] * 2, ["policy.md"] * 2),
+    "different file names": (["s3://docs/auto/a.md", "s3://docs/home/b.md"], ["a.md", "b.md"]),
+    "one file name": (
+        ["s3://docs/auto/policy.md", "s3://docs/home/policy.md", "s3://docs/c.md"],
+        ["auto/policy.md", "home/policy.md", "c.md"],
+    ),
+    "one folder name too": (
+        ["s3://docs/a/x/policy.md", "s3://docs/b/x/policy.md", "s3://docs/b/y/policy.md"],
+        ["a/x/policy.md", "b/x/policy.md", "y/policy.md"],
+    ),
+    "one above the other": (["s3://docs/policy.md", "s3://docs/auto/policy.md"], ["docs/policy.md", "auto/policy.md"]),
+    "two buckets": (["s3://one/policy.md", "s3://two/policy.md"], ["one/policy.md", "two/policy.md"]),
+    "escaped": (["s3://docs/a%20b/c%20d.md", "s3://docs/e/c%20d.md"], ["a b/c d.md", "e/c d.md"]),
+}
+
+
+@pytest.mark.parametrize(("uris", "names"), NAMES.values(), ids=NAMES)
+def test_documents_of_one_name_are_told_apart_by_their_path_and_others_keep_their_file_name(monkeypatch, uris, names):
+    found, _ = search(monkeypatch, always(page(*map(in_s3, uris))))
+    assert [passage.document for passage in found] == names
+
+
+def test_only_the_returned_passages_decide_how_much_of_a_path_is_shown(monkeypatch):
+    """Neither a canary nor a passage beyond the limit changes a name."""
+    canary = {**in_s3("s3://docs/x/policy.md"), "metadata": {**REGULAR, "document_type": "tenantgate-canary"}}
+    results = (in_s3("s3://docs/auto/policy.md"), canary, in_s3("s3://docs/home/policy.md"))
+    assert [one.document for one in search(monkeypatch, always(page(*results)), limit=1)[0]] == ["policy.md"]
+
+
+SOURCES = {
+    "a web page": (at(type="WEB", webLocation={"url": "https://x.example/a/b.html?q=1#part"}), "b.html"),
+    "a web page with a password": (at(type="WEB", webLocation={"url": "https://me:secret@x.example/b.html"}), "b.html"),
+    "a folder": (at(type="WEB", webLocation={"url": "https://x.example/a/"}), "a"),
+    "a host alone": (at(type="WEB", webLocation={"url": "https://x.example"}), "unnamed document"),
+    "an id of one's own": (at(type="CUSTOM", customDocumentLocation={"id": "guide-7"}), "guide-7"),
+    "an id of the store": ({**OWN, "location": {}, "documentId": "D7"}, "D7"),
+}
+
+
+@pytest.mark.parametrize(("result", "name"), SOURCES.values(), ids=SOURCES)
+def test_a_document_has_a_name_whichever_source_it_came_from(monkeypatch, result, name):
+    assert [one.document for one in search(monkeypatch, always(page(result)))[0]] == [name]
+
+
+def test_a_password_in_an_address_is_never_part_of_a_name(monkeypatch):
+    addresses = "https://me:secret@x.example/b.html", "https://y.example/b.html"
+    found, _ = search(monkeypatch, always(page(*(at(type="WEB", webLocation={"url": one}) for one in addresses))))
+    assert [passage.document for passage in found] == ["x.example/b.html", "y.example/b.html"]
+
+
 def test_nothing_found_is_an_empty_answer(monkeypatch):
     assert search(monkeypatch, always(page()))[0] == []
 
@@ -239,11 +326,11 @@ def test_each_failure_says_whether_a_retry_helps(monkeypatch, capsys, status, co
         counted.append(body)
         connection.sendall(refusal)
 
-    with pytest.raises(error) as told:
+    with pytest.raises(error) as reported:
         search(monkeypatch, refuse, timeout_ms=10_000)
-    assert (str(told.value), type(told.value)) == (text, error)
+    assert (str(reported.value), type(reported.value)) == (text, error)
     assert len(counted) == attempts
-    logged = capsys.readouterr().out + repr(told.value.__cause__)
+    logged = capsys.readouterr().out + repr(reported.value.__cause__)
     assert "deductible" not in logged
     assert code in logged
 
@@ -273,8 +360,7 @@ HANGS = {
 
 @pytest.mark.parametrize("hang", list(HANGS)[1:])
 def test_an_answer_that_does_not_end_is_given_up_at_the_deadline_and_its_thread_is_free(monkeypatch, hang):
-    with scripted_store(HANGS[hang]) as store, documents(monkeypatch, store.url, timeout_ms=300) as opened:
-        tenant = opened.for_tenant(TenantContext("broker-a", "regular", None))  # pyright: ignore[reportArgumentType]
+    with scripted_store(HANGS[hang]) as store, documents(monkeypatch, store.url, timeout_ms=300) as (tenant, opened):
 
         async def ask():
             started = time.monotonic()
@@ -289,7 +375,7 @@ def test_an_answer_that_does_not_end_is_given_up_at_the_deadline_and_its_thread_
 
 
 def threads_free_within(opened, seconds):
-    pool = opened.knowledge_base._threads
+    pool = opened._threads
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if pool._idle_semaphore._value == len(pool._threads):
@@ -308,8 +394,7 @@ def test_hanging_calls_do_not_use_up_the_threads(monkeypatch):
         else:
             drip(b"HTTP/1.1 200 x\r\nx: ")(connection, {})
 
-    with scripted_store(handle) as store, documents(monkeypatch, store.url, timeout_ms=500) as opened:
-        tenant = opened.for_tenant(TenantContext("broker-a", "regular", None))  # pyright: ignore[reportArgumentType]
+    with scripted_store(handle) as store, documents(monkeypatch, store.url, timeout_ms=500) as (tenant, opened):
 
         async def ask():
             many = await asyncio.gather(*(tenant.search("x", 5) for _ in range(64)), return_exceptions=True)
@@ -318,13 +403,12 @@ def test_hanging_calls_do_not_use_up_the_threads(monkeypatch):
             return await tenant.search("x", 5)
 
         assert asyncio.run(ask()) == [OWN_PASSAGE]
-        assert len(opened.knowledge_base._threads._threads) == 32
+        assert len(opened._threads._threads) == 32
 
 
 def test_a_caller_that_leaves_frees_the_thread(monkeypatch):
     """R28."""
-    with scripted_store(drip(b"HTTP/1.1 200 x\r\nx: ")) as store, documents(monkeypatch, store.url) as opened:
-        tenant = opened.for_tenant(TenantContext("broker-a", "regular", None))  # pyright: ignore[reportArgumentType]
+    with scripted_store(drip(b"HTTP/1.1 200 x\r\nx: ")) as store, documents(monkeypatch, store.url) as (tenant, opened):
 
         async def leave():
             with contextlib.suppress(TimeoutError):
@@ -373,16 +457,13 @@ def test_a_connection_that_is_closed_without_an_answer_is_an_outage(monkeypatch)
 
 
 def test_a_store_that_does_not_listen_is_an_outage(monkeypatch):
-    with documents(monkeypatch, "http://127.0.0.1:9") as opened:
-        tenant = opened.for_tenant(TenantContext("broker-a", "regular", None))  # pyright: ignore[reportArgumentType]
-        with pytest.raises(UnavailableError) as down:
-            asyncio.run(tenant.search("x", 5))
+    with documents(monkeypatch, "http://127.0.0.1:9") as (tenant, _), pytest.raises(UnavailableError) as down:
+        asyncio.run(tenant.search("x", 5))
     assert str(down.value) == DOWN
 
 
 def test_without_a_tier_nothing_is_asked(monkeypatch):
-    with scripted_store(always(page(OWN))) as store, documents(monkeypatch, store.url) as opened:
-        tenant = opened.for_tenant(TenantContext("broker-a", None, None))  # pyright: ignore[reportArgumentType]
+    with scripted_store(always(page(OWN))) as store, documents(monkeypatch, store.url, None) as (tenant, _):
         with pytest.raises(RefusedError):
             asyncio.run(tenant.search("x", 5))
         assert store.requests == []
@@ -393,9 +474,9 @@ def test_missing_credentials_are_the_operators_business(monkeypatch, capsys):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         monkeypatch.setenv(name, "/nonexistent")
-    with pytest.raises(MisconfiguredError) as told:
+    with pytest.raises(MisconfiguredError) as reported:
         search(monkeypatch, always(page(OWN)))
-    assert str(told.value) == MISCONFIGURED
+    assert str(reported.value) == MISCONFIGURED
     assert "NoCredentialsError" in capsys.readouterr().out
 
 
@@ -426,8 +507,7 @@ def test_search_type_and_reranking_are_settings(monkeypatch):
 
 def test_the_event_loop_is_not_blocked_while_the_store_is_slow(monkeypatch):
     """R101: thirty-two calls of half a second each, and the loop's own timer stays on time."""
-    with scripted_store(wait(0.5, page(OWN))) as store, documents(monkeypatch, store.url) as opened:
-        tenant = opened.for_tenant(TenantContext("broker-a", "regular", None))  # pyright: ignore[reportArgumentType]
+    with scripted_store(wait(0.5, page(OWN))) as store, documents(monkeypatch, store.url) as (tenant, _):
 
         async def ask():
             delays = []

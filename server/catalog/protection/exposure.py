@@ -1,0 +1,196 @@
+"""Who can reach a relation now: privileges, policies, partitions, read from pg_catalog by any role."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg import sql
+
+_OID: Final[LiteralString] = """
+SELECT c.oid::bigint FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname || '.' || c.relname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+"""
+_PARTS: Final[LiteralString] = """
+WITH RECURSIVE part (oid) AS (
+  SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = $1::oid
+  UNION
+  SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN part ON i.inhparent = part.oid
+)
+SELECT c.oid::bigint, n.nspname, c.relname
+FROM part JOIN pg_catalog.pg_class c ON c.oid = part.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ORDER BY 2, 3
+"""
+_TO_PUBLIC: Final[LiteralString] = """
+SELECT privilege, array_agg(name ORDER BY number) FILTER (WHERE name IS NOT NULL)
+FROM (
+  SELECT x.privilege_type, NULL::text, 0
+  FROM pg_catalog.pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) x WHERE c.oid = $1::oid AND x.grantee = 0
+  UNION ALL
+  SELECT x.privilege_type, a.attname::text, a.attnum
+  FROM pg_catalog.pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) x
+  WHERE a.attrelid = $1::oid AND NOT a.attisdropped AND x.grantee = 0
+) AS granted (privilege, name, number)
+GROUP BY privilege, name IS NULL ORDER BY 1
+"""
+# Whether a role `r` gets as far as the relation `t` when it has a privilege: a view does so without its owner's USAGE.
+_REACHES: Final[LiteralString] = """(has_schema_privilege(r.oid, t.relnamespace, 'USAGE') OR EXISTS (
+    SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid
+    JOIN pg_catalog.pg_class v ON v.oid = w.ev_class
+    WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid
+      AND v.oid <> t.oid AND v.relowner = r.oid))"""
+# Policies do not bind superusers, nor the table's owner and its members, unless the table says FORCE. Attributes such
+# as BYPASSRLS are not inherited: a group that has it still stands for members that do not.
+_USERS: Final[LiteralString] = f"""
+WITH held (grantee, privilege) AS (
+  SELECT x.grantee, x.privilege_type
+  FROM pg_catalog.pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) x WHERE c.oid = $1::oid
+  UNION
+  SELECT x.grantee, x.privilege_type
+  FROM pg_catalog.pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) x
+  WHERE a.attrelid = $1::oid AND NOT a.attisdropped
+), role AS (
+  SELECT r.oid, r.rolname, r.rolbypassrls, r.rolname ~ '^pg_' AS predefined,
+         EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid = r.oid) AS is_group,
+         {_REACHES} AS reaches
+  FROM pg_catalog.pg_roles r, pg_catalog.pg_class t
+  WHERE t.oid = $1::oid AND NOT r.rolsuper AND r.rolname <> ALL ($2::text[])
+    AND (t.relforcerowsecurity OR NOT pg_has_role(r.oid, t.relowner, 'USAGE'))
+), found AS (
+  SELECT role.*,
+         EXISTS (SELECT FROM held WHERE grantee = role.oid
+                 AND privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')) AS by_grant,
+         reaches AND NOT predefined AND EXISTS (SELECT FROM held WHERE grantee = 0) AS by_public,
+         reaches AND NOT predefined AND EXISTS (SELECT FROM held WHERE grantee = 0
+                 AND privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')) AS rows_by_public
+  FROM role
+)
+SELECT rolname::text, by_public,
+       (NOT rolbypassrls OR is_group)
+       AND (by_grant OR rows_by_public OR rolname IN ('pg_read_all_data', 'pg_write_all_data') AND is_group)
+FROM found ORDER BY 1
+"""
+_POLICIES: Final[LiteralString] = """
+SELECT p.polname::text, p.polpermissive,
+       CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE'
+                     ELSE 'ALL' END,
+       ARRAY(SELECT CASE one WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(one)::text END FROM unnest(p.polroles) AS one),
+       coalesce(pg_get_expr(p.polqual, p.polrelid), ''), coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '')
+FROM pg_catalog.pg_policy p WHERE p.polrelid = $1::oid ORDER BY 1
+"""
+_DEFAULTS: Final[LiteralString] = """
+SELECT DISTINCT pg_get_userbyid(d.defaclrole)::text, n.nspname::text, x.grantee = 0
+FROM pg_catalog.pg_default_acl d CROSS JOIN LATERAL aclexplode(d.defaclacl) x
+LEFT JOIN pg_catalog.pg_namespace n ON n.oid = d.defaclnamespace
+WHERE d.defaclobjtype = 'r' AND (n.nspname IS NULL OR n.nspname = $1)
+  AND (x.grantee = 0 OR x.grantee = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = $2))
+ORDER BY 1, 2, 3
+"""
+_LOSERS: Final[LiteralString] = f"""
+SELECT r.rolname::text,
+       has_table_privilege(r.oid, t.oid, 'DELETE') OR has_any_column_privilege(r.oid, t.oid, 'UPDATE'),
+       has_any_column_privilege(r.oid, t.oid, 'INSERT')
+FROM pg_catalog.pg_roles r, pg_catalog.pg_class t
+WHERE t.oid = $1::oid AND NOT r.rolsuper AND NOT r.rolbypassrls AND r.rolname <> $2 AND r.rolname !~ '^pg_'
+  AND (t.relforcerowsecurity OR NOT pg_has_role(r.oid, t.relowner, 'USAGE'))
+  AND has_any_column_privilege(r.oid, t.oid, 'SELECT')
+  AND {_REACHES}
+  AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_policy p CROSS JOIN LATERAL unnest(p.polroles) AS meant (role)
+    WHERE p.polrelid = t.oid AND p.polpermissive AND p.polcmd IN ('r', '*')
+      AND CASE meant.role WHEN 0 THEN true ELSE pg_has_role(r.oid, meant.role, 'USAGE') END)
+ORDER BY 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A relation of the database."""
+
+    oid: int
+    schema: str
+    name: str
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """Its name for a statement."""
+        return sql.Identifier(self.schema, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy as PostgreSQL shows it; `roles` may be PUBLIC."""
+
+    name: str
+    permissive: bool
+    command: str
+    roles: tuple[str, ...]
+    condition: str
+    check: str
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """The other roles of a relation: `before` can read or write its rows, `by_public` have what PUBLIC has."""
+
+    before: tuple[str, ...]
+    by_public: tuple[str, ...]
+
+
+def relation_of(connection: psycopg.Connection[Any], name: str) -> Relation:
+    """Return the relation schema.name, which exists. `connection` has psycopg's RawCursor, here and below."""
+    schema, _, own = name.partition(".")
+    return Relation(connection.execute(_OID, (name,)).fetchall()[0][0], schema, own)
+
+
+def full_name(relation: Relation) -> str:
+    """Return schema.name, without quotes."""
+    return f"{relation.schema}.{relation.name}"
+
+
+def parts_of(connection: psycopg.Connection[Any], relation: Relation) -> list[Relation]:
+    """Return its partitions and inheritance children, at every depth."""
+    return [Relation(*row) for row in connection.execute(_PARTS, (relation.oid,)).fetchall()]
+
+
+def policies_on(connection: psycopg.Connection[Any], relation: Relation) -> list[Policy]:
+    """Return its policies."""
+    rows = connection.execute(_POLICIES, (relation.oid,)).fetchall()
+    return [
+        Policy(name, permissive, command, tuple(roles), *texts) for name, permissive, command, roles, *texts in rows
+    ]
+
+
+def public_privileges(
+    connection: psycopg.Connection[Any], relation: Relation
+) -> list[tuple[LiteralString, tuple[str, ...]]]:
+    """Return what PUBLIC may do: each privilege with its columns, none for the whole relation."""
+    rows = connection.execute(_TO_PUBLIC, (relation.oid,)).fetchall()
+    return [(privilege, tuple(columns or ())) for privilege, columns in rows]
+
+
+def users_of(connection: psycopg.Connection[Any], relation: Relation, others: Iterable[str]) -> Users:
+    """Return who else uses it, without `others` and those whom row level security never binds."""
+    rows = connection.execute(_USERS, (relation.oid, list(others))).fetchall()
+    return Users(tuple(row[0] for row in rows if row[2]), tuple(row[0] for row in rows if row[1]))
+
+
+def default_grants(connection: psycopg.Connection[Any], schema: str, login: str) -> list[tuple[str, str | None, bool]]:
+    """Return whose new tables the login could read: the creating role, the schema or None for all, and if by PUBLIC."""
+    return [tuple(row) for row in connection.execute(_DEFAULTS, (schema, login)).fetchall()]
+
+
+def losers(connection: psycopg.Connection[Any], table: str, login: str) -> list[tuple[str, str]]:
+    """Return every other role that can SELECT from `table` and that no permissive policy is for, with what it loses.
+
+    So it is, or once row level security is on it would be. `connection` is the administrator's.
+    """
+    rows = connection.execute(_LOSERS, (relation_of(connection, table).oid, login)).fetchall()
+    return [(role, _loss(table, writes, inserts)) for role, writes, inserts in rows]
+
+
+def _loss(table: str, writes: bool, inserts: bool) -> str:
+    parts = [f"sees no row of {table}"]
+    parts += ["its UPDATE and DELETE change no row"] if writes else []
+    parts += ["its INSERT fails"] if inserts else []
+    return ", ".join(parts)

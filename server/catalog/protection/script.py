@@ -1,0 +1,80 @@
+"""A text of SQL statements with comments that say why, to be read by a person before they run it."""
+
+import hashlib
+from textwrap import wrap
+from typing import Final, LiteralString, cast
+
+from psycopg import sql
+
+_WIDTH: Final = 110
+_NAME_BYTES: Final = 63
+
+
+class Script:
+    """Statements and comments in the order in which they were added."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Add a comment."""
+        # A name may hold a line break, and what follows it would run: so each line of the text is a comment.
+        for line in wrap(" ".join(text.split()), _WIDTH):
+            self._lines.append(f"-- {line}")
+
+    def suggest(self, statement: sql.Composable) -> None:
+        """Add a statement that does not run unless somebody removes the comment sign."""
+        self._lines += [f"--   {line}" for line in f"{statement.as_string()};".splitlines()]
+
+    def run(self, statement: sql.Composable) -> None:
+        """Add a statement."""
+        self._lines.append(f"{statement.as_string()};")
+
+    def gap(self) -> None:
+        """Add an empty line."""
+        if self._lines and self._lines[-1]:
+            self._lines.append("")
+
+    def add(self, text: str) -> None:
+        """Add the text of another script."""
+        self._lines += text.splitlines()
+
+    def begin(self) -> None:
+        """Open the transaction that protects one relation."""
+        self.run(sql.SQL("BEGIN"))
+        self.say(
+            "Each statement holds its lock for less than a millisecond. If the table is busy for longer than this, "
+            "nothing is changed, and no reader waits behind it: run it again."
+        )
+        self.run(sql.SQL("SET LOCAL lock_timeout = '300ms'"))
+        self.say("So that no other schema can offer an operator or a function under the same name.")
+        self.run(sql.SQL("SET LOCAL search_path = pg_catalog"))
+
+    def text(self) -> str:
+        """Return everything, ending with a line break."""
+        return "\n".join(self._lines) + "\n"
+
+
+def listed(names: tuple[str, ...] | list[str]) -> sql.Composed:
+    """Return names as identifiers with commas."""
+    return sql.SQL(", ").join(sql.Identifier(name) for name in names)
+
+
+def block(body: sql.Composable) -> sql.Composed:
+    """Return `body` between dollar quotes that do not occur in it."""
+    text, tag = body.as_string(), "$body$"
+    while tag in text:
+        tag = f"{tag[:-1]}_$"
+    quote = sql.SQL(cast("LiteralString", tag))
+    return sql.Composed([quote, body, quote])
+
+
+def object_name(*parts: str) -> str:
+    """Return a name for a new index, constraint or function, never longer than PostgreSQL allows."""
+    name = "_".join(parts)
+    encoded = name.encode()
+    if len(encoded) <= _NAME_BYTES:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:8]
+    return f"{encoded[: _NAME_BYTES - 9].decode(errors='ignore')}_{digest}"

@@ -1,0 +1,109 @@
+"""The SQL that protects a view, which reads its tables as the caller or as an owner that their policies bind."""
+
+from typing import Final
+
+from psycopg import sql
+
+from server.catalog.protection.grants import grant_columns, revoke_all, write_grants
+from server.catalog.protection.script import Script
+from server.catalog.protection.subject import Subject
+from server.catalog.protection.table import require_protected
+
+# The first version whose views know security_invoker.
+_INVOKER_VERSION: Final = 150_000
+
+
+def protect_view(subject: Subject) -> Script:
+    """Return the SQL of a view, in the way in which it is protected now; of both ways when it is in neither."""
+    script = Script()
+    script.say(
+        f"Protects the view {subject.table.name}, which reads {', '.join(sorted(subject.own.reads)) or 'no table'}. A "
+        "view has no policies: those of its tables hold when it reads them as the caller or as an owner that they name."
+    )
+    if subject.own.bound_owner:
+        _protect(script, subject, subject.own.owner)
+    elif subject.own.invoker or _may_become_invoker(subject):
+        _protect(script, subject, subject.login)
+    else:
+        _write_both_ways(script, subject)
+    return script
+
+
+def _may_become_invoker(subject: Subject) -> bool:
+    return subject.connection.info.server_version >= _INVOKER_VERSION and not _other_readers(subject)
+
+
+def _other_readers(subject: Subject) -> tuple[str, ...]:
+    users = subject.users()
+    return tuple(sorted({*users.before, *users.by_public} - {subject.own.owner}))
+
+
+def _protect(script: Script, subject: Subject, reader: str) -> None:
+    """Add the SQL of a view that reads its tables as `reader`: the login itself, or the view's owner."""
+    script.gap()
+    script.begin()
+    script.gap()
+    script.say("Its tables come first: until then the view would show the rows of all tenants.")
+    require_protected(script, _tables(subject), [reader])
+    if reader == subject.login:
+        script.say(f"It reads its tables as {subject.login}, which therefore needs the columns that the view touches.")
+        script.run(sql.SQL("ALTER VIEW {} SET (security_invoker = true)").format(subject.name))
+        for grant in _base_grants(subject, subject.login):
+            script.run(grant)
+    else:
+        script.say(f"It reads its tables as its owner {reader}, whom their policies bind as well.")
+        if others := _other_readers(subject):
+            script.say(f"So it shows nothing to those who have no tenant context: {', '.join(others)}.")
+    write_grants(script, subject)
+    script.gap()
+    script.run(sql.SQL("COMMIT"))
+
+
+def _base_grants(subject: Subject, role: str) -> list[sql.Composed]:
+    """Return the grants on everything that the view touches."""
+    return [
+        grant_columns(
+            sql.Identifier(*name.split(".")), [one for one in subject.facts[name].columns if one in columns], role
+        )
+        for name, columns in sorted(subject.own.reads.items())
+        if columns
+    ]
+
+
+def _tables(subject: Subject) -> list[str]:
+    return sorted(name for name in subject.own.reads if subject.facts[name].kind in {"r", "p"})
+
+
+def _write_both_ways(script: Script, subject: Subject) -> None:
+    """Suggest both ways; only what the login should not have is run."""
+    owner = f"{subject.login}_views"
+    readers = ", ".join(_other_readers(subject))
+    script.gap()
+    script.say(
+        f"DECIDE FIRST. It reads its tables as {subject.own.owner}, whom no policy binds, so it shows the rows of all "
+        f"tenants to whoever may read it, and {subject.login} gets no grant here."
+    )
+    if readers:
+        script.say(
+            f"These roles read it too, and either way changes what they see: {readers}. If they need it, leave it as "
+            "it is, and declare a second view with the same query in its place."
+        )
+    script.say(
+        "One way, from PostgreSQL 15 on: it reads its tables as the caller, who needs a grant on each column that it "
+        "touches."
+    )
+    script.suggest(sql.SQL("ALTER VIEW {} SET (security_invoker = true)").format(subject.name))
+    script.say("The other way, in every version: an owner that cannot log in, and that the tables' policies name.")
+    script.suggest(sql.SQL("CREATE ROLE {} NOLOGIN NOINHERIT").format(sql.Identifier(owner)))
+    for grant in _base_grants(subject, owner):
+        script.suggest(grant)
+    schema = sql.Identifier(subject.own.schema)
+    script.suggest(sql.SQL("GRANT USAGE, CREATE ON SCHEMA {} TO {}").format(schema, sql.Identifier(owner)))
+    script.suggest(sql.SQL("ALTER VIEW {} OWNER TO {}").format(subject.name, sql.Identifier(owner)))
+    script.suggest(sql.SQL("REVOKE CREATE ON SCHEMA {} FROM {}").format(schema, sql.Identifier(owner)))
+    tables = ", ".join(sorted(subject.own.reads))
+    script.say(f"Then run `tenantgate tools sql` for {tables}, and again for {subject.table.name}.")
+    script.gap()
+    script.begin()
+    revoke_all(script, subject, subject.relation)
+    script.run(sql.SQL("COMMIT"))
