@@ -20,7 +20,9 @@ from psycopg.sql import SQL
 from server.catalog.declarations import CatalogFile
 from server.dev.stack import Stack
 
-MISTAKES = {one["name"]: one for one in tomllib.loads((FOLDER / "mistakes.toml").read_text(encoding="utf-8"))["mistake"]}
+MISTAKES = {
+    one["name"]: one for one in tomllib.loads((FOLDER / "mistakes.toml").read_text(encoding="utf-8"))["mistake"]
+}
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,10 @@ class Superuser:
         return SQL(", ").join(SQL("{}::text").format(sql.Identifier(one)) for one in self.table.key)
 
     def _own(self) -> sql.Composed:
-        rows = [SQL("({})").format(SQL(", ").join(sql.Literal(row[one]) for one in self.table.key)) for row in self.table.rows]
+        rows = [
+            SQL("({})").format(SQL(", ").join(sql.Literal(row[one]) for one in self.table.key))
+            for row in self.table.rows
+        ]
         return SQL("({}) IN ({})").format(self._key(), SQL(", ").join(rows))
 
 
@@ -132,7 +137,9 @@ def test_random_filters_find_what_the_model_finds(foreign: Foreign, calls: int) 
             table = foreign.rows.of(tenant, relation)
             while comparison.calls < calls:
                 comparison.list_all(
-                    table, random_filters(comparison.chance, table) | random_order(comparison.chance, table), [7, 20, 100]
+                    table,
+                    random_filters(comparison.chance, table) | random_order(comparison.chance, table),
+                    [7, 20, 100],
                 )
                 comparison.summarize(
                     table, random_filters(comparison.chance, table) | random_group(comparison.chance, table)
@@ -170,11 +177,14 @@ def test_a_statement_of_the_operator_joins_and_adds_up_one_tenants_rows(foreign:
 
 
 @pytest.mark.parametrize("foreign", ["shop"], indirect=True)
-@pytest.mark.parametrize("payload", [r'{"a": "\u0000"}', r'["\ud800"]', '{"a": 1, "a": 2}', "1e400", '"' + "x" * 30_000 + '"'])
+@pytest.mark.parametrize(
+    "payload", [r'{"a": "\u0000"}', r'["\ud800"]', '{"a": 1, "a": 2}', "1e400", '"' + "x" * 30_000 + '"']
+)
 def test_json_that_other_programs_cannot_read_does_not_end_the_page(foreign: Foreign, payload: str) -> None:
     tenant = foreign.schema.tenants[-1]
     number = sql.Literal(tenant).as_string()
-    order = f"INSERT INTO shop.orders (id, account_id, number, status, payload) VALUES (gen_random_uuid(), {number}, 'N-1', 'Paid', "
+    columns, values = "id, account_id, number, status, payload", f"gen_random_uuid(), {number}, 'N-1', 'Paid'"
+    order = f"INSERT INTO shop.orders ({columns}) VALUES ({values}, "
     with foreign.database.broken(
         f"{order} {sql.Literal(payload).as_string()})", f"DELETE FROM shop.orders WHERE account_id = {number}"
     ):
@@ -194,7 +204,9 @@ def test_another_spelling_of_a_tenant_is_the_same_tenant(foreign: Foreign) -> No
 
 @pytest.mark.parametrize("foreign", ["metering"], indirect=True)
 def test_a_tenant_that_is_a_number_in_the_token_is_the_same_tenant(foreign: Foreign) -> None:
-    comparison = Comparison(foreign.serving.client("7", tenant_id=7, **{"custom:tenant_id": None}).answer, "7", Chance(1))
+    comparison = Comparison(
+        foreign.serving.client("7", tenant_id=7, **{"custom:tenant_id": None}).answer, "7", Chance(1)
+    )
     for relation in foreign.schema.tables:
         comparison.list_all(foreign.rows.of("7", relation), {})
     assert not comparison.differences, shown_first(comparison.differences)
@@ -205,7 +217,7 @@ def test_the_login_reads_nothing_but_what_is_declared(foreign: Foreign) -> None:
     refused = {
         "shop": ["SELECT card_number FROM shop.orders", "TABLE shop.orders", "SELECT id FROM shop_archive.orders"],
         "metering": ["SELECT value FROM metering.readings_rest", "SELECT value FROM staging.readings"],
-        "crm": ['SELECT commission FROM crm.deals', 'SELECT email FROM "Import"."Contacts"'],
+        "crm": ["SELECT commission FROM crm.deals", 'SELECT email FROM "Import"."Contacts"'],
     }[foreign.schema.name]
     with foreign.database.login() as connection:
         for statement in refused:

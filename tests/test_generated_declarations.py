@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from foreign.arguments import random_filters, random_group, random_order
@@ -12,6 +13,7 @@ from foreign.database import ForeignDatabase, adopt, database_of_its_own
 from foreign.model import DeclaredTable, group_choices
 from foreign.schema import identifier, read_kinds, read_rows
 from foreign.serving import Serving, serving
+from foreign.values import Kind
 from foreign.wide import TENANTS, TYPES, WideTable, toml_of, wide_tables
 from foreign.words import Chance
 from psycopg.sql import SQL
@@ -27,8 +29,8 @@ class Generated:
 
     tables: dict[str, WideTable]
     database: ForeignDatabase
-    kinds: dict[str, dict]
-    rows: dict[str, list[dict]]
+    kinds: dict[str, dict[str, Kind]]
+    rows: dict[str, list[dict[str, Any]]]
     serving: Serving
     seed: int
 
@@ -38,7 +40,7 @@ class Generated:
         rows = [row for row in self.rows[name] if self._is_seen(tenant, name, row)]
         return DeclaredTable(declared, self.kinds[name], declared["key"], rows)
 
-    def _is_seen(self, tenant: str, name: str, row: dict) -> bool:
+    def _is_seen(self, tenant: str, name: str, row: dict[str, Any]) -> bool:
         owner = self.tables[name].declaration["tenant"]
         if owner == "tenant":
             return row["tenant"] == tenant
@@ -47,7 +49,9 @@ class Generated:
 
 
 @pytest.fixture(scope="module", params=SEEDS)
-def generated(stack: Stack, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Generated]:
+def generated(
+    stack: Stack, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Generated]:
     seed: int = request.param
     tables = wide_tables(Chance(seed), 16, 75)
     file: Path = tmp_path_factory.mktemp("wide") / "wide.toml"

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
@@ -13,9 +12,41 @@ from foreign.words import Chance
 
 # What the server accepts in an argument: no control characters, nothing that turns a line around.
 _PRINTABLE: Final = re.compile("[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
+# The days that Python, and so an argument, can name.
+_PYTHON_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _FILTER_CHARACTERS: Final = 200
-_PARTS: Final = ["ann", "SMITH", "%", "_", "\\", "'", '"', "i", "I", "İ", "ß", "σ", "Σ", "ł", "é", "太", "😀", "x", "-", "$1"]
-_DAYS: Final = ["0001-01-01", "2000-01-01", "2025-12-28", "2025-12-29", "2026-01-05", "2026-02-01", "9999-12-30", "9999-12-31"]
+_PARTS: Final = [
+    "ann",
+    "SMITH",
+    "%",
+    "_",
+    "\\",
+    "'",
+    '"',
+    "i",
+    "I",
+    "İ",
+    "ß",
+    "σ",
+    "Σ",
+    "ł",
+    "é",
+    "太",
+    "😀",
+    "x",
+    "-",
+    "$1",
+]
+_DAYS: Final = [
+    "0001-01-01",
+    "2000-01-01",
+    "2025-12-28",
+    "2025-12-29",
+    "2026-01-05",
+    "2026-02-01",
+    "9999-12-30",
+    "9999-12-31",
+]
 _NUMBERS: Final[Mapping[str, list[Any]]] = {
     "integer": [0, 1, -1, 2**31, -(2**31) - 1, 2**53 + 1, 2**63 - 1, -(2**63), 42],
     "decimal": ["0", "0.1", "-0.5", "1.50", "12.3456", "1e30", "-1e400", "0.7", 2, 99999999999999999999],
@@ -77,11 +108,20 @@ def _equal(chance: Chance, table: DeclaredTable, name: str, column: Mapping[str,
             return _accepted(value or "nobody", min(column.get("max_length", _FILTER_CHARACTERS), 100_000))
         case "uuid":
             return chance.choice([str.upper, str.lower])(value or chance.identifier())
+        case "timestamp":
+            return _python_moment(value or "2026-01-05 00:00:00")
         case "date":
-            return value if value in map(date.isoformat, _python_days([value])) else chance.choice(_DAYS)
+            return value if value and _PYTHON_DAY.fullmatch(value) else chance.choice(_DAYS)
         case kind:
             numbers = _within(column, [int(value) if kind == "integer" else value] if value else _NUMBERS[kind])
             return chance.choice(numbers) if numbers else None
+
+
+def _python_moment(text: str) -> str | None:
+    """Return a moment as an argument, with its offset from UTC, if Python can name it."""
+    if not re.match(r"\d{4}-", text) or text.endswith("BC"):
+        return None
+    return text.removesuffix("+00").replace(" ", "T") + "Z"
 
 
 def _range(chance: Chance, table: DeclaredTable, name: str, column: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,10 +157,6 @@ def _within(column: Mapping[str, Any], numbers: list[Any]) -> list[Any]:
     ]
 
 
-def _python_days(texts: list[Any]) -> list[date]:
-    return [date.fromisoformat(one) for one in texts if one is not None and re.fullmatch(r"\d{4}-\d\d-\d\d", one)]
-
-
 def _python_days_of(days: list[Any]) -> list[str]:
     """Return those of the days that an argument can name."""
-    return [text for day in days if re.fullmatch(r"\d{4}-\d\d-\d\d", text := show_day(day))]
+    return [text for day in days if _PYTHON_DAY.fullmatch(text := show_day(day))]

@@ -58,7 +58,9 @@ class Comparison:
         cursor: str | None = None
         while True:
             limit = min(most, self.chance.choice(limits or [1, 2, 3, 7, 20, 59, 100]))
-            answer = self.answer(declared["tool"], arguments | {"limit": limit} | ({"cursor": cursor} if cursor else {}))
+            answer = self.answer(
+                declared["tool"], arguments | {"limit": limit} | ({"cursor": cursor} if cursor else {})
+            )
             found += answer[name]
             cursor = answer["next_cursor"]
             if len(answer[name]) != limit and cursor is not None:

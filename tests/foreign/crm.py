@@ -23,9 +23,7 @@ def rows() -> dict[str, list[dict[str, Any]]]:
     """Return the rows of each table, parents first."""
     chance = Chance(3)
     contacts = [_contact(chance, tenant, place) for tenant, count in TENANTS.items() for place in range(count)]
-    deals = [
-        _deal(chance, tenant, place, count) for tenant, count in TENANTS.items() for place in range(2 * count)
-    ]
+    deals = [_deal(chance, tenant, place, count) for tenant, count in TENANTS.items() for place in range(2 * count)]
     return {"crm.Contacts": contacts, "crm.deals": deals, "Import.Contacts": contacts[:20]}
 
 
@@ -70,7 +68,9 @@ def view_rows(tables: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]
         if contact.get("deletedAt") is None:
             own = {name: deal[name] for name in ("tenantRef", "title", "amount", "stage")}
             name, email = contact.get('full "name"'), contact.get("email")
-            found.append(own | {"deal": deal["dealNo"], "contact": name, "email": email, "changed_at": deal["modifiedAt"]})
+            found.append(
+                own | {"deal": deal["dealNo"], "contact": name, "email": email, "changed_at": deal["modifiedAt"]}
+            )
     return found
 
 

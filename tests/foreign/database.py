@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
+from foreign.schema import ForeignRows, ForeignSchema
 from psycopg import RawCursor, sql
 from pydantic import SecretStr
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.tokenizer_core import TokenType
 
-from foreign.schema import ForeignRows, ForeignSchema
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate
 from server.catalog.loading import Catalog, load_catalog

@@ -5,6 +5,7 @@ A day is the number of days since 1970-01-01, a moment the number of microsecond
 
 import math
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -18,8 +19,10 @@ _TEXT: Final = re.compile(
     r"(?P<y>\d{4,})-(?P<m>\d\d)-(?P<d>\d\d)"
     r"(?:[ T](?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d)(?:\.(?P<F>\d+))?(?:\+00|Z)?)?(?P<BC> BC)?"
 )
-_PERIODS: Final = ("today", "yesterday", "this_week", "last_week", "last_7_days", "this_month", "last_month")
-PERIODS: Final = (*_PERIODS, "last_30_days", "this_year")
+PERIODS: Final = (
+    *("today", "yesterday", "this_week", "last_week", "last_7_days"),
+    *("this_month", "last_month", "last_30_days", "this_year"),
+)
 
 
 def number_of(year: int, month: int, day: int) -> int:
@@ -71,7 +74,7 @@ def day_of_moment(moment: Number, zone: str) -> Number:
 
 
 def _offset_us(moment: int, zone: str) -> int:
-    """Return how far the clocks of `zone` are ahead of UTC; the rules of the last known years are those of all later."""
+    """Return how far the clocks of `zone` are ahead of UTC; the last known rules are those of all later years."""
     if zone == "UTC":
         return 0
     year, _, _ = date_of(moment // _DAY_US)
@@ -116,7 +119,7 @@ def days_of(period: str, today: date) -> tuple[date, date]:
     around = [today + timedelta(days=n) for n in range(-750, 400)]
     iso, last = today.isocalendar()[:2], (today - timedelta(days=7)).isocalendar()[:2]
     previous = (today.year, today.month - 1) if today.month > 1 else (today.year - 1, 12)
-    belongs = {
+    belongs: dict[str, Callable[[date], bool]] = {
         "today": lambda day: day == today,
         "yesterday": lambda day: (today - day).days == 1,
         "this_week": lambda day: day.isocalendar()[:2] == iso,
@@ -126,6 +129,6 @@ def days_of(period: str, today: date) -> tuple[date, date]:
         "last_month": lambda day: (day.year, day.month) == previous,
         "last_30_days": lambda day: 0 <= (today - day).days < 30,
         "this_year": lambda day: day.year == today.year,
-    }[period]
-    found = [day for day in around if belongs(day)]
+    }
+    found = [day for day in around if belongs[period](day)]
     return found[0], found[-1]

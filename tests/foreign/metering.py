@@ -21,9 +21,7 @@ def rows() -> dict[str, list[dict[str, Any]]]:
     """Return the rows of each table."""
     chance = Chance(2)
     devices = [_device(chance, number, tenant) for number, tenant in enumerate(6 * list(TENANTS)[:-1], 1)]
-    readings = [
-        one for tenant, count in TENANTS.items() for one in _readings(chance, tenant, count, devices) if count
-    ]
+    readings = [one for tenant, count in TENANTS.items() for one in _readings(chance, tenant, count, devices) if count]
     small = [tenant for tenant in TENANTS if int(tenant) < 2**31]
     samples = [_sample(chance, number, chance.choice(small[:-1])) for number in range(1, 120)]
     tariffs = {(one["org_id"], one["code"], one["valid_from"]): one for one in (_tariff(chance) for _ in range(60))}

@@ -61,7 +61,8 @@ def searched(table: DeclaredTable, arguments: Mapping[str, Any], today: date) ->
             first, last = bounds_of(name, column)
             days: tuple[Any, Any] = (arguments.get(first), arguments.get(last))
             if column.get("period") and "period" in arguments:
-                days = tuple(one.isoformat() for one in days_of(arguments["period"], today))
+                start, end = days_of(arguments["period"], today)
+                days = (start.isoformat(), end.isoformat())
             found |= {first: days[0], last: days[1]}
     return found
 

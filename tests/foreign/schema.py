@@ -11,10 +11,9 @@ from types import ModuleType
 from typing import Any, Final, LiteralString, cast
 
 import psycopg
-from psycopg import sql
-
 from foreign.model import DeclaredTable
 from foreign.values import Kind
+from psycopg import sql
 
 FOLDER: Final = Path(__file__).parent
 NAMES: Final = ("shop", "metering", "crm")
@@ -123,7 +122,7 @@ class ForeignRows:
 
     def tables_of(self, tenant: str) -> dict[str, list[dict[str, Any]]]:
         """Return the rows that a tenant may see of every declared table."""
-        return {relation: [*self.of(tenant, relation).rows] for relation in self.rows}
+        return {relation: [dict(row) for row in self.of(tenant, relation).rows] for relation in self.rows}
 
     def _is_seen(self, tenant: str, relation: str, row: Mapping[str, Any]) -> bool:
         """Whether a row is the tenant's: by its own column, by the parent that it names, or everybody's."""

@@ -5,7 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from foreign.words import BIG_INTEGERS, DATES, EXACT_FLOATS, FLOATS, INTEGERS, JSONS, LABELS, NUMERICS, SPECIALS, TEXTS, Chance
+from foreign.words import (
+    BIG_INTEGERS,
+    DATES,
+    EXACT_FLOATS,
+    FLOATS,
+    INTEGERS,
+    JSONS,
+    LABELS,
+    NUMERICS,
+    SPECIALS,
+    TEXTS,
+    Chance,
+)
 
 TENANTS: Final = ("org_A", "org_a", "org-B.1", "nobody")
 TYPES: Final = """
@@ -64,7 +76,23 @@ KINDS: Final[list[tuple[str, str, list[Any]]]] = [
     # A list in a list would be a second dimension.
     ("jsonb[]", "json[]", [one for one in JSONS if one is not None and not isinstance(one, list)]),
 ]
-_NAMES: Final = ["a b", "Select", "order", "x", "Größe", "it's", 'quo"te', "UPPER", "%s", "$1", ":x", "t", "r", "key", "count"]
+_NAMES: Final = [
+    "a b",
+    "Select",
+    "order",
+    "x",
+    "Größe",
+    "it's",
+    'quo"te',
+    "UPPER",
+    "%s",
+    "$1",
+    ":x",
+    "t",
+    "r",
+    "key",
+    "count",
+]
 _ENDINGS: Final = ["", "", "_at", "_on", "_from", "X"]
 _TIMEZONES: Final = ["UTC", "America/New_York", "Asia/Kolkata", "Pacific/Auckland", "Europe/Berlin"]
 _TENANT_TYPES: Final = ["text", "varchar(64)", 'text COLLATE "C"', '"Wide".code']
@@ -128,7 +156,9 @@ def _table(chance: Chance, number: int, count: int, parent: WideTable | None) ->
         "name": f"Wide.{name}",
         "tenant": owner,
         "key": key.split(", "),
-        **_declaration(chance, number, [*columns, *chance.choice([[], [("id", (key_type, _KEY_KINDS[key_type], []))]])]),
+        **_declaration(
+            chance, number, [*columns, *chance.choice([[], [("id", (key_type, _KEY_KINDS[key_type], []))]])]
+        ),
     }
     return WideTable(f"Wide.{name}", text, rows, key_type, declared)
 
@@ -175,8 +205,11 @@ def _column(chance: Chance, column: str, kind: str, declared_type: str) -> dict[
         return said
     if kind.endswith("mood"):
         said["values"] = _MOODS
-    filters: list[Any] = [False, True] if declared_type != "timestamp" else [False]
-    filters += ["range"] * 2 if moment or number else ["contains"] if declared_type == "text" and not kind.endswith("mood") else []
+    filters: list[Any] = [False, True]
+    if moment or number:
+        filters += ["range", "range"]
+    elif declared_type == "text" and not kind.endswith("mood"):
+        filters.append("contains")
     said |= {"filter": chance.choice(filters), "sort": chance.random() < 0.7}
     if chance.random() < 0.5:
         lengths = chance.sample(["day", "week", "month", "year"], chance.randint(1, 4))
