@@ -10,12 +10,13 @@ import pytest
 from foreign.arguments import random_filters, random_group, random_order
 from foreign.comparison import Comparison, shown_first
 from foreign.database import ForeignDatabase, foreign_database
-from foreign.model import DeclaredTable, group_choices, ordered, totals
+from foreign.model import ordered
 from foreign.schema import FOLDER, NAMES, ForeignRows, ForeignSchema, identifier
 from foreign.serving import Serving, serving
+from foreign.superuser import Superuser
+from foreign.totals import group_choices, totals
 from foreign.words import Chance
 from psycopg import sql
-from psycopg.sql import SQL
 
 from server.catalog.declarations import CatalogFile
 from server.dev.stack import Stack
@@ -73,45 +74,6 @@ def test_the_model_sorts_and_adds_up_as_plain_queries_of_a_superuser_do(foreign:
                 for measure in {"total", "average"} & {*column.get("measures", ())}:
                     answered = totals(table, table.rows)[f"{measure}_{name}"]
                     assert float(answered) == pytest.approx(queries.measured(name, measure), nan_ok=True), name
-
-
-@dataclass(frozen=True)
-class Superuser:
-    """Plain queries over the same rows, which are found by their keys."""
-
-    connection: psycopg.Connection
-    relation: str
-    table: DeclaredTable
-
-    def keys_by(self, name: str) -> list[tuple[str, ...]]:
-        """Return the keys of the rows, in descending order of a column."""
-        longest = self.table.columns[name].get("max_length")
-        value = SQL("left({}, {})" if longest and not self.table.kind(name).labels else "{}")
-        order = value.format(sql.Identifier("t", self.table.source(name)), sql.Literal(longest))
-        keys = SQL(", ").join(SQL("{} DESC").format(sql.Identifier("t", one)) for one in self.table.key)
-        # Qualified: a bare name would mean the text of the result.
-        text = SQL("SELECT {} FROM {} AS t WHERE {} ORDER BY {} DESC, {}")
-        return self.connection.execute(
-            text.format(self._key(), identifier(self.relation), self._own(), order, keys)
-        ).fetchall()
-
-    def measured(self, name: str, measure: str) -> float:
-        """Return a sum or an average."""
-        function = SQL("sum({}::text::numeric)" if measure == "total" else "avg({}::text::numeric)")
-        value = function.format(sql.Identifier(self.table.source(name)))
-        text = SQL("SELECT {}::text FROM {} WHERE {}").format(value, identifier(self.relation), self._own())
-        ((found,),) = self.connection.execute(text).fetchall()
-        return float(found)
-
-    def _key(self) -> sql.Composed:
-        return SQL(", ").join(SQL("{}::text").format(sql.Identifier(one)) for one in self.table.key)
-
-    def _own(self) -> sql.Composed:
-        rows = [
-            SQL("({})").format(SQL(", ").join(sql.Literal(row[one]) for one in self.table.key))
-            for row in self.table.rows
-        ]
-        return SQL("({}) IN ({})").format(self._key(), SQL(", ").join(rows))
 
 
 def test_every_order_of_every_listing_shows_each_row_once_on_pages_of_any_size(foreign: Foreign) -> None:

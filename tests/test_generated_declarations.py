@@ -10,11 +10,13 @@ import pytest
 from foreign.arguments import random_filters, random_group, random_order
 from foreign.comparison import Comparison, shown_first
 from foreign.database import ForeignDatabase, adopt, database_of_its_own
-from foreign.model import DeclaredTable, group_choices
+from foreign.kinds import TYPES
+from foreign.model import DeclaredTable
 from foreign.schema import identifier, read_kinds, read_rows
 from foreign.serving import Serving, serving
+from foreign.totals import group_choices
 from foreign.values import Kind
-from foreign.wide import TENANTS, TYPES, WideTable, toml_of, wide_tables
+from foreign.wide import TENANTS, WideTable, toml_of, wide_tables
 from foreign.words import Chance
 from psycopg.sql import SQL
 

@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from foreign.days import PERIODS, show_day
-from foreign.model import DeclaredTable, bounds_of, group_choices
+from foreign.model import DeclaredTable, bounds_of
+from foreign.totals import group_choices
 from foreign.values import moment_day
 from foreign.words import Chance
 
@@ -16,26 +17,7 @@ _PRINTABLE: Final = re.compile("[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+
 _PYTHON_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _FILTER_CHARACTERS: Final = 200
 _PARTS: Final = [
-    "ann",
-    "SMITH",
-    "%",
-    "_",
-    "\\",
-    "'",
-    '"',
-    "i",
-    "I",
-    "İ",
-    "ß",
-    "σ",
-    "Σ",
-    "ł",
-    "é",
-    "太",
-    "😀",
-    "x",
-    "-",
-    "$1",
+    *("ann", "SMITH", "%", "_", "\\", "'", '"', "i", "I", "İ", "ß", "σ", "Σ", "ł", "é", "太", "😀", "x", "-", "$1"),  # noqa: RUF001
 ]
 _DAYS: Final = [
     "0001-01-01",

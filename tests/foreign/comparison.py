@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from foreign.model import DeclaredTable, listing, searched, summary
+from foreign.model import DeclaredTable, listing, searched
+from foreign.totals import summary
 from foreign.values import shown
 from foreign.words import Chance
 

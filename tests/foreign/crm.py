@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from foreign.days import parse_moment
-from foreign.model import rounded
+from foreign.totals import rounded
 from foreign.values import lower
 from foreign.words import LABELS, NUMERICS, SPECIALS, TEXTS, Chance
 

@@ -5,77 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from foreign.words import (
-    BIG_INTEGERS,
-    DATES,
-    EXACT_FLOATS,
-    FLOATS,
-    INTEGERS,
-    JSONS,
-    LABELS,
-    NUMERICS,
-    SPECIALS,
-    TEXTS,
-    Chance,
-)
+from foreign.kinds import KINDS, MOODS, SHORT
+from foreign.words import Chance
 
 TENANTS: Final = ("org_A", "org_a", "org-B.1", "nobody")
-TYPES: Final = """
-CREATE SCHEMA "Wide";
-CREATE TYPE "Wide".mood AS ENUM ('sad', 'OK', 'happy', 'äh');
-CREATE DOMAIN "Wide".code AS varchar(40);
-CREATE DOMAIN "Wide".amount AS numeric(10, 3);
-CREATE DOMAIN "Wide".small AS smallint CHECK (VALUE < 30000);
-CREATE DOMAIN "Wide".smaller AS "Wide".small CHECK (VALUE > -30000);
-"""
-_MOODS: Final = ["sad", "OK", "happy", "äh"]
-_SHORT: Final = [text for text in TEXTS if len(text) <= 60]
-_SMALL: Final = [0, 1, -1, 7, 10, 9, 29999, -29999]
-_UUIDS: Final = [f"{digit * 8}-0000-4000-8000-00000000000{digit}" for digit in "0123456789abcdef"]
-_MOMENTS: Final = [
-    f"{date.partition(' ')[0]} {time}{' BC' if date.endswith('BC') else ''}" if "infinity" not in date else date
-    for date in DATES
-    for time in ("00:00:00", "23:59:59.999999", "12:00:00.5")
-]
-# The type in the database, the declared type, and values.
-KINDS: Final[list[tuple[str, str, list[Any]]]] = [
-    ("text", "text", [*TEXTS]),
-    ("text", "text", _SHORT),
-    ("varchar(60)", "text", _SHORT),
-    ("char(8)", "text", ["a", "A", "ab", "", "  x", "12345678", "ä"]),
-    ('"Wide".code', "text", LABELS),
-    ('"Wide".mood', "text", _MOODS),
-    ("smallint", "integer", _SMALL),
-    ("integer", "integer", INTEGERS),
-    ("bigint", "integer", BIG_INTEGERS),
-    ('"Wide".smaller', "integer", _SMALL),
-    ("numeric", "decimal", [*NUMERICS, *SPECIALS]),
-    ("numeric(12, 2)", "decimal", ["0", "-0.01", "0.005", "9999999999.99", "12.5", "NaN", "12.50"]),
-    ("numeric(6, 0)", "decimal", ["0", "1", "-1", "999999"]),
-    ('"Wide".amount', "decimal", ["0", "0.0005", "1.2345", "-9999999.999"]),
-    ("real", "decimal", [0.1, 0.5, 16777216, 1e-45, -0.0, *SPECIALS]),
-    ("double precision", "decimal", [*FLOATS, *SPECIALS]),
-    ("double precision", "decimal", EXACT_FLOATS),
-    ("boolean", "boolean", [True, False]),
-    ("date", "date", DATES),
-    ("timestamp with time zone", "timestamp", _MOMENTS),
-    ("timestamp without time zone", "timestamp", _MOMENTS),
-    ("timestamp(0) with time zone", "timestamp", _MOMENTS),
-    ("uuid", "uuid", _UUIDS),
-    ("json", "json", [one for one in JSONS if one is not None]),
-    ("jsonb", "json", [one for one in JSONS if one is not None]),
-    ("text[]", "text[]", _SHORT),
-    ("varchar(60)[]", "text[]", _SHORT),
-    ("integer[]", "integer[]", INTEGERS),
-    ("bigint[]", "integer[]", BIG_INTEGERS),
-    ("numeric[]", "decimal[]", [*NUMERICS, *SPECIALS]),
-    ("boolean[]", "boolean[]", [True, False]),
-    ("date[]", "date[]", DATES),
-    ("timestamp with time zone[]", "timestamp[]", _MOMENTS),
-    ("uuid[]", "uuid[]", _UUIDS),
-    # A list in a list would be a second dimension.
-    ("jsonb[]", "json[]", [one for one in JSONS if one is not None and not isinstance(one, list)]),
-]
 _NAMES: Final = [
     "a b",
     "Select",
@@ -99,7 +32,7 @@ _TENANT_TYPES: Final = ["text", "varchar(64)", 'text COLLATE "C"', '"Wide".code'
 _KEYS: Final[dict[str, list[Any]]] = {
     "bigint": [2**53 + number if number % 5 == 0 else number - 50 for number in range(400)],
     "uuid": [f"{number * 2654435761 % 2**32:08x}-0000-4000-8000-000000000000" for number in range(400)],
-    "varchar(80)": [f"{text[:30]}{number}-{place}" for number in range(8) for place, text in enumerate(_SHORT)],
+    "varchar(80)": [f"{text[:30]}{number}-{place}" for number in range(8) for place, text in enumerate(SHORT)],
 }
 
 
@@ -204,7 +137,7 @@ def _column(chance: Chance, column: str, kind: str, declared_type: str) -> dict[
     if declared_type == "json" or declared_type.endswith("[]"):
         return said
     if kind.endswith("mood"):
-        said["values"] = _MOODS
+        said["values"] = MOODS
     filters: list[Any] = [False, True]
     if moment or number:
         filters += ["range", "range"]
