@@ -127,10 +127,10 @@ def ordered(table: DeclaredTable, arguments: Mapping[str, Any], today: date) -> 
         keys = tuple(rank(row[one], table.kinds[one]) for one in table.key)
         if not sort:
             return keys
-        value, column = table.value(row, sort), table.columns[sort]
-        if value is not None and column["type"] == "text" and "max_length" in column and not table.kind(sort).labels:
+        value, column, kind = table.value(row, sort), table.columns[sort], table.kind(sort)
+        if value is not None and column["type"] == "text" and "max_length" in column and not kind.labels:
             # What is shown of a text counts, so that a cursor has an end.
-            value = value[: column["max_length"]]
-        return (True, 0, keys) if value is None else (False, rank(value, table.kind(sort)), keys)
+            value, kind = value[: column["max_length"]], Kind("text")
+        return (True, 0, keys) if value is None else (False, rank(value, kind), keys)
 
     return sorted(selected(table, arguments, today), key=order, reverse=descending)
