@@ -51,6 +51,7 @@ KINDS: Final[list[tuple[str, str, list[Any]]]] = [
     ("real", "decimal", [0.1, 0.5, 16777216, 1e-45, -0.0, *SPECIALS]),
     ("double precision", "decimal", [*FLOATS, *SPECIALS]),
     ("double precision", "decimal", EXACT_FLOATS),
+    ("money", "decimal", ["0", "-1.50", "12.34", "12.34", "92233720368547758.07"]),
     ("boolean", "boolean", [True, False]),
     ("date", "date", DATES),
     ("timestamp with time zone", "timestamp", _MOMENTS),
@@ -59,7 +60,12 @@ KINDS: Final[list[tuple[str, str, list[Any]]]] = [
     ("uuid", "uuid", _UUIDS),
     ("json", "json", [one for one in JSONS if one is not None]),
     ("jsonb", "json", [one for one in JSONS if one is not None]),
+    ("interval", "text", ["1 day", "-00:00:01", "1 year 2 mons"]),
+    ("inet", "text", ["10.0.0.0/8", "::1"]),
+    ("bytea", "text", ["\\x00ff", "\\x"]),
+    ("time without time zone", "text", ["24:00", "12:00:00.5"]),
     ("text[]", "text[]", SHORT),
+    ('"Wide".mood[]', "text[]", MOODS),
     ("varchar(60)[]", "text[]", SHORT),
     ("integer[]", "integer[]", INTEGERS),
     ("bigint[]", "integer[]", BIG_INTEGERS),
@@ -71,3 +77,5 @@ KINDS: Final[list[tuple[str, str, list[Any]]]] = [
     # A list in a list would be a second dimension.
     ("jsonb[]", "json[]", [one for one in JSONS if one is not None and not isinstance(one, list)]),
 ]
+# Types whose values have no form of their own in an answer, but a text.
+SHOWN_ONLY: Final = {"interval", "inet", "bytea", "time without time zone"}

@@ -153,8 +153,9 @@ def _key(connection: psycopg.Connection[Any], relation: str) -> list[str]:
 def read_rows(connection: psycopg.Connection[Any], relation: str, kinds: Mapping[str, Kind]) -> list[dict[str, Any]]:
     """Return every row of a relation, as a superuser reads it; values are texts."""
     connection.execute(_SETTINGS)
+    casts = {"array": "{}::text[]", "money": "{}::numeric::text"}
     columns = [
-        sql.SQL("{}::text[]" if kind.name == "array" else "{}::text").format(sql.Identifier(name))
+        sql.SQL(cast("LiteralString", casts.get(kind.name, "{}::text"))).format(sql.Identifier(name))
         for name, kind in kinds.items()
     ]
     query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(columns), identifier(relation))

@@ -47,7 +47,7 @@ def rank(text: str, kind: Kind) -> Any:
             return text.rstrip(" ")
         case "uuid":
             return text.lower()
-        case name if name in _INTEGERS or name in FLOATS or name == "numeric":
+        case name if name in _INTEGERS or name in FLOATS or name in {"numeric", "money"}:
             return number_rank(number(text, kind))
         case _:
             return text

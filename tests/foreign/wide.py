@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from foreign.kinds import KINDS, MOODS, SHORT
+from foreign.kinds import KINDS, MOODS, SHORT, SHOWN_ONLY
 from foreign.words import Chance
 
 TENANTS: Final = ("org_A", "org_a", "org-B.1", "nobody")
@@ -134,7 +134,8 @@ def _column(chance: Chance, column: str, kind: str, declared_type: str) -> dict[
     if declared_type in {"text", "text[]"}:
         # A text that is sorted by has to fit into a cursor.
         said["max_length"] = chance.choice([2, 20, 60])
-    if declared_type == "json" or declared_type.endswith("[]"):
+    # What is no text has one that can be shown, and nothing more.
+    if declared_type == "json" or declared_type.endswith("[]") or kind in SHOWN_ONLY:
         return said
     if kind.endswith("mood"):
         said["values"] = MOODS
@@ -149,6 +150,9 @@ def _column(chance: Chance, column: str, kind: str, declared_type: str) -> dict[
         said["group"] = lengths if declared_type == "timestamp" else chance.choice([True, lengths]) if moment else True
     if number:
         said["measures"] = chance.sample(["total", "average", "largest", "smallest"], chance.randint(0, 4))
+    if kind == "money":
+        # Its order would need a text that depends on the settings of a session.
+        said |= {"sort": False, "group": False}
     return {name: value for name, value in said.items() if value not in (False, [])}
 
 
