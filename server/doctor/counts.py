@@ -117,8 +117,8 @@ class _Counts:
 
     def _expected(self, table: Table, tenants: Sequence[str]) -> dict[str, int]:
         if table.shared:
-            ((count,),) = self._admin.execute(count_all(self._declared, table)).fetchall()
-            return dict.fromkeys(tenants, count)
+            rows = self._admin.execute(count_all(self._declared, table)).fetchall()
+            return dict.fromkeys(tenants, int(rows[0][0]))
         query = count_by_tenant(self._declared, table, family(self._declared, table))
         rows = self._admin.execute(query, (list(tenants),)).fetchall()
         return {str(row[0]): int(row[1]) for row in rows}
