@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from server.audit.trail import AuditTrail
 from server.auth.metadata import ResourceMetadata
+from server.auth.scopes import check_scopes
 from server.auth.verifier import TokenVerifier
 from server.catalog.loading import load_catalog
 from server.catalog.offer import offered
@@ -30,6 +31,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Starlette:
     Raises SettingsError for a mistake in the settings or in the files of the catalog.
     """
     catalog = load_catalog(settings.catalog)
+    check_scopes(settings, catalog.scopes)
     offer = offered(catalog, settings)
     trail = AuditTrail(settings.audit.path) if settings.audit.path else None
     resources = Parts(settings, clock)

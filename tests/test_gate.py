@@ -18,8 +18,6 @@ from server.dev.stack import Stack
 from server.http.gate import Gate
 from server.settings import AuditSettings, Settings
 
-SCOPES = "claims:read policies:read tenantgate/claims.read tenantgate/policies.read"
-
 
 def send(served: Served, method: str = "POST", path: str = "/mcp", **options: Any) -> httpx2.Response:
     """Send a request that is right but for `options`; a header of None is left out."""
@@ -73,7 +71,7 @@ def test_a_token_that_is_not_in_its_header_was_not_sent(served: Served, options)
     options = json.loads(json.dumps(options, default=bytes.decode).replace("TOKEN", token))
     response = send(served, **options)
     assert response.status_code == 401
-    challenge = f'Bearer scope="{SCOPES}", resource_metadata="{METADATA}"'
+    challenge = f'Bearer resource_metadata="{METADATA}"'
     assert response.headers["www-authenticate"] == challenge
     assert error_of(response)["code"] == -32001
     assert token not in response.text
@@ -250,9 +248,8 @@ def test_the_metadata_document_comes_from_the_settings(served: Served) -> None:
             document = response.json()
             assert document["resource"] == RESOURCE
             assert document["authorization_servers"] == [served.strict.url, served.cognito.url, served.plain.url]
-            assert " ".join(document["scopes_supported"]) == SCOPES
-            assert "*" not in SCOPES
-            assert "offline_access" not in document["scopes_supported"]
+            # The issuers of this server name the scopes differently: no list suits all of them.
+            assert "scopes_supported" not in document
             assert document["bearer_methods_supported"] == ["header"]
         response = served.http.get(f"http://{served.host}{path}/", follow_redirects=False)
         assert response.status_code == 404

@@ -55,7 +55,7 @@ def test_every_documented_block_is_valid_as_it_stands(title) -> None:
 
 def test_each_kind_of_issuer_is_documented() -> None:
     assert BLOCKS.keys() >= {COGNITO_LOGIN, COGNITO_API, COGNITO_MACHINE, NANOIDP}
-    assert BLOCKS.keys() >= {"Microsoft Entra ID", "Okta", "Auth0", "Google"}
+    assert BLOCKS.keys() >= {"Microsoft Entra ID", "Okta", "Auth0", "Google", *SHAPES}
 
 
 @dataclass(frozen=True)
@@ -286,6 +286,23 @@ SHAPES = {
         "aud": [RESOURCE, "https://example.eu.auth0.com/userinfo"], "client_id": "5example", "sub": "auth0|1",
         "scope": "openid claims:read policies:read", f"{RESOURCE.removesuffix('/mcp')}/tenant_id": "broker-a",
         f"{RESOURCE.removesuffix('/mcp')}/tiers": ["regular"],
+    },
+    "Auth0 Organizations": {
+        "aud": [RESOURCE, "https://organizations.eu.auth0.com/userinfo"], "client_id": "6example", "sub": "auth0|1",
+        "scope": "openid claims:read policies:read", "org_id": "broker-a", "https://mcp.example.com/tiers": ["regular"],
+    },
+    "WorkOS AuthKit": {
+        "aud": RESOURCE, "sub": "user_1", "sid": "session_1", "org_id": "broker-a", "role": "regular",
+        "permissions": ["claims"], "scope": "openid profile",
+    },
+    "Clerk": {
+        "aud": RESOURCE, "azp": "https://app.example.com", "sub": "user_1", "scope": "claims:read policies:read",
+        "org_id": "broker-a", "role": "regular",
+    },
+    "Keycloak Organizations": {
+        "aud": [RESOURCE, "account"], "azp": "7example", "sub": "a", "typ": "Bearer", "sid": "s", "acr": "1",
+        "scope": "openid organization claims:read policies:read", "groups": ["regular"],
+        "organization": {"broker-a": {"id": "42c3e46f-2477-44d7-a85b-d3b43f6b31fa"}},
     },
 }  # fmt: skip
 # And into the token of a client that acts for itself, where the issuer has one of its own shape.

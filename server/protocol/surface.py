@@ -119,7 +119,7 @@ class Protocol:
 
     async def _answer(self, tool: Tool, arguments: dict[str, Any], exchange: Exchange) -> "Answer":
         self._require_scope(tool, exchange)
-        tenant = await self._tenancy.resolve(exchange.token)
+        tenant = await self._tenancy.resolve(exchange.token, None)
         exchange.record |= {"tenant": tenant.tenant, "tier": tenant.tier}
         await self._resources.limits.count(tenant)
         result = await tool.answer(arguments, self._resources.for_tenant(tenant))
