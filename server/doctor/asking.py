@@ -33,7 +33,10 @@ def login_connection(url: str) -> Generator[psycopg.Connection[Any]]:
     Raises UnreachableError when the database does not answer, then or later.
     """
     try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_S, cursor_factory=RawCursor) as connection:
+        # Nothing is prepared, for a pooler may hand each transaction another connection of the database.
+        with psycopg.connect(
+            url, autocommit=True, connect_timeout=_CONNECT_S, cursor_factory=RawCursor, prepare_threshold=None
+        ) as connection:
             yield connection
     except psycopg.OperationalError as error:
         raise UnreachableError(f"the database cannot be reached ({first_line(error)}); check database.url") from error
@@ -55,7 +58,8 @@ def made(name: str, purpose: str, connection: psycopg.Connection[Any], find: Cal
     Raises UnreachableError when the database is away, or too busy to answer now.
     """
     try:
-        with connection.transaction():
+        # Undone, so that no lock on a table is kept until all checks are made.
+        with connection.transaction(force_rollback=True):
             return Check(name, purpose, tuple(find()))
     except LATER as error:
         raise UnreachableError(f"the check {name} cannot be made now ({first_line(error)}); try again") from error
@@ -63,16 +67,16 @@ def made(name: str, purpose: str, connection: psycopg.Connection[Any], find: Cal
         raise
     except psycopg.Error as error:
         problem = f"this check cannot be made: {first_line(error)}"
-        return Check(name, purpose, (Offender(name, problem, _remedy(error)),))
+        return Check(name, purpose, (Offender(name, problem, _remedy(error, connection.info.user)),))
     except Exception as error:  # noqa: BLE001  # a mistake of the doctor's own must not let anything be served
         problem = f"this check failed: {type(error).__name__}: {first_line(error)}"
         return Check(name, purpose, (Offender(name, problem, "report it, with this line and the declaration"),))
 
 
-def _remedy(error: psycopg.Error) -> str:
+def _remedy(error: psycopg.Error, login: str) -> str:
     denied = _DENIED.match(error.diag.message_primary or "")
     if denied is None:
-        return "compare with what `tenantgate migrate` makes"
+        return "run `tenantgate migrate`, and compare what it made with the database"
     if denied[1] == "function":
-        return f"let the login call it: GRANT EXECUTE ON FUNCTION pg_catalog.{denied[2]}(…) TO the login"
-    return f"let the login read it: GRANT SELECT ON pg_catalog.{denied[2]} TO the login"
+        return f"let {login} call the function again: GRANT EXECUTE ON FUNCTION pg_catalog.{denied[2]}(…) TO {login}"
+    return f"let {login} read it again: GRANT SELECT ON pg_catalog.{denied[2]} TO {login}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import RawCursor
@@ -10,23 +10,23 @@ from psycopg import RawCursor
 from server.administration.administrator import administrator, first_line
 from server.catalog.declarations import Table
 from server.database.statement import Statement
-from server.doctor.asking import made
+from server.doctor.asking import LATER, made
 from server.doctor.contexts import Signer
-from server.doctor.count_statements import count_all, count_by_tenant, first_tenants
+from server.doctor.count_statements import count_all, count_by_tenant
 from server.doctor.declared import Declared
+from server.doctor.known_tenants import KnownTenants
 from server.doctor.losers import loser_notices
 from server.doctor.offender import Offender
 from server.doctor.report import Check
 from server.doctor.row_statements import Counts, counting
 from server.doctor.snapshot import one_snapshot
-from server.doctor.tenants import family, is_canonical, nobody, root
+from server.doctor.tenants import family
 
 # Counting is worth more patience than a call of a tool.
 _TIMEOUT_MS: Final = 60_000
-_TENANTS: Final = 20
-_REGISTERED: Final = "SELECT tenant_id FROM tenancy.tenants WHERE active ORDER BY tenant_id LIMIT 20"
 # Without a common snapshot, rows that were written between the two counts are no offence.
 _ATTEMPTS: Final = 3
+_ROW_SECURITY: Final[LiteralString] = "SELECT set_config('row_security', $1, true)"
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ def compare_with_administrator(
             check = made(
                 "counts", "Each tenant sees as many rows as the administrator counts for it.", connection, counts.run
             )
-    return Compared(check, counts.notices, len(counts.tenants))
+    return Compared(check, [*counts.notices, *counts.known.notices], len(counts.tenants))
 
 
 class _Counts:
@@ -66,35 +66,46 @@ class _Counts:
     ) -> None:
         self.notices: Final[list[str]] = []
         self.tenants: Final[set[str]] = set()
+        self.known: Final = KnownTenants(admin, declared)
         self._admin: Final = admin
         self._login: Final = login
         self._signer: Final = signer
         self._declared: Final = declared
         self._attempts: Final = attempts
-        self._roots: Final[dict[str, list[str]]] = {}
 
     def run(self) -> Iterator[Offender]:
         """Yield each relation of which a tenant sees more or fewer rows than the administrator counts."""
         declared = self._declared
         self.notices.extend(loser_notices(self._admin, declared.tables, declared.login, declared.facts))
-        registered = [row[0] for row in self._admin.execute(_REGISTERED).fetchall()]
-        for table in self._declared.provable:
-            facts = self._declared.facts[table.name]
+        for table in declared.provable:
+            facts = declared.facts[table.name]
             if facts.bound_owner:
                 self.notices.append(f"{table.name}: not counted, for the view reads its tables as {facts.owner}")
-                continue
+            else:
+                yield from self._counted(table)
+
+    def _counted(self, table: Table) -> Iterator[Offender]:
+        """Compare one relation, or say why that cannot be done."""
+        # The administrator is told by an error when policies would hide rows of a table, and counts under them then.
+        for row_security in ("off", "on"):
             try:
                 # Undone on both sides, so that no lock is kept on the table.
                 with self._admin.transaction(force_rollback=True), self._login.transaction(force_rollback=True):
-                    yield from self._compare(table, self._tenants_of(table, registered))
-            except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable):
+                    self._admin.execute(_ROW_SECURITY, (row_security,))
+                    yield from self._compare(table, self.known.of(table), sees_all=row_security == "off")
+            except psycopg.errors.InsufficientPrivilege as error:
+                if row_security == "on":
+                    self.notices.append(f"{table.name}: not counted: {first_line(error)}")
+                continue
+            except LATER:
                 self.notices.append(f"{table.name}: not counted, for it takes longer than {_TIMEOUT_MS // 1000} s")
             except psycopg.OperationalError:
                 raise
             except psycopg.Error as error:
                 self.notices.append(f"{table.name}: not counted: {first_line(error)}")
+            return
 
-    def _compare(self, table: Table, tenants: Sequence[str]) -> Iterator[Offender]:
+    def _compare(self, table: Table, tenants: Sequence[str], *, sees_all: bool) -> Iterator[Offender]:
         expected = self._expected(table, tenants)
         statement = counting(self._declared, table, sample=False)
         for tenant in tenants:
@@ -103,17 +114,19 @@ class _Counts:
                 if seen != expected.get(tenant, 0):
                     expected = self._expected(table, tenants)
                     seen = self._seen(statement, tenant)
-            self.tenants.add(tenant)
-            if seen == expected.get(tenant, 0):
+            self.tenants.update(() if table.shared else (tenant,))
+            wanted = expected.get(tenant, 0)
+            if seen == wanted:
                 continue
-            problem = (
-                f"as the tenant {tenant}, {seen} rows are seen, and the administrator counts {expected.get(tenant, 0)}"
-            )
+            problem = f"as the tenant {tenant}, {seen} rows are seen, and the administrator counts {wanted}"
             if self._declared.facts[table.name].kind == "v":
                 # A view may choose rows by what else it sees, such as the first ten of all.
                 self.notices.append(f"{table.name}: {problem}; the view may depend on who asks")
-            else:
+            elif sees_all:
                 yield Offender(table.name, problem, "see what the other checks say of it")
+            else:
+                self.notices.append(f"{table.name}: {problem}, whom policies bind too")
+                return
 
     def _expected(self, table: Table, tenants: Sequence[str]) -> dict[str, int]:
         if table.shared:
@@ -126,26 +139,3 @@ class _Counts:
     def _seen(self, statement: Statement[Counts], tenant: str) -> int:
         _, rows = self._login.execute(statement.sent, (tenant, self._signer.sign(statement, tenant))).fetchall()[0]
         return statement.read(rows)[0]["seen"]
-
-    def _tenants_of(self, table: Table, registered: Sequence[str]) -> list[str]:
-        """Return tenants that have rows, by the first of the chain's tables, and registered ones where they are few."""
-        if table.shared:
-            return [nobody("text")]
-        kind, first = family(self._declared, table), root(self._declared, table)
-        if first.name not in self._roots:
-            self._roots[first.name] = list(self._in_data(first))
-        known = [one for one in self._roots[first.name] if is_canonical(one, kind)]
-        more = [one for one in registered if one not in known and is_canonical(one, kind)]
-        return [*known, *more][: max(_TENANTS, len(known))]
-
-    def _in_data(self, table: Table) -> Iterator[str]:
-        """Yield the first tenants of a table's rows; say so of those that nobody can have."""
-        if self._declared.facts[table.name].kind == "v":
-            return
-        kind = family(self._declared, table)
-        for (tenant,) in self._admin.execute(first_tenants(self._declared, table, _TENANTS)).fetchall():
-            if is_canonical(tenant, kind):
-                yield tenant
-            else:
-                said = f"{table.name}: no caller can have the tenant {tenant!r} of {table.tenant_column}"
-                self.notices.append(f"{said}, so nobody sees its rows")

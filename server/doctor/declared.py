@@ -10,7 +10,7 @@ from psycopg import sql
 from server.catalog.declarations import Table, Through
 from server.catalog.facts import RelationFacts, read_facts
 from server.catalog.policy_problems import obstacles
-from server.catalog.readable import owner_columns
+from server.catalog.readable import granted_columns, owner_columns
 from server.catalog.tenant_columns import Family
 from server.doctor.policies import Policy, policies_on
 from server.doctor.reach import Grant, parts_of, readable
@@ -38,6 +38,10 @@ class Declared:
     def present(self) -> list[Table]:
         """The declared tables and views that exist."""
         return [table for name, table in self.tables.items() if name in self.facts]
+
+    def needed(self, table: Table) -> tuple[str, ...]:
+        """Return the columns that the login has to be granted."""
+        return granted_columns(table, self.facts, {one.name: one for one in self.present})
 
     @property
     def isolable(self) -> list[Table]:
@@ -71,7 +75,8 @@ def read_declared(
 ) -> Declared:
     """Read it all, in a fixed number of statements however many tables are declared."""
     facts = read_facts(connection, tables)
-    owners = {name: owner_columns(tables[name], facts, tables) for name in facts}
+    existing = {name: table for name, table in tables.items() if name in facts}
+    owners = {name: owner_columns(table, facts, existing) for name, table in existing.items()}
     roles = {role for needed in owners.values() for role in needed}
     return Declared(
         login=login,

@@ -8,7 +8,6 @@ from psycopg import sql
 
 from server.catalog.declarations import Table
 from server.catalog.protection.exposure import relation_of, users_of
-from server.catalog.readable import granted_columns
 from server.doctor.declared import Declared
 from server.doctor.offender import Offender
 from server.doctor.reach import Grant, grantees, said
@@ -31,7 +30,7 @@ def grant_offenders(connection: psycopg.Connection[Any], declared: Declared) -> 
             )
             yield Offender(table.name, f"{declared.login} may not use its schema {schema}", usage.as_string())
         yield from _beyond(connection, declared, table)
-        needed = granted_columns(table, declared.facts, declared.tables)
+        needed = declared.needed(table)
         yield from _missing(declared, table, declared.login, needed, declared.reach.get(table.name, ()))
         for owner, columns in declared.owners[table.name].items():
             grants = declared.reach_of_owners[owner].get(table.name, ())
@@ -49,7 +48,7 @@ def _beyond(connection: psycopg.Connection[Any], declared: Declared, table: Tabl
             f"{declared.login} may read every column{how}, also those that are not declared",
             _narrowed(connection, declared, table, whole),
         )
-    needed = granted_columns(table, declared.facts, declared.tables)
+    needed = declared.needed(table)
     for grant in grants:
         if grant.column is None or (grant.column in needed and grant.grantee == declared.login and not grant.grantable):
             continue
@@ -83,7 +82,7 @@ def _narrowed(connection: psycopg.Connection[Any], declared: Declared, table: Ta
     steps.append(sql.SQL("REVOKE SELECT ON {} FROM {};").format(relation, grantees(whole)))
     if any(grant.grantee == declared.login for grant in whole):
         # It takes the grants of the columns along.
-        needed = granted_columns(table, declared.facts, declared.tables)
+        needed = declared.needed(table)
         columns = sql.SQL(", ").join(map(sql.Identifier, needed))
         steps.append(sql.SQL("GRANT SELECT ({}) ON {} TO {};").format(columns, relation, login))
     return " ".join(step.as_string() for step in steps)

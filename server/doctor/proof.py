@@ -35,7 +35,9 @@ def require_isolation(settings: Settings, catalog: Catalog) -> Report | None:
         _log.warning("isolation is not proved yet", problem=str(error))
         return None
     if not report.holds:
-        raise StartupError(f"isolation does not hold, so nothing is served ({_failures(report)}); see `tenantgate doctor`")
+        raise StartupError(
+            f"isolation does not hold, so nothing is served ({_failures(report)}); see `tenantgate doctor`"
+        )
     return report
 
 

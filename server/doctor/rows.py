@@ -18,7 +18,7 @@ from server.doctor.declared import Declared
 from server.doctor.offender import Offender
 from server.doctor.report import Proved
 from server.doctor.row_statements import SAMPLE_ROWS, Counts, any_row, counting
-from server.doctor.tenants import family, is_canonical, nobody
+from server.doctor.tenants import family, is_possible, nobody
 from server.doctor.undeclared import CORE
 
 # Rows are found by index even where a table is small: a tenant without rows then costs nothing.
@@ -78,7 +78,7 @@ class RowProofs:
             if self._signer is not None and table.name in provable:
                 looks += self._looks(table, tenants)
             if self._answer(looks) and len(looks) > 1:
-                self.proved.append(Proved(table.name, how(table)))
+                self.proved.append(Proved(table.name, _how(table, self._declared.facts[table.name].kind)))
 
     def _looks(self, table: Table, tenants: Sequence[str]) -> Iterator[_Look]:
         kind = family(self._declared, table)
@@ -95,7 +95,7 @@ class RowProofs:
             self.notices.append(_sampled(table.name))
         yield replace(stranger, statement=statement, sample=sample)
         for tenant in tenants:
-            if is_canonical(tenant, kind):
+            if is_possible(self._declared, tenant, kind):
                 yield replace(
                     stranger,
                     tenant=tenant,
@@ -160,11 +160,12 @@ class RowProofs:
         return True
 
 
-def how(table: Table) -> str:
-    """Return what isolates a table, in a few words."""
+def _how(table: Table, kind: str) -> str:
+    """Return what isolates a relation, in a few words."""
+    view = "view, " if kind == "v" else ""
     if isinstance(table.tenant, Through):
-        return f"child of {table.tenant.parent}"
-    return f"own column {table.tenant}" if table.tenant else "shared"
+        return f"{view}child of {table.tenant.parent}"
+    return f"{view}own column {table.tenant}" if table.tenant else f"{view}shared"
 
 
 def _sampled(name: str) -> str:

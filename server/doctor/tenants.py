@@ -1,8 +1,6 @@
 """The tenants that live proofs are made with: real ones, and one that does not exist."""
 
-import re
 from typing import Any, Final
-from uuid import UUID
 
 import psycopg
 
@@ -11,7 +9,7 @@ from server.catalog.tenant_columns import Family, family_of
 from server.database.statement import Statement
 from server.doctor.contexts import Signer
 from server.doctor.declared import Declared
-from server.settings import TENANT_ID
+from server.tenant_id import IdType, canonical_tenant
 
 # The person of this issuer may list tenants. No identity provider can be called so: their names are URLs.
 _PROVER: Final = ("tenantgate:proof", "doctor")
@@ -23,7 +21,6 @@ _NOBODY: Final[dict[Family, str]] = {
     "uuid": "00000000-0000-4000-8000-1501a7100000",
     "integer": "9150171000000000001",
 }
-_INTEGER: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 def registered_tenants(connection: psycopg.Connection[Any], signer: Signer) -> list[str]:
@@ -52,15 +49,7 @@ def nobody(kind: Family) -> str:
     return _NOBODY[kind]
 
 
-def is_canonical(tenant: str, kind: Family) -> bool:
+def is_possible(declared: Declared, tenant: str, kind: Family) -> bool:
     """Whether a caller can have this tenant, in this spelling, and a column of this kind can be compared with it."""
-    match kind:
-        case "text":
-            return re.fullmatch(TENANT_ID, tenant) is not None
-        case "uuid":
-            try:
-                return str(UUID(tenant)) == tenant
-            except ValueError:
-                return False
-        case "integer":
-            return _INTEGER.fullmatch(tenant) is not None and int(tenant) < 2**63
+    types: tuple[IdType, ...] = (kind, declared.id_type)
+    return all(canonical_tenant(tenant, one) == tenant for one in types)
