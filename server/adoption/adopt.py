@@ -109,7 +109,8 @@ def _sections(connection: psycopg.Connection[Any], decisions: Decisions, request
 
 def _texts(decisions: Decisions) -> dict[str, str]:
     return {
-        name: toml_of(one, f"{name}: {how_found(one.table, decisions)}.") for name, one in decisions.declared.items()
+        name: toml_of(one, f"{name}. Tenant: {how_found(one.table, decisions)}.")
+        for name, one in decisions.declared.items()
     }
 
 

@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from server.adoption.columns import Choice, choose_columns
+from server.adoption.columns import Choice, LeftOut, choose_columns
 from server.adoption.naming import plain_name, tool_name
 from server.adoption.relations import Database, Found
 from server.adoption.sensitive import why_sensitive
 from server.adoption.shape import Shape, shape_of, shortened
-from server.adoption.tool_size import MOST_BYTES, tools_bytes
+from server.adoption.tool_size import share_of_list, tools_bytes
 from server.adoption.ways import Own, Parent, Shared
 from server.catalog.comparison import differences
 from server.catalog.declarations import Column, Listing, Summary, Table, Through
@@ -22,10 +22,15 @@ Known = Own | Parent | Shared
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A declared table, and the columns that were left out of it."""
+    """A declared table, and the choice of its columns."""
 
     table: Table
     choice: Choice
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """The columns that are not declared, other than the tenant's."""
+        return tuple(one for one in self.choice.left_out if one.column != self.table.tenant_column)
 
 
 class Refused(Exception):  # noqa: N818  # a decision, not a failure
@@ -42,6 +47,7 @@ class Declaring:
         """
         self._database: Final = database
         self._wanted: Final = frozenset(wanted)
+        self._most_bytes: Final = share_of_list(len(self._wanted))
         self._taken: Final[set[str]] = {"whoami", *taken}
         names = [plain_name(name.partition(".")[2]) for name in self._wanted]
         self._repeated: Final = {name for name in names if names.count(name) > 1}
@@ -102,31 +108,29 @@ class Declaring:
             table = listed
             self._taken.add(query)
         self._taken.add(summarize)
-        table = _described(table, found.comment)
+        table = self._described(table, found.comment)
         if not choice.declared:
             return _with_rows_name(table)
-        shape = shape_of(found, choice, self._references[found.name], lambda one: _fits(_shaped(table, one)))
+        shape = shape_of(found, choice, self._references[found.name], lambda one: self._fits(_shaped(table, one)))
         return _shaped(table, shape)
 
-
-def _described(table: Table, comment: str | None) -> Table:
-    """Return the table with what its comment says, cut where it would leave no room for arguments."""
-    if not comment:
+    def _described(self, table: Table, comment: str | None) -> Table:
+        """Return the table with what its comment says, cut where it would leave no room for arguments."""
+        if not comment:
+            return table
+        for characters in (_DESCRIPTION_CHARACTERS, _SHORT_DESCRIPTION_CHARACTERS):
+            described = table.model_copy(update={"description": shortened(comment, characters)})
+            if self._fits(described):
+                return described
         return table
-    for characters in (_DESCRIPTION_CHARACTERS, _SHORT_DESCRIPTION_CHARACTERS):
-        described = table.model_copy(update={"description": shortened(comment, characters)})
-        if _fits(described):
-            return described
-    return table
+
+    def _fits(self, table: Table) -> bool:
+        return tools_bytes(table) <= self._most_bytes
 
 
 def _shaped(table: Table, shape: Shape) -> Table:
     listing = table.list.model_copy(update={"sort": shape.sort}) if table.list else None
     return _with_rows_name(table.model_copy(update={"columns": dict(shape.columns), "list": listing}))
-
-
-def _fits(table: Table) -> bool:
-    return tools_bytes(table) <= MOST_BYTES
 
 
 def _only(found: Found, names: Collection[str]) -> dict[str, Column]:

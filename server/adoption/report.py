@@ -53,7 +53,7 @@ class Report:
             **counted(self.counts.get(name)),
             "size_bytes": found.size,
             "missing_index": missing,
-            "left_out": [{"column": one.column, "reason": one.reason} for one in declared.choice.left_out],
+            "left_out": [{"column": one.column, "reason": one.reason} for one in declared.left_out],
             "goes_on_as_before": list(lost.kept),
             "loses": [{"role": role, "what": list(what)} for role, what in lost.roles.items()],
             "fixed_columns": list(lost.fixed),

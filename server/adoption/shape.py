@@ -90,6 +90,8 @@ def _shape(
     columns: dict[str, Column] = {}
     for column, kind in choice.declared.items():
         own: dict[str, Any] = {"type": kind, "column": column if names[column] != column else None}
+        if _is_list(found.values.get(column, ())) and kind == "text":
+            own["values"] = list(found.values[column])
         if comment := found.comments.get(column):
             own["description"] = shortened(comment, _COMMENT_CHARACTERS)
         columns[names[column]] = Column.model_validate(own | dict(said[column]))
@@ -117,8 +119,8 @@ class _Wishes:
         self._ids: Final = [name for name in declared if name in references and name not in self._key]
         self._figures: Final = list(_figures(choice, {*self._ids, *self._key, *references}))
         self._few: Final = [
-            *_of_few_values(found, self._texts),
-            *(_plain(name) for name, kind in declared.items() if kind == "boolean"),
+            *(name for name in self._texts if _is_list(found.values.get(name, ()))),
+            *(name for name, kind in declared.items() if kind == "boolean"),
         ]
 
     def in_order(self) -> Iterator[Wish]:
@@ -128,20 +130,18 @@ class _Wishes:
         yield from self._when({"filter": "range", "sort": True, "group": ["week", "month"]})
         if len(self._key) == 1 and self._declared.get(self._key[0]) in {"integer", "uuid", "text"}:
             yield self._key[0], {"filter": True}
-        yield from ((name, {**keys, **rest}) for name, keys in self._few[:1])
+        yield from ((name, rest) for name in self._few[:1])
         yield from self._when({"filter": "range", "period": True})
         keys = {"filter": "contains", "sort": True, "max_length": _SORTED_CHARACTERS}
         yield from ((name, keys) for name in named[:1])
         yield from ((name, rest) for name in self._ids[:1])
         yield from ((name, {"sort": True, "measures": measures}) for name, measures in self._figures[:2])
-        yield from ((name, {**keys, **rest}) for name, keys in self._few[1:3])
+        yield from ((name, rest) for name in self._few[1:4])
         yield from ((name, {"filter": True}) for name in coded[:1])
         yield from ((name, rest) for name in self._ids[1:3])
         yield from ((name, {"filter": "range"}) for name, _ in self._figures[:1])
-        listed = {name for name, _ in self._few}
-        yield from (
-            (name, {"group": True}) for name in self._texts if name in self._found.values and name not in listed
-        )
+        many = self._found.values.keys() - set(self._few)
+        yield from ((name, {"group": True}) for name in self._texts if name in many)
         yield from self._comments()
 
     def _when(self, keys: Mapping[str, Any]) -> Iterator[Wish]:
@@ -160,20 +160,14 @@ class _Wishes:
                 yield name, {"filter_description": shortened(comment, _FILTER_CHARACTERS)}
 
 
-def _plain(name: str) -> Wish:
-    return name, {}
-
-
 def _ending(names: Collection[str], words: Collection[str]) -> list[str]:
     return [name for name in names if (words_of(name) or [""])[-1] in words]
 
 
-def _of_few_values(found: Found, texts: Collection[str]) -> Iterator[Wish]:
-    for name in texts:
-        values = found.values.get(name, ())
-        # An argument is trimmed, so it could not name a value with blanks around it.
-        if 0 < len(values) <= _MOST_VALUES and all(value and value.strip() == value for value in values):
-            yield name, {"values": list(values)}
+def _is_list(values: Collection[str]) -> bool:
+    """Whether all values of a column can be listed, to choose from."""
+    # An argument is trimmed, so it could not name a value with blanks around it.
+    return 0 < len(values) <= _MOST_VALUES and all(value and value.strip() == value for value in values)
 
 
 def _figures(choice: Choice, ids: Collection[str]) -> Iterator[tuple[str, list[str]]]:

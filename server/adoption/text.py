@@ -20,7 +20,7 @@ def table_rows(report: Report) -> list[tuple[str, ...]]:
     for name, one in report.decisions.declared.items():
         count, missing = report.counts.get(name), missing_index(one.table, facts)
         index = f"on {missing}: will be created" if missing else "" if one.table.shared else "there"
-        left_out = str(len(one.choice.left_out)) if one.choice.left_out else ""
+        left_out = str(len(one.left_out) or "")
         size = shown_size(report.decisions.database.relations[name].size)
         found = how_found(one.table, report.decisions)
         tools = "" if one.table.list or one.table.summary else " (for its children; no tools)"
@@ -67,8 +67,7 @@ def _unseen(report: Report) -> Iterator[str]:
 def _left_out(report: Report) -> Iterator[str]:
     lines: list[str] = []
     for name, one in report.decisions.declared.items():
-        tenant = one.table.tenant_column
-        columns = [f"{left.column} ({left.reason})" for left in one.choice.left_out if left.column != tenant]
+        columns = [f"{left.column} ({left.reason})" for left in one.left_out]
         lines += [f"  {name}: {', '.join(columns)}"] if columns else []
     if lines:
         yield ""

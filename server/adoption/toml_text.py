@@ -31,11 +31,12 @@ def toml_of(declared: Declared, remark: str) -> str:
     """Return the file of one table; `remark` says how its tenant is found."""
     table = declared.table
     lines = [*_comment(remark), "[[table]]", *_table_lines(table), "", "[table.columns]"]
-    width = max(len(name) for name in table.columns)
+    left_out = [one for one in declared.left_out if one.column not in _shown(table)]
+    width = max(len(name) for name in (*table.columns, *(plain_name(one.column) for one in left_out)))
     lines += [f"{name.ljust(width)} = {inline(_column(column))}" for name, column in table.columns.items()]
-    if left_out := [one for one in declared.choice.left_out if one.column != table.tenant_column]:
+    if left_out:
         lines += ["", "# Left out. Remove the # in front of a column that may be read; then run adopt with --update."]
-        lines += [_left_out_line(one, width) for one in left_out if one.column not in _shown(table)]
+        lines += [_left_out_line(one, width) for one in left_out]
     return "\n".join(lines) + "\n"
 
 

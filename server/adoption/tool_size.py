@@ -7,8 +7,15 @@ from server.catalog.listing import ListingTool
 from server.catalog.source import TableSource
 from server.catalog.summary import SummaryTool
 
-# For all tools of one table: sixty tables fill sixty kilobytes, `whoami` and the frame of the list included.
-MOST_BYTES: Final = 980
+# A list of this many tables at most gives this many bytes to the tools of each: sixty tables fill sixty kilobytes,
+# `whoami` and the frame of the list included. In steps, so that one table more seldom changes the others.
+_SHARES: Final = ((12, 4_000), (30, 1_900))
+_SMALLEST_SHARE: Final = 980
+
+
+def share_of_list(tables: int) -> int:
+    """Return how many bytes the tools of one table may take, where so many tables have tools."""
+    return next((share for most, share in _SHARES if tables <= most), _SMALLEST_SHARE)
 
 
 def tools_bytes(table: Table) -> int:
