@@ -35,7 +35,6 @@ _RATES: Final = frozenset({"percent", "percentage", "probability", "rate", "rati
 _MOST_VALUES: Final = 24
 _SORTED_CHARACTERS: Final = 200
 _COMMENT_CHARACTERS: Final = 240
-_FILTER_CHARACTERS: Final = 80
 # How far the tools of one table can go: keys of columns, by the database's name of each.
 Wish = tuple[str, Mapping[str, Any]]
 
@@ -58,8 +57,7 @@ def shape_of(found: Found, choice: Choice, references: Collection[str], fits: Ca
     said: dict[str, dict[str, Any]] = {name: {} for name in choice.declared}
     shape = _shape(found, choice, names, said, moment)
     for column, keys in _Wishes(found, choice, references, moment).in_order():
-        without_filter = "filter_description" in keys and "filter" not in said[column]
-        if without_filter or not _can_be_argument(names[column]):
+        if not _can_be_argument(names[column]):
             continue
         more = {**said, column: {**said[column], **keys}}
         larger = _shape(found, choice, names, more, moment)
@@ -142,7 +140,6 @@ class _Wishes:
         yield from ((name, {"filter": "range"}) for name, _ in self._figures[:1])
         many = self._found.values.keys() - set(self._few)
         yield from ((name, {"group": True}) for name in self._texts if name in many)
-        yield from self._comments()
 
     def _when(self, keys: Mapping[str, Any]) -> Iterator[Wish]:
         if self._moment is not None:
@@ -153,11 +150,6 @@ class _Wishes:
         taken = {*self._found.values, *self._ids, *self._key}
         free = [name for name in self._texts if name not in taken]
         return _ending(free, _NAMES), _ending(free, _CODES)
-
-    def _comments(self) -> Iterator[Wish]:
-        for name, comment in self._found.comments.items():
-            if name in {*self._ids, *self._key, *self._texts}:
-                yield name, {"filter_description": shortened(comment, _FILTER_CHARACTERS)}
 
 
 def _ending(names: Collection[str], words: Collection[str]) -> list[str]:

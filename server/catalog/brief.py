@@ -5,9 +5,11 @@ from typing import Any, Final, cast
 
 from server.catalog.declarations import Table
 from server.catalog.periods import PERIODS
+from server.catalog.texts import shortened
 
 # What only repeats limits that a call is checked against anyway; how many rows there can be is worth its place.
 _LIMITS: Final = frozenset({"minLength", "maxLength", "pattern", "description"})
+_TEXT_CHARACTERS: Final = 80
 _BIGINT: Final = 2**63
 # A wrong period is answered with the list of all.
 _PERIOD: Final[dict[str, Any]] = {"type": "string", "examples": ["last_week", "last_30_days"]}
@@ -26,8 +28,12 @@ def brief_text(what: str, description: str | None) -> str:
 
 
 def column_texts(table: Table) -> dict[str, str]:
-    """Return what the declaration says of the filters."""
-    return {name: column.filter_description for name, column in table.columns.items() if column.filter_description}
+    """Return what the declaration says of the columns that can be filtered, in few words."""
+    return {
+        name: shortened(text, _TEXT_CHARACTERS)
+        for name, column in table.columns.items()
+        if column.filter and (text := column.filter_description or column.description)
+    }
 
 
 def _argument(argument: Mapping[str, Any], text: str | None) -> dict[str, Any]:
