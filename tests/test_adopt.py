@@ -1,6 +1,5 @@
 """An existing database is adopted, migrated and proved without an edit, and nobody else notices."""
 
-import psycopg
 import pytest
 from adoption.place import SHOP, login_of, place_for
 from adoption.rows import Filler
@@ -23,8 +22,18 @@ def shop(stack, tmp_path, request):
             IDS[kind],
             fixed={
                 (table, "account_id"): lambda number: IDS[kind][number]
-                for table in ("shop.orders", "shop.Delivery Notes", "shop.events", "shop.sessions", "shop.devices",
-                              "shop.visits", "shop.guarded", "billing.orders", "shop.loans", "shop.categories")
+                for table in (
+                    "shop.orders",
+                    "shop.Delivery Notes",
+                    "shop.events",
+                    "shop.sessions",
+                    "shop.devices",
+                    "shop.visits",
+                    "shop.guarded",
+                    "billing.orders",
+                    "shop.loans",
+                    "shop.categories",
+                )
             },
         )
         filler.fill(4)
@@ -33,8 +42,7 @@ def shop(stack, tmp_path, request):
 
 def test_the_shop_is_adopted_and_proved(shop) -> None:
     place, kind = shop
-    report = place.adopt("account_id", shared=["shop.countries"])
-    print(report.as_json())
+    place.adopt("account_id", shared=["shop.countries"])
     assert place.migrate()
     place.register(IDS[kind])
     assert place.doctor() == []

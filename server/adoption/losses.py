@@ -23,7 +23,7 @@ SENTENCES: Final[Mapping[What, str]] = {
 # the table has already.
 _BOUND: Final[LiteralString] = """
 SELECT r.rolname::text,
-       has_table_privilege(r.oid, t.oid, 'SELECT'),
+       r.rolcanlogin AND has_table_privilege(r.oid, t.oid, 'SELECT'),
        has_any_column_privilege(r.oid, t.oid, 'INSERT'),
        EXISTS (SELECT FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_subscription_rel x ON x.srsubid = s.oid
                WHERE s.subowner = r.oid AND x.srrelid = t.oid),
@@ -69,12 +69,12 @@ def losses_of(connection: psycopg.Connection[Any], decisions: Decisions, login: 
     return found
 
 
-def _lost(reads: bool, inserts: bool, subscribes: bool, covered: bool) -> Iterator[What]:
+def _lost(dumps: bool, inserts: bool, subscribes: bool, covered: bool) -> Iterator[What]:
     if not covered:
         yield "rows"
     if inserts:
         yield "copy_from"
-    if reads:
+    if dumps:
         yield "pg_dump"
     if subscribes:
         yield "subscription"

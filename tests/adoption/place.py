@@ -58,10 +58,10 @@ class Place:
             }
         )
 
-    def adopt(self, *tenant_columns: str, update: bool = False, prove: bool = False, **options: Sequence[str]) -> Report:
-        report = adopt(
-            self.settings, parse_request(tenant_columns, **options), self.output, update=update, prove=prove
-        )
+    def adopt(
+        self, *tenant_columns: str, update: bool = False, prove: bool = False, **options: Sequence[str]
+    ) -> Report:
+        report = adopt(self.settings, parse_request(tenant_columns, **options), self.output, update=update, prove=prove)
         self.reports.append(report)
         return report
 

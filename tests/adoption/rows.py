@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import dict_row
 
 COLUMNS = """
 SELECT c.oid::int, n.nspname, c.relname, a.attname, t.typname, e.typname, a.atttypmod, a.attnotnull,
@@ -130,7 +131,7 @@ class Filler:
             )
             try:
                 with self.connection.transaction():
-                    cursor = self.connection.cursor(row_factory=psycopg.rows.dict_row)
+                    cursor = self.connection.cursor(row_factory=dict_row)
                     row = cursor.execute(statement, list(values.values())).fetchone()
             except (psycopg.IntegrityError, psycopg.errors.RaiseException):
                 continue
@@ -168,31 +169,13 @@ class Filler:
         number, dice = self.number, self.random
         if not column.required and dice.random() < 0.2:
             return None
-        match column.kind:
-            case "int2" | "int4" | "int8":
-                return number % 30_000
-            case "numeric" | "float4" | "float8" | "money":
-                return number % 900
-            case "bool":
-                return dice.random() < 0.5
-            case "timestamptz" | "timestamp" | "date":
-                return f"2026-{dice.randint(1, 12):02d}-{dice.randint(1, 28):02d}"
-            case "uuid":
-                return f"{number:032x}"
-            case "json" | "jsonb":
-                return "{}"
-            case "interval":
-                return "1 hour"
-            case "inet":
-                return "192.0.2.1"
-            case kind if column.labels:
-                return dice.choice(column.labels)
-            case kind if kind.startswith("_"):
-                return "{}"
-            case "bytea" | "tsvector":
-                return ""
-            case _:
-                return f"v{number:x}"[-column.length :]
+        if column.labels:
+            return dice.choice(column.labels)
+        if column.kind in {"timestamptz", "timestamp", "date"}:
+            return f"2026-{dice.randint(1, 12):02d}-{dice.randint(1, 28):02d}"
+        if column.kind in PLAIN:
+            return PLAIN[column.kind](number)
+        return "{}" if column.kind.startswith("_") else f"v{number:x}"[-column.length :]
 
     def _complete(self, table: Table) -> None:
         """Give rows a parent that came after them."""
@@ -219,6 +202,16 @@ class Filler:
         row[column] = value
 
 
+PLAIN: dict[str, Callable[[int], Any]] = {
+    **dict.fromkeys(("int2", "int4", "int8"), lambda number: number % 30_000),
+    **dict.fromkeys(("numeric", "float4", "float8", "money"), lambda number: number % 900),
+    **dict.fromkeys(("json", "jsonb"), lambda _: "{}"),
+    **dict.fromkeys(("bytea", "tsvector"), lambda _: ""),
+    "bool": lambda number: number % 2 == 0,
+    "uuid": lambda number: f"{number:032x}",
+    "interval": lambda _: "1 hour",
+    "inet": lambda _: "192.0.2.1",
+}
 SIMPLE = {"int2", "int4", "int8", "uuid", "varchar", "text", "bpchar"}
 
 
