@@ -131,7 +131,7 @@ def _nothing(decisions: Decisions) -> str:
     reasons = [f"{name}: {one.reason}" for name, one in decisions.undecided.items()]
     if not reasons:
         return "there is no table to adopt; name others with --schema or --table"
-    return f"no table could be decided ({len(reasons)} were not); the first is {reasons[0]}"
+    return f"no table could be decided; the first of {len(reasons)} is {reasons[0]}"
 
 
 def _notes(settings: Settings, decisions: Decisions, output: Path) -> Iterator[str]:
