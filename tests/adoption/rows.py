@@ -148,7 +148,10 @@ class Filler:
             candidates = [
                 row
                 for row in self.rows[parent][place]
-                if all(values.get(column, row[key]) == row[key] for column, key in zip(columns, keys, strict=True))
+                if all(
+                    str(values.get(column, row[key])) == str(row[key])
+                    for column, key in zip(columns, keys, strict=True)
+                )
             ]
             optional = not all(table.columns[column].required for column in columns)
             if optional and (not candidates or self.random.random() < 0.15):
