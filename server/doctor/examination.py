@@ -151,7 +151,7 @@ class _Examination:
         self._check(
             "views",
             "Declared views read their tables as somebody whom the policies bind.",
-            lambda: view_offenders(declared),
+            lambda: view_offenders(self._connection, declared),
         )
         self._check(
             "sql_tools",
