@@ -1,7 +1,7 @@
-"""The audit trail: one record a decision, chained by hashes, so that a change anywhere shows.
+"""The audit trail: one record per decision, chained by hashes, so that any change is found.
 
 Each line is a JSON object whose `hash` covers its own text and the hash of the line before. A file beside the trail
-(`FILE.head`) holds the number and hash of the last record, so that a cut tail shows as well. Whoever can rewrite both
+(`FILE.head`) holds the number and hash of the last record, so that removed records at the end are found too. Whoever can rewrite both
 files can rewrite history: ship them to a system that the server cannot write to.
 """
 
