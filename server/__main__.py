@@ -24,7 +24,6 @@ cli: Final = typer.Typer(
 for verb in (serve, migrate, doctor, dev, token):
     cli.command()(verb)
 cli.add_typer(documents_cli, name="documents")
-cli.add_typer(tools_cli, name="tools")
 cli.add_typer(keys_cli, name="keys")
 cli.add_typer(tenants_cli, name="tenants")
 cli.add_typer(audit_cli, name="audit")

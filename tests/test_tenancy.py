@@ -183,15 +183,15 @@ def test_a_person_who_is_being_mapped_gets_in_soon_and_a_withdrawn_mapping_ends(
     """R62: a refusal is kept for two seconds, an admission for thirty."""
     assert (REFUSED_LIFETIME_S, ENTRY_LIFETIME_S) == (2.0, 30.0)
     token = cognito(served, "new-here")
-    assert served.post(token).status_code == 403
+    assert served.post(token, "query_claims").status_code == 403
     person = (served.cognito.url, "new-here", "broker-a")
     admin.execute("INSERT INTO tenancy.user_tenants (issuer, user_sub, tenant_id) VALUES (%s, %s, %s)", person)
     time.sleep(REFUSED_LIFETIME_S + 0.1)
     monkeypatch.setattr("server.tenancy.registry.ENTRY_LIFETIME_S", 0.5)
-    assert served.post(token).status_code == 200
+    assert served.post(token, "query_claims").status_code == 200
     admin.execute("DELETE FROM tenancy.user_tenants WHERE user_sub = 'new-here'")
     time.sleep(0.6)
-    assert served.post(token).status_code == 403
+    assert served.post(token, "query_claims").status_code == 403
 
 
 def test_a_tenant_that_is_switched_off_is_refused(served: Served, admin: psycopg.Connection, monkeypatch) -> None:

@@ -1,10 +1,7 @@
 """The protected-resource metadata (RFC 9728) and the challenges that point to it; from settings, never from Host."""
 
 from typing import Any, Final
-from urllib.parse import urlsplit
-
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from urllib.parse import unquote, urlsplit
 
 from server.auth.addresses import TenantAddresses
 from server.auth.scopes import requestable_scopes
@@ -27,8 +24,8 @@ class ResourceMetadata:
         self._addresses: Final = TenantAddresses(settings)
         # RFC 9728 section 3.1: the well-known part goes between the host and the resource's path.
         self.url: Final = f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{parts.path.rstrip('/')}"
-        # Where clients look that know only the host, where this server answers, and where the resource says.
-        self.paths: Final = sorted({WELL_KNOWN, f"{WELL_KNOWN}/mcp", urlsplit(self.url).path})
+        # Where clients look that know only the host, and where the resource says.
+        self.paths: Final = sorted({WELL_KNOWN, unquote(urlsplit(self.url).path)})
         self.scopes: Final = requestable_scopes(settings, scopes)
         self.document: Final[dict[str, Any]] = {
             "resource": settings.resource_url,
@@ -49,12 +46,6 @@ class ResourceMetadata:
         """Return where the document of the address that was called is published."""
         known = asked is not None and self._addresses.tenant(asked) is not None
         return f"{self.url}/t/{asked}" if known else self.url
-
-    async def endpoint(self, _request: Request) -> Response:
-        """Answer with the document of the server's own address; public, and the same for everyone."""
-        return JSONResponse(
-            self.document, headers={"cache-control": "public, max-age=300", "access-control-allow-origin": "*"}
-        )
 
     def challenge(self, error: str | None, scopes: tuple[str, ...], asked: str | None = None) -> str:
         """Return a WWW-Authenticate value (RFC 6750 section 3, RFC 9728 section 5.1); no error without a token."""

@@ -44,7 +44,8 @@ _REACHES: Final[LiteralString] = """(has_schema_privilege(r.oid, t.relnamespace,
 _USERS: Final[LiteralString] = f"""
 WITH held (grantee, privilege) AS (
   SELECT x.grantee, x.privilege_type
-  FROM pg_catalog.pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) x WHERE c.oid = $1::oid
+  FROM pg_catalog.pg_class c CROSS JOIN LATERAL aclexplode(coalesce(c.relacl, acldefault('r', c.relowner))) x
+  WHERE c.oid = $1::oid
   UNION
   SELECT x.grantee, x.privilege_type
   FROM pg_catalog.pg_attribute a CROSS JOIN LATERAL aclexplode(a.attacl) x
@@ -54,7 +55,7 @@ WITH held (grantee, privilege) AS (
          EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid = r.oid) AS is_group,
          {_REACHES} AS reaches
   FROM pg_catalog.pg_roles r, pg_catalog.pg_class t
-  WHERE t.oid = $1::oid AND NOT r.rolsuper AND r.rolname <> ALL ($2::text[])
+  WHERE t.oid = $1::oid AND NOT r.rolsuper AND r.rolname <> ALL ($2::text[]) AND r.rolname <> 'tenancy_owner'
     AND (t.relforcerowsecurity OR NOT pg_has_role(r.oid, t.relowner, 'USAGE'))
 ), found AS (
   SELECT role.*,
@@ -65,7 +66,7 @@ WITH held (grantee, privilege) AS (
                  AND privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')) AS rows_by_public
   FROM role
 )
-SELECT rolname::text, by_public,
+SELECT rolname::text, by_grant OR by_public, by_public,
        (NOT rolbypassrls OR is_group)
        AND (by_grant OR rows_by_public OR rolname IN ('pg_read_all_data', 'pg_write_all_data') AND is_group)
 FROM found ORDER BY 1
@@ -91,7 +92,8 @@ SELECT r.rolname::text,
        has_table_privilege(r.oid, t.oid, 'DELETE') OR has_any_column_privilege(r.oid, t.oid, 'UPDATE'),
        has_any_column_privilege(r.oid, t.oid, 'INSERT')
 FROM pg_catalog.pg_roles r, pg_catalog.pg_class t
-WHERE t.oid = $1::oid AND NOT r.rolsuper AND NOT r.rolbypassrls AND r.rolname <> $2 AND r.rolname !~ '^pg_'
+WHERE t.oid = $1::oid AND NOT r.rolsuper AND NOT r.rolbypassrls AND r.rolname !~ '^pg_'
+  AND r.rolname NOT IN ($2, 'tenancy_owner')
   AND (t.relforcerowsecurity OR NOT pg_has_role(r.oid, t.relowner, 'USAGE'))
   AND has_any_column_privilege(r.oid, t.oid, 'SELECT')
   AND {_REACHES}
@@ -131,10 +133,15 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """The other roles of a relation: `before` can read or write its rows, `by_public` have what PUBLIC has."""
+    """The other roles that can use a relation, but for its owner and superusers.
 
-    before: tuple[str, ...]
+    `granted` have a grant, by name or by PUBLIC; `by_public` have those of PUBLIC; `before` can read or write rows now
+    and would be bound by policies.
+    """
+
+    granted: tuple[str, ...]
     by_public: tuple[str, ...]
+    before: tuple[str, ...]
 
 
 def relation_of(connection: psycopg.Connection[Any], name: str) -> Relation:
@@ -172,7 +179,8 @@ def public_privileges(
 def users_of(connection: psycopg.Connection[Any], relation: Relation, others: Iterable[str]) -> Users:
     """Return who else uses it, without `others` and those whom row level security never binds."""
     rows = connection.execute(_USERS, (relation.oid, list(others))).fetchall()
-    return Users(tuple(row[0] for row in rows if row[2]), tuple(row[0] for row in rows if row[1]))
+    granted, by_public, before = (tuple(row[0] for row in rows if row[place]) for place in (1, 2, 3))
+    return Users(granted, by_public, before)
 
 
 def default_grants(connection: psycopg.Connection[Any], schema: str, login: str) -> list[tuple[str, str | None, bool]]:

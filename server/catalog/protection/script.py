@@ -44,8 +44,8 @@ class Script:
         """Open the transaction that protects one relation."""
         self.run(sql.SQL("BEGIN"))
         self.say(
-            "Each statement holds its lock for less than a millisecond. If the table is busy for longer than this, "
-            "nothing is changed, and no reader waits behind it: run it again."
+            "The locks are held for a few milliseconds. If a busy table does not give them within this time, nothing "
+            "is changed, and nobody waits any longer: run it again."
         )
         self.run(sql.SQL("SET LOCAL lock_timeout = '300ms'"))
         self.say("So that no other schema can offer an operator or a function under the same name.")

@@ -64,7 +64,7 @@ def write_policies(script: Script, subject: Subject) -> None:
     condition, roles = expression(subject.table, subject.facts), listed(subject.bound)
     script.gap()
     script.say("The floor: restrictive, so no other policy, of today or later, can show more than the tenant's rows.")
-    floor = sql.SQL("AS RESTRICTIVE TO {}\n  USING ({})\n  WITH CHECK ({})").format(roles, condition, condition)
+    floor = sql.SQL("AS RESTRICTIVE FOR ALL TO {}\n  USING ({})\n  WITH CHECK ({})").format(roles, condition, condition)
     _write_policy(script, subject, FLOOR, floor)
     script.say("What may be read: the same condition, word for word, so that it is computed once.")
     _write_policy(script, subject, READS, sql.SQL("FOR SELECT TO {}\n  USING ({})").format(roles, condition))
@@ -96,7 +96,7 @@ def _write_as_before(script: Script, subject: Subject) -> None:
         "gets a grant later (ALTER POLICY … TO). No policy gives back COPY … FROM and pg_dump: a role that does either "
         "must own the table or have BYPASSRLS."
     )
-    rest = sql.SQL("TO {}\n  USING (true)\n  WITH CHECK (true)").format(listed(before))
+    rest = sql.SQL("FOR ALL TO {}\n  USING (true)\n  WITH CHECK (true)").format(listed(before))
     _write_policy(script, subject, AS_BEFORE, rest)
 
 

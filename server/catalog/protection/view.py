@@ -8,6 +8,7 @@ from server.catalog.protection.grants import grant_columns, revoke_all, write_gr
 from server.catalog.protection.script import Script
 from server.catalog.protection.subject import Subject
 from server.catalog.protection.table import require_protected
+from server.catalog.readable import granted_columns
 
 # The first version whose views know security_invoker.
 _INVOKER_VERSION: Final = 150_000
@@ -34,8 +35,7 @@ def _may_become_invoker(subject: Subject) -> bool:
 
 
 def _other_readers(subject: Subject) -> tuple[str, ...]:
-    users = subject.users()
-    return tuple(sorted({*users.before, *users.by_public} - {subject.own.owner}))
+    return tuple(role for role in subject.users().granted if role != subject.own.owner)
 
 
 def _protect(script: Script, subject: Subject, reader: str) -> None:
@@ -47,6 +47,7 @@ def _protect(script: Script, subject: Subject, reader: str) -> None:
     require_protected(script, _tables(subject), [reader])
     if reader == subject.login:
         script.say(f"It reads its tables as {subject.login}, which therefore needs the columns that the view touches.")
+        _warn_of_hidden(script, subject)
         script.run(sql.SQL("ALTER VIEW {} SET (security_invoker = true)").format(subject.name))
         for grant in _base_grants(subject, subject.login):
             script.run(grant)
@@ -76,7 +77,6 @@ def _tables(subject: Subject) -> list[str]:
 
 def _write_both_ways(script: Script, subject: Subject) -> None:
     """Suggest both ways; only what the login should not have is run."""
-    owner = f"{subject.login}_views"
     readers = ", ".join(_other_readers(subject))
     script.gap()
     script.say(
@@ -94,16 +94,44 @@ def _write_both_ways(script: Script, subject: Subject) -> None:
     )
     script.suggest(sql.SQL("ALTER VIEW {} SET (security_invoker = true)").format(subject.name))
     script.say("The other way, in every version: an owner that cannot log in, and that the tables' policies name.")
+    _suggest_owner(script, subject)
+    script.gap()
+    script.begin()
+    revoke_all(script, subject, subject.relation)
+    script.run(sql.SQL("COMMIT"))
+
+
+def _suggest_owner(script: Script, subject: Subject) -> None:
+    """Suggest that the view belongs to a role that cannot log in; the login then needs no grant on its tables."""
+    owner = f"{subject.login}_views"
     script.suggest(sql.SQL("CREATE ROLE {} NOLOGIN NOINHERIT").format(sql.Identifier(owner)))
     for grant in _base_grants(subject, owner):
         script.suggest(grant)
     schema = sql.Identifier(subject.own.schema)
     script.suggest(sql.SQL("GRANT USAGE, CREATE ON SCHEMA {} TO {}").format(schema, sql.Identifier(owner)))
+    script.suggest(sql.SQL("ALTER VIEW {} RESET (security_invoker)").format(subject.name))
     script.suggest(sql.SQL("ALTER VIEW {} OWNER TO {}").format(subject.name, sql.Identifier(owner)))
     script.suggest(sql.SQL("REVOKE CREATE ON SCHEMA {} FROM {}").format(schema, sql.Identifier(owner)))
     tables = ", ".join(sorted(subject.own.reads))
     script.say(f"Then run `tenantgate tools sql` for {tables}, and again for {subject.table.name}.")
-    script.gap()
-    script.begin()
-    revoke_all(script, subject, subject.relation)
-    script.run(sql.SQL("COMMIT"))
+
+
+def _warn_of_hidden(script: Script, subject: Subject) -> None:
+    """Say which columns of its tables the login can read only because the view touches them."""
+    hidden = [
+        f"{name}.{column}"
+        for name, columns in sorted(subject.own.reads.items())
+        for column in sorted(columns - set(_declared(subject, name)))
+    ]
+    if hidden:
+        script.say(
+            f"DECIDE. So SQL run as {subject.login} can read these in the table itself, though they are not declared: "
+            f"{', '.join(hidden)}. If they are to stay hidden, remove them from the view, or choose the other way:"
+        )
+        _suggest_owner(script, subject)
+
+
+def _declared(subject: Subject, name: str) -> tuple[str, ...]:
+    """Return what the login may read of a relation without this view."""
+    tables = {other: table for other, table in subject.tables.items() if other != subject.table.name}
+    return granted_columns(subject.tables[name], subject.facts, tables)
