@@ -7,7 +7,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-import psycopg
 import pytest
 from examined_database import CATALOG, KEY, database_of_its_own
 from examined_database import examined as examined  # noqa: PLC0414  # a fixture
@@ -78,7 +77,9 @@ def test_a_relation_that_public_may_read_can_be_accepted_by_name_and_is_listed_e
         examined.run("GRANT SELECT (code) ON app.countries TO app_user")
         report = examined.report(accepted_relations=("app.countries",))
         (offender,) = [one for check in report.failed for one in check.offenders]
-        assert offender.remedy.startswith('REVOKE ALL ON TABLE "app"."countries" FROM PUBLIC, "app_user"; -- or declare')
+        assert offender.remedy.startswith(
+            'REVOKE ALL ON TABLE "app"."countries" FROM PUBLIC, "app_user"; -- or declare'
+        )
 
 
 def test_a_statement_that_cannot_be_run_is_named_with_the_column_that_is_not_granted(examined, tmp_path) -> None:
