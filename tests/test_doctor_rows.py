@@ -52,11 +52,11 @@ def test_rows_of_others_are_counted_for_own_columns_and_for_children(examined) -
         examined, "desk.tickets", "tickets.tenant = ANY (ARRAY[(SELECT tenancy.current_tenant()), 'broker-c'])"
     ):
         found = problems(examined.report())
-    assert found["own_rows", "desk.tickets"] == "the tenant broker-b sees 20 rows that are not theirs"
+    assert found["own_rows", "desk.tickets"] == "the tenant broker-b sees 20 rows of others"
     assert found["foreign_rows", "desk.tickets"] == "a tenant that does not exist sees 20 rows"
     assert found["no_context", "desk.tickets"] == "rows are seen without a tenant context"
     # The policy of the child is as it was.
-    assert found["own_rows", "desk.notes"] == "the tenant broker-b sees 100 rows that are not theirs"
+    assert found["own_rows", "desk.notes"] == "the tenant broker-b sees 100 rows of others"
     assert found["foreign_rows", "desk.notes"] == "a tenant that does not exist sees 100 rows"
 
 
@@ -66,10 +66,7 @@ def test_rows_of_no_parent_are_nobodys(examined) -> None:
         "desk.notes",
         "notes.ticket_id IS NULL OR notes.ticket_id = ANY (ARRAY(SELECT p.id FROM desk.tickets p))",
     ):
-        assert (
-            problems(examined.report())["own_rows", "desk.notes"]
-            == "the tenant broker-b sees 1 rows that are not theirs"
-        )
+        assert problems(examined.report())["own_rows", "desk.notes"] == "the tenant broker-b sees 1 row of others"
 
 
 def test_a_policy_that_hides_rows_is_found_by_the_administrators_count(examined) -> None:
