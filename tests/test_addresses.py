@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from gate_support import BODY, METADATA, ORIGIN, Served
+from gate_support import BODY, METADATA, ORIGIN, RESOURCE, Served
 from server_of_its_own import server_of_its_own
 
 from server.dev.stack import Stack
@@ -99,6 +99,14 @@ def test_an_address_is_judged_after_the_token(served: Served) -> None:
     hostile = _post(served, "/mcp/t/x%22%0d%0aset-cookie:a=b", None)
     assert hostile.headers["www-authenticate"].endswith(f'resource_metadata="{METADATA}"')
     assert "set-cookie" not in hostile.headers
+
+
+def test_a_token_for_a_tenants_address_is_good_there_alone(served: Served) -> None:
+    """R49, RFC 8707: a client asks its issuer for a token for exactly the address that it connects to."""
+    token = served.strict.token(aud=f"{RESOURCE}/t/{TENANT}")
+    assert _post(served, f"/mcp/t/{TENANT}", token).status_code == 200
+    for path in ("/mcp", "/mcp/t/broker-b", "/mcp/t/nobody"):
+        assert _post(served, path, token).status_code == 401
 
 
 def test_a_tenants_address_says_the_same_to_a_browser(served: Served) -> None:

@@ -222,7 +222,7 @@ def test_a_person_of_cognito_in_two_groups_has_the_later_tier(server, cognito, m
 
 def test_a_person_of_cognito_without_a_row_has_no_tenant(server, cognito) -> None:
     cognito.add("omar", "regular")
-    assert server.call(cognito.sign_in("omar")["AccessToken"]).status_code == 403
+    assert server.call(cognito.sign_in("omar")["AccessToken"], "query_claims").status_code == 403
 
 
 def test_another_client_of_the_same_pool_is_refused(server, cognito, mapped) -> None:

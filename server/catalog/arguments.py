@@ -20,26 +20,14 @@ def parse(validator: SchemaValidator, names: Mapping[str, bool], arguments: Mapp
     `names` are the arguments that are allowed, and whether each is required. Null for one that is not required stands
     for its default, and 10.0 is 10, as in JSON Schema.
     """
-    given: dict[str, Any] = {}
-    problems: list[str] = []
-    for name, value in arguments.items():
-        is_optional = not names.get(name, True)
-        if is_optional and isinstance(value, str) and not value.strip():
-            problems.append(f"{name}: an empty text is not a value; leave it out for no filter")
-        elif value is not None or not is_optional:
-            given[name] = _whole(value)
+    given = {name: _whole(value) for name, value in arguments.items() if value is not None or names.get(name, True)}
     try:
         # From JSON and strictly: "5" is not 5, 1 is not true, but an ISO date is a date.
-        parsed = validator.validate_json(json.dumps(given), strict=True)
+        return validator.validate_json(json.dumps(given), strict=True)
     except ValidationError as error:
-        problems += [_explained(problem, given) for problem in error.errors(include_url=False, include_input=False)]
-    else:
-        if not problems:
-            return parsed
-    allowed = ", ".join(names) or "none"
-    raise ArgumentsError(
-        f"The arguments were refused and nothing was read: {'; '.join(problems)}. Allowed arguments: {allowed}."
-    )
+        problems = "; ".join(_explained(problem, names, given) for problem in error.errors(include_url=False))
+        allowed = ", ".join(names) or "none"
+    raise ArgumentsError(f"The arguments were refused and nothing was read: {problems}. Allowed arguments: {allowed}.")
 
 
 def quoted(name: str) -> str:
@@ -58,11 +46,14 @@ def _whole(value: Any) -> Any:
     return value
 
 
-def _explained(problem: ErrorDetails, given: Mapping[str, Any]) -> str:
+def _explained(problem: ErrorDetails, names: Mapping[str, bool], given: Mapping[str, Any]) -> str:
     name = str(problem["loc"][0]) if problem["loc"] else "arguments"
     if problem["type"] == "extra_forbidden":
         return f"unknown argument {quoted(name)}"
-    if problem["type"] == "too_long" and isinstance(given.get(name), str):
-        # Said of characters; pydantic speaks of items.
+    value = given.get(name)
+    if problem["type"] == "too_long" and isinstance(value, str):
+        # Of a text that a function has checked already, pydantic counts items.
         return f"{name}: must have at most {problem.get('ctx', {})['max_length']} characters"
-    return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
+    is_blank = isinstance(value, str) and not value.strip()
+    remedy = " (leave it out for no filter)" if is_blank and not names.get(name, True) else ""
+    return f"{name}: {problem['msg'].removeprefix('Value error, ')}{remedy}"

@@ -159,6 +159,8 @@ def _sentence(problem: Any) -> str:
             return "is not a key of the catalog; correct its name or remove it"
         case "string_pattern_mismatch":
             return f"does not have the form {problem['ctx']['pattern']}; correct it"
+        case "literal_error":
+            return f"must be one of {problem['ctx']['expected']}; correct it"
         case _:
             return str(problem["msg"]).removeprefix("Value error, ")
 
