@@ -7,7 +7,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-import psycopg
 import pytest
 from examined_database import CATALOG, KEY, database_of_its_own
 from examined_database import examined as examined  # noqa: PLC0414  # a fixture
@@ -61,13 +60,16 @@ def test_a_connection_of_another_login_than_the_setting_says_is_named(examined) 
 
 
 def test_a_relation_that_public_may_read_can_be_accepted_by_name_and_is_listed_every_time(examined) -> None:
-    public = "CREATE TABLE app.countries (code text); GRANT SELECT ON app.countries TO PUBLIC"
+    public = (
+        "CREATE TABLE app.countries (code text); INSERT INTO app.countries VALUES ('de');"
+        "GRANT SELECT ON app.countries TO PUBLIC"
+    )
     with examined.broken(public, "DROP TABLE app.countries"):
         assert examined.offenders() == {"undeclared_relations": {"app.countries"}}
         report = examined.report(accepted_relations=("app.countries", "app.gone"))
         assert report.holds, report.failed
         assert report.notices == (
-            "app.countries is accepted by the settings: PUBLIC may read it, and no policy of a tenant limits it",
+            "app.countries is accepted by the settings: PUBLIC may read it, and it shows rows without a tenant context",
             "app.gone is accepted by the settings and is not in reach; take it out of database.accepted_relations",
         )
         assert report.summary.endswith(", app.countries (accepted, not proved)")
@@ -75,7 +77,9 @@ def test_a_relation_that_public_may_read_can_be_accepted_by_name_and_is_listed_e
         examined.run("GRANT SELECT (code) ON app.countries TO app_user")
         report = examined.report(accepted_relations=("app.countries",))
         (offender,) = [one for check in report.failed for one in check.offenders]
-        assert offender.remedy.startswith('REVOKE ALL ON TABLE "app"."countries" FROM PUBLIC, "app_user"; -- or declare')
+        assert offender.remedy.startswith(
+            'REVOKE ALL ON TABLE "app"."countries" FROM PUBLIC, "app_user"; -- or declare'
+        )
 
 
 def test_a_statement_that_cannot_be_run_is_named_with_the_column_that_is_not_granted(examined, tmp_path) -> None:

@@ -99,8 +99,8 @@ def test_a_table_with_an_open_policy_is_refused_and_what_is_printed_isolates_it(
 
 MISTAKES = {
     "a floor for SELECT alone": (
-        "DROP POLICY tenant_floor ON public.subscriptions; CREATE POLICY tenant_floor ON public.subscriptions AS RESTRICTIVE"
-        " FOR SELECT TO app_user USING (account_id = (SELECT tenancy.current_tenant())::uuid)"
+        "DROP POLICY tenant_floor ON public.subscriptions; CREATE POLICY tenant_floor ON public.subscriptions"
+        " AS RESTRICTIVE FOR SELECT TO app_user USING (account_id = (SELECT tenancy.current_tenant())::uuid)"
     ),
     "another condition": "ALTER POLICY tenant_reads ON public.subscriptions USING (true)",
     "another role": "ALTER POLICY tenant_floor ON public.subscriptions TO tenancy_owner",

@@ -101,7 +101,7 @@ class _Examination:
             checks=tuple(self._checks),
             duration_s=duration_s,
             facts=facts,
-            notices=(*acceptance_notices(reach, accepted), *self._notices),
+            notices=tuple(self._notices),
             proved=tuple(self._proofs.proved) if self._proofs else (),
             accepted=tuple(name for name in accepted if name in reach and is_accepted(name, reach[name], accepted)),
             tenants=self._tenants,
@@ -171,6 +171,8 @@ class _Examination:
             self._notices.append(f"the clocks of this server and of the database differ by {abs(signer.ahead_s):.0f} s")
 
     def _prove_rows(self, declared: Declared, *, exact: bool) -> None:
+        accepted = self._settings.database.accepted_relations
+        self._notices.extend(acceptance_notices(self._connection, declared.reach, accepted))
         self._proofs = proofs = RowProofs(self._connection, self.signer, declared, exact=exact)
         tenants = self._real_tenants()
         self._tenants = len(tenants)
