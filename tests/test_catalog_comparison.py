@@ -171,11 +171,6 @@ def test_a_relation_with_a_key_that_names_one_row_agrees(tmp_path, url, text) ->
     assert compared(tmp_path / "one.toml", text, url) == []
 
 
-# The command does not look at the way to the tenant yet.
-NOT_YET = pytest.mark.xfail(strict=True, reason="tools check does not compare the tenant's column")
-
-
-@NOT_YET
 def test_the_way_to_the_tenant_is_compared_too(tmp_path, url) -> None:
     number = 'columns.id = { type = "integer" }'
     every = table("every", columns=number).replace('"account"', '"owner"')
@@ -190,7 +185,6 @@ def test_the_way_to_the_tenant_is_compared_too(tmp_path, url) -> None:
     ]
 
 
-@NOT_YET
 def test_a_missing_index_is_named_with_the_command_that_prints_one(tmp_path, url) -> None:
     text = table("every", columns='columns.id = { type = "integer" }').replace('"account"', '"code"')
     assert check(tmp_path, text, url).stderr == (

@@ -359,7 +359,6 @@ def test_a_name_in_a_text_or_comment_is_no_parameter_and_every_sign_may_be_used(
     }
 
 
-@pytest.mark.xfail(strict=True, reason="the alias c means a column of the statement around it")
 def test_an_alias_of_any_name_means_the_operators_own_table(server) -> None:
     assert server.rows("aliased") == [{"number": f"CLM-A-00{number}"} for number in (1, 2, 3)]
 
@@ -378,13 +377,7 @@ def test_the_answer_says_when_rows_were_cut(server) -> None:
     assert "the 2 that are shown" in str(server.described("two_at_most")["outputSchema"])
 
 
-# The schema says that an element of an array is never null, and clients that check answers refuse such a row.
-NULL_ELEMENTS = pytest.mark.xfail(strict=True, reason="the schema of an array does not allow null elements")
-
-
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=NULL_ELEMENTS) if kind in {"text[]", "boolean[]"} else kind for kind in RESULTS]
-)
+@pytest.mark.parametrize("kind", RESULTS)
 def test_each_type_of_result_is_shown_in_its_own_form_and_null_as_null(server, kind) -> None:
     tool = f"shows_{kind.replace('[]', 's')}"
     result = server.mike.call(tool)["structuredContent"]
