@@ -6,10 +6,12 @@ from typing import Annotated, Final
 import typer
 
 from server.cli.audit import audit_cli
+from server.cli.catalog import check, schema
 from server.cli.development import dev, token
 from server.cli.documents import documents_cli
 from server.cli.keys import keys_cli
 from server.cli.serving import doctor, migrate, serve
+from server.cli.tenants import tenants_cli
 from server.cli.tools import tools_cli
 from server.errors import StartupError
 
@@ -22,9 +24,12 @@ cli: Final = typer.Typer(
 for verb in (serve, migrate, doctor, dev, token):
     cli.command()(verb)
 cli.add_typer(documents_cli, name="documents")
-cli.add_typer(tools_cli, name="tools")
 cli.add_typer(keys_cli, name="keys")
+cli.add_typer(tenants_cli, name="tenants")
 cli.add_typer(audit_cli, name="audit")
+for verb in (check, schema):
+    tools_cli.command()(verb)
+cli.add_typer(tools_cli, name="tools")
 
 
 def _version(wanted: bool) -> None:

@@ -9,15 +9,19 @@ from starlette.routing import Route
 
 from server.audit.trail import AuditTrail
 from server.auth.metadata import ResourceMetadata
+from server.auth.scopes import check_scopes
 from server.auth.verifier import TokenVerifier
 from server.catalog.loading import load_catalog
 from server.catalog.offer import offered
 from server.catalog.parts import Clock, Parts, utc_now
 from server.doctor.proof import proving
+from server.http.address import endpoint_paths
 from server.http.gate import Gate
 from server.http.health import health_routes
+from server.http.well_known import well_known_routes
 from server.protocol.calls import ToolCalls
 from server.protocol.endpoint import Endpoint
+from server.protocol.sdk import SdkEndpoint
 from server.protocol.surface import Protocol
 from server.settings import Settings
 from server.tenancy.context import Tenancy
@@ -30,25 +34,28 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Starlette:
     Raises SettingsError for a mistake in the settings or in the files of the catalog.
     """
     catalog = load_catalog(settings.catalog)
+    check_scopes(settings, catalog.scopes)
     offer = offered(catalog, settings)
     trail = AuditTrail(settings.audit.path) if settings.audit.path else None
-    resources = Parts(settings, clock)
-    tenancy = Tenancy(settings, TenantDirectory(resources.database))
+    parts = Parts(settings, clock)
+    tenancy = Tenancy(settings, TenantDirectory(parts.database))
     verifier = TokenVerifier(settings, offer.scopes)
     metadata = ResourceMetadata(settings, offer.scopes)
-    protocol = Protocol(offer, settings, tenancy, resources)
+    calls = ToolCalls(offer.tools, settings, tenancy, parts, metadata)
+    protocol = Protocol(offer, calls)
     # Plain JSON answers and no sessions: every request carries its own identity, any replica can answer it.
     sessions = StreamableHTTPSessionManager(
         protocol.server, json_response=True, stateless=True, max_request_body_size=settings.max_body_bytes
     )
-    endpoint = ToolCalls(protocol, Endpoint(protocol.server, sessions.asgi_app))
+    endpoint = Endpoint(calls, SdkEndpoint(protocol.server, sessions.asgi_app))
+    gate = Gate(endpoint, settings, verifier, metadata, trail)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
-        await resources.database.open()
-        async with proving(resources.database, settings, catalog, offer.bind), sessions.run():
+        await parts.database.open()
+        async with proving(parts.database, settings, catalog, offer.bind), sessions.run():
             yield
-        await resources.close()
+        await parts.close()
         await verifier.close()
         if trail:
             trail.close()
@@ -56,9 +63,9 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Starlette:
     app = Starlette(
         lifespan=lifespan,
         routes=[
-            Route("/mcp", Gate(endpoint, settings, verifier, metadata, trail)),
-            *(Route(path, metadata.endpoint) for path in metadata.paths),
-            *health_routes(resources.database),
+            *(Route(path, gate) for path in endpoint_paths(settings.resource_url)),
+            *well_known_routes(metadata),
+            *health_routes(parts.database),
         ],
     )
     # A redirect to a URL built from Host would send a token wherever the caller says.

@@ -104,7 +104,17 @@ class ScopeMissingError(ForbiddenError):
 
 
 class TenancyError(ForbiddenError):
-    """The verified token does not lead to exactly one known, active tenant."""
+    """The verified token does not lead to exactly one known, active tenant.
+
+    `reason`, the tenant and the claim's name are for the log; the caller reads the message alone.
+    """
+
+    def __init__(self, message: str, *, reason: str, tenant: str | None = None, claim: str | None = None) -> None:
+        """Keep what the log names."""
+        super().__init__(message)
+        self.reason = reason
+        self.tenant = tenant
+        self.claim = claim
 
 
 class ToolError(TenantgateError):

@@ -29,10 +29,14 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 # RFC 6749 section 3.3, scope-token. The scopes of a server are those that its tools name.
 Scope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,128}$")]
+# An issuer's own name of a scope: the same characters, and longer where it begins with a URL.
+_IssuerScope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,512}$")]
 # Tenant ids as identity providers issue them; none of these characters ends a field of the signed context.
 TENANT_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}$"
 # Symmetric algorithms and `none` cannot even be named: anyone who can verify could also sign (RFC 8725 section 3.1).
-Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+Algorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"
+]  # fmt: skip
 
 
 def is_https_or_loopback(url: str) -> bool:
@@ -52,7 +56,24 @@ def _url(url: str) -> str:
     return url
 
 
+def _claim_path(path: str) -> str:
+    # `.*` ends the path, or stands between two plain paths.
+    first, keys, rest = path.partition(".*")
+    parts = [first, *([rest.removeprefix(".")] if rest else [])]
+    wrong = not all(part and "*" not in (part[0], part[-1]) and ".*" not in part for part in parts)
+    if wrong or (keys and rest and rest[0] != "."):
+        raise ValueError(f'"{path}" must be a claim path: `a.b`, `a.*` for the keys of a map, `a.*.b` for b of each')
+    return path
+
+
+def _plain_claim_path(path: str) -> str:
+    if ".*" in _claim_path(path):
+        raise ValueError(f'"{path}" must lead to a name or a list of names, not to the keys of a map')
+    return path
+
+
 Url = Annotated[str, AfterValidator(_url)]
+ClaimPath = Annotated[str, AfterValidator(_claim_path)]
 Tier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
@@ -71,9 +92,9 @@ class IssuerSettings(_Section):
     token_type: str | None = None
     token_use: str | None = None
     max_lifetime_s: Annotated[int, Field(ge=60)] = 86_400
-    tenant_claims: tuple[str, ...] = ("tenant_id", "custom:tenant_id")
-    tier_claim: str = "cognito:groups"
-    scope_map: Mapping[Scope, tuple[str, ...]] = {}
+    tenant_claims: tuple[ClaimPath, ...] = ("tenant_id", "custom:tenant_id")
+    tier_claim: Annotated[str, AfterValidator(_plain_claim_path)] = "cognito:groups"
+    scope_map: Mapping[Scope, Annotated[tuple[_IssuerScope, ...], Field(min_length=1)]] = {}
     scopes_granted: tuple[Scope, ...] = ()
 
     @model_validator(mode="after")

@@ -179,7 +179,8 @@ def test_there_are_enough_attacks_and_most_are_alive() -> None:
 
 
 def test_the_login_is_as_the_migration_left_it_after_all_attacks(stack) -> None:
+    from server.catalog.loading import load_catalog
     from server.doctor.examination import examine
 
-    report = examine(stack.settings.database)
+    report = examine(stack.settings, load_catalog(stack.settings.catalog))
     assert report.holds, report.failed

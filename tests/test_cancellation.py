@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import anyio
 import psycopg
@@ -18,6 +19,7 @@ from server.database.statement import Principal, Statement
 from server.dev.sample import PEOPLE
 from server.dev.stack import Stack
 from server.errors import UnavailableError, WithheldError
+from server.settings import AuditSettings
 
 MIKE, EMMA = PEOPLE[2], PEOPLE[3]
 RUNNING = "SELECT pid FROM pg_stat_activity WHERE usename = 'app_user' AND state = 'active' AND query ~ 'pg_sleep'"
@@ -86,6 +88,19 @@ def test_fifty_callers_who_left_do_not_slow_the_next(sleeping, admin: psycopg.Co
     assert time.monotonic() - began < 1.0
     wait_for(lambda: not admin.execute(RUNNING).fetchall(), 1.0)
     assert both(sleeping) == backends
+
+
+@pytest.mark.usefixtures("sleeping")
+@pytest.mark.parametrize("era", ["2025-11-25", MODERN])
+def test_a_call_whose_caller_left_is_recorded_with_its_tenant(stack, tmp_path: Path, era) -> None:
+    trail = tmp_path / "audit.jsonl"
+    changed = {"audit": AuditSettings(path=trail)}
+    with server_of_its_own(stack, changed=changed) as server:
+        asyncio.run(abandon(server, era, 0.4))
+        wait_for(lambda: trail.read_text(encoding="utf-8"), 2.0)
+    (record,) = [json.loads(line) for line in trail.read_text(encoding="utf-8").splitlines()]
+    told = [record[name] for name in ("tool", "tenant", "outcome")]
+    assert told == ["sleep", "broker-a", "cancelled"]
 
 
 CONTEXT = b"SELECT pg_backend_pid(), current_setting('tenancy.context', true)"

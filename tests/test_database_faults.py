@@ -192,7 +192,7 @@ def test_a_locked_table_is_told_as_slow(stack, own) -> None:
         assert numbers(server) == OF_MIKE
 
 
-WITHHELD = "The database did not confirm your tenant; nothing was returned. The operator has been told."
+WITHHELD = "The database did not confirm your tenant; nothing was returned. The error was logged."
 
 
 @pytest.mark.parametrize(
@@ -218,4 +218,4 @@ def test_a_database_that_does_not_confirm_the_tenant_is_critical_and_releases_no
                 assert text_of(server, tool) == WITHHELD
         critical = [line for line in logs if line["log_level"] == "critical"]
         assert [line["event"] for line in critical] == [event, event]
-        assert [line["statement"] for line in critical] == ["query_claims", "summarize_claims"]
+        assert [line["statement"] for line in critical] == ["list app.claims", "summarize app.claims"]

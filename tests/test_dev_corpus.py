@@ -1,4 +1,4 @@
-"""The development corpus: documents, side-cars, chunks, vectors and their cache."""
+"""The development corpus: documents, sidecars, chunks, vectors and their cache."""
 
 import itertools
 import json
@@ -22,7 +22,7 @@ def sample(tmp_path_factory):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two small documents, the first with a side-car."""
+    """Two small documents, the first with a sidecar."""
     documents = tmp_path / "documents"
     documents.mkdir()
     (documents / "cats.md").write_text("# Cats\n\nCats sleep most of the day.\n")
@@ -131,7 +131,7 @@ def test_metadata_of_a_passage_cannot_be_changed(folder, tmp_path):
         passage.metadata["tier"] = "platinum"  # pyright: ignore[reportIndexIssue]
 
 
-def test_a_document_without_a_side_car_is_matched_by_no_positive_filter(folder, tmp_path):
+def test_a_document_without_a_sidecar_is_matched_by_no_positive_filter(folder, tmp_path):
     corpus = Corpus.load(folder, tmp_path / "cache")
     matches = parse_filter({"stringContains": {"key": "animal", "value": ""}})
     assert [passage.uri[-7:] for passage in corpus.search("ferry", matches)] == ["cats.md"]
@@ -200,7 +200,7 @@ def test_a_document_that_is_not_utf_8_is_an_error_naming_it(folder, tmp_path):
         Corpus.load(folder, tmp_path / "cache")
 
 
-def test_a_side_car_without_its_document_is_an_error(folder, tmp_path):
+def test_a_sidecar_without_its_document_is_an_error(folder, tmp_path):
     (folder / "cats.md.metadata.json").rename(folder / "cats.metadata.json")
     with pytest.raises(StartupError, match=r"cats\.metadata\.json belongs to no document"):
         Corpus.load(folder, tmp_path / "cache")
@@ -219,7 +219,7 @@ SOUND = [
 
 
 @pytest.mark.parametrize(("written", "value"), SOUND)
-def test_a_side_car_value_may_be_plain_or_typed(tmp_path, written, value):
+def test_a_sidecar_value_may_be_plain_or_typed(tmp_path, written, value):
     (tmp_path / "a.md.metadata.json").write_text(json.dumps({"metadataAttributes": {"name": written}}))
     read = read_sidecar(tmp_path / "a.md").attributes["name"]
     assert (type(read), read) == (type(value), value)
@@ -257,7 +257,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("content", "reason"), BROKEN)
-def test_a_broken_side_car_is_an_error_naming_the_file_and_the_remedy(folder, tmp_path, content, reason):
+def test_a_broken_sidecar_is_an_error_naming_the_file_and_the_remedy(folder, tmp_path, content, reason):
     (folder / "cats.md.metadata.json").write_text(content)
     with pytest.raises(StartupError, match=reason) as error:
         Corpus.load(folder, tmp_path / "cache")

@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
 
+from server.dev.issuer import application
 from server.dev.issuer.application import DevelopmentIssuer
 from server.dev.issuer.documents import is_document_address
 from server.dev.issuer.store import ExpiringStore
@@ -33,6 +34,7 @@ from server.errors import StartupError
 RESOURCE = "http://127.0.0.1:8000/mcp"
 SECOND_RESOURCE = "http://127.0.0.1:8000/other"
 CALLBACK = "http://127.0.0.1:9/callback"
+SCOPES = ("claims:read", "policies:read")
 JOHN, SARAH = PEOPLE[0], PEOPLE[1]
 
 
@@ -62,10 +64,14 @@ def listen() -> tuple[socket.socket, str]:
     return listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
+def issuer_in(folder: Path, url: str = "http://127.0.0.1:1") -> DevelopmentIssuer:
+    return DevelopmentIssuer(url, folder, [RESOURCE], PEOPLE, SCOPES)
+
+
 @pytest.fixture(scope="module")
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> Generator[DevelopmentIssuer]:
     listener, url = listen()
-    built = DevelopmentIssuer(url, tmp_path_factory.mktemp("keys"), [RESOURCE, SECOND_RESOURCE])
+    built = DevelopmentIssuer(url, tmp_path_factory.mktemp("keys"), [RESOURCE, SECOND_RESOURCE], PEOPLE, SCOPES)
     with served(built.app, listener):
         yield built
 
@@ -175,28 +181,30 @@ def test_the_key_set_publishes_public_halves_of_both_algorithms(http: httpx2.Cli
 
 
 def test_signing_keys_survive_a_restart_and_only_their_owner_can_read_them(tmp_path: Path):
-    first = DevelopmentIssuer("http://127.0.0.1:1", tmp_path / "keys", [RESOURCE])
+    first = issuer_in(tmp_path / "keys")
     token = first.mint(JOHN.name)
-    second = DevelopmentIssuer("http://127.0.0.1:1", tmp_path / "keys", [RESOURCE])
+    second = issuer_in(tmp_path / "keys")
     assert jwt.get_unverified_header(second.mint(JOHN)) == jwt.get_unverified_header(token)
     assert second._tokens.read(token) is not None
-    files = list((tmp_path / "keys").iterdir())
-    assert len(files) == 3
-    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    (file,) = (tmp_path / "keys").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_a_signing_key_that_others_can_read_stops_the_start(tmp_path: Path):
-    DevelopmentIssuer("http://127.0.0.1:1", tmp_path, [RESOURCE])
-    next(tmp_path.glob("access-rs256-*")).chmod(0o644)
+    issuer_in(tmp_path)
+    (tmp_path / "keys.json").chmod(0o644)
     with pytest.raises(StartupError, match="chmod 600"):
-        DevelopmentIssuer("http://127.0.0.1:1", tmp_path, [RESOURCE])
+        issuer_in(tmp_path)
 
 
-def test_a_damaged_signing_key_stops_the_start(tmp_path: Path):
-    DevelopmentIssuer("http://127.0.0.1:1", tmp_path, [RESOURCE])
-    next(tmp_path.glob("access-rs256-*")).write_text("no key")
-    with pytest.raises(StartupError, match="delete it"):
-        DevelopmentIssuer("http://127.0.0.1:1", tmp_path, [RESOURCE])
+@pytest.mark.parametrize("damage", ["no key", "{}", '{"keys": []}', '{"keys": [{"kty": "RSA"}]}'])
+def test_damaged_signing_keys_stop_the_start(tmp_path: Path, damage: str):
+    issuer_in(tmp_path)
+    (tmp_path / "keys.json").write_text(damage)
+    with pytest.raises(StartupError, match="delete it") as refused:
+        issuer_in(tmp_path)
+    # What was raised below it may quote a private key.
+    assert refused.value.__suppress_context__
 
 
 def test_rotation_signs_with_a_new_key_and_still_publishes_the_old_one(issuer: DevelopmentIssuer, http: httpx2.Client):
@@ -212,7 +220,7 @@ def test_rotation_signs_with_a_new_key_and_still_publishes_the_old_one(issuer: D
 )
 def test_an_issuer_off_loopback_or_with_a_slash_does_not_start(url: str, tmp_path: Path):
     with pytest.raises(StartupError):
-        DevelopmentIssuer(url, tmp_path, [RESOURCE])
+        issuer_in(tmp_path, url)
 
 
 # Tokens
@@ -532,6 +540,13 @@ def test_a_machine_without_the_right_is_refused(http: httpx2.Client, change: dic
     assert (answer.status_code, answer.json()["error"]) == (status, error)
 
 
+def test_a_client_that_sends_wrong_basic_credentials_is_told_the_scheme(http: httpx2.Client):
+    form = {"grant_type": "client_credentials"}
+    refused = http.post("/token", data=form, auth=("nightly-report", "wrong"))
+    assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Basic")
+    assert "www-authenticate" not in http.post("/token", data={**form, "client_id": "nightly-report"}).headers
+
+
 # Clients
 
 
@@ -611,6 +626,7 @@ def test_a_client_may_be_the_address_of_its_own_document(http: httpx2.Client):
         document("large", client_name="x" * 10_240),
         document("target", client_id=f"{base}/moved"),
         Route("/moved", RedirectResponse("/target")),
+        document("greedy", any_loopback_redirect=True, grant_types=["authorization_code", "client_credentials"]),
     ]
     with served(Starlette(routes=documents), listener):
         flow = Flow(http, f"{base}/good", redirect_uri="http://localhost:4242/callback")
@@ -618,6 +634,10 @@ def test_a_client_may_be_the_address_of_its_own_document(http: httpx2.Client):
         for name in ("other", "secret", "evil", "large", "moved", "missing"):
             refused = Flow(http, f"{base}/{name}", redirect_uri=redirect_uri).authorize()
             assert refused.status_code == 400, name
+        greedy = Flow(http, f"{base}/greedy", redirect_uri="http://localhost/elsewhere")
+        assert greedy.authorize().status_code == 400
+        machine = {"grant_type": "client_credentials", "client_id": f"{base}/greedy"}
+        assert http.post("/token", data=machine).json()["error"] == "unauthorized_client"
     assert Flow(http, f"{base}/gone", redirect_uri=redirect_uri).authorize().status_code == 400
 
 
@@ -744,14 +764,18 @@ def test_other_people_and_scopes_can_be_named(tmp_path: Path):
 
 def test_processes_that_start_at_once_agree_on_the_keys(tmp_path: Path):
     started: list[DevelopmentIssuer] = []
-    threads = [
-        threading.Thread(target=lambda: started.append(DevelopmentIssuer("http://127.0.0.1:1", tmp_path, [RESOURCE])))
-        for _ in range(4)
-    ]
+    threads = [threading.Thread(target=lambda: started.append(issuer_in(tmp_path))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     published = [issuer._tokens.keys.published() for issuer in started]
     assert published == [published[0]] * 4
-    assert len(list(tmp_path.iterdir())) == 3
+    assert [file.name for file in tmp_path.iterdir()] == ["keys.json"]
+
+
+def test_the_issuer_takes_its_people_and_scopes_from_its_caller_alone():
+    folder = Path(application.__file__).parent
+    source = "".join(file.read_text(encoding="utf-8") for file in folder.glob("*.py"))
+    sample = {word for person in PEOPLE for word in (person.name, person.tenant, *person.groups) if word}
+    assert not [word for word in {"server.settings", "server.dev.sample", *sample, *SCOPES} if word in source]

@@ -353,7 +353,7 @@ OPERATORS = [
 
 @pytest.fixture(scope="module")
 def typed(tmp_path_factory):
-    """A knowledge base whose side-cars use the typed form."""
+    """A knowledge base whose sidecars use the typed form."""
     folder = tmp_path_factory.mktemp("typed")
     for name, attributes in TYPED.items():
         (folder / f"{name}.txt").write_text(f"The {name} document.")

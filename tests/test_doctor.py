@@ -1,223 +1,163 @@
-"""The doctor finds each mistake that would end isolation, and nothing serves before it is content (R79 to R89)."""
+"""The doctor finds each mistake that would end isolation, and nothing serves before every check holds (R79 to R89)."""
 
 import json
 import re
 import subprocess
 import sys
 import tomllib
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
+from examined_database import CATALOG, KEY, database_of_its_own
+from examined_database import examined as examined  # noqa: PLC0414  # a fixture
 
-from server.administration.key_table import put_key
-from server.administration.migrations import migrate
-from server.database.context_keys import new_context_key
-from server.database.statement import Statement
-from server.dev.sample import load_sample
-from server.doctor.examination import examine, run_check
+from server.catalog.loading import load_catalog
+from server.doctor.contexts import CONTEXT_PROOFS
+from server.doctor.examination import examine
 from server.doctor.proof import require_isolation
 from server.errors import SettingsError, StartupError, UnreachableError
-from server.settings import DatabaseSettings
+from server.settings import Settings
 from sql import sql_files
 
-CHECKS = {file.name.removesuffix(".sql"): file for file in sql_files("checks")}
-KEY = new_context_key("k1")
-
-
-@dataclass(frozen=True)
-class Examined:
-    """A database of its own, as `tenantgate migrate` leaves it."""
-
-    admin_url: str
-    url: str
-
-    def settings(self, *keys: str) -> DatabaseSettings:
-        return DatabaseSettings.model_validate({"url": self.url, "context_keys": keys or (KEY.text(),)})
-
-    def run(self, text: str) -> None:
-        with psycopg.connect(self.admin_url, autocommit=True) as connection:
-            connection.execute(text.encode())
-
-    def definition(self) -> str:
-        """Return the text that makes tenancy.verified_context() what it is now."""
-        with psycopg.connect(self.admin_url) as connection:
-            text = "SELECT pg_get_functiondef('tenancy.verified_context()'::regprocedure)"
-            return connection.execute(text).fetchall()[0][0]
-
-    def offenders(self, name: str) -> list[str]:
-        """Return what one check finds, as the login sees it."""
-        with psycopg.connect(self.url, autocommit=True, cursor_factory=psycopg.RawCursor) as connection:
-            return [one.object for one in run_check(connection, CHECKS[name], "app_user").offenders]
-
-    def failed(self, *keys: str) -> dict[str, list[str]]:
-        """Return the checks and proofs that do not hold, with the problems they tell."""
-        report = examine(self.settings(*keys))
-        return {check.name: [one.problem for one in check.offenders] for check in report.failed}
-
-    @contextmanager
-    def broken(self, mistake: str, remedy: str):
-        self.run(mistake)
-        try:
-            yield
-        finally:
-            self.run(remedy)
-
-
-@pytest.fixture(scope="module")
-def examined(stack):
-    def within(url: str) -> str:
-        return urlsplit(url)._replace(path="/examined").geturl()
-
-    with psycopg.connect(stack.admin_url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE examined")
-    found = Examined(within(stack.admin_url), within(stack.addresses.database_url))
-    migrate(found.admin_url, lambda _step: None, folders=["sample"])
-    with psycopg.connect(found.admin_url, autocommit=True) as connection:
-        put_key(connection, KEY)
-        load_sample(connection, "https://issuer.test")
-    yield found
-    with psycopg.connect(stack.admin_url, autocommit=True) as connection:
-        connection.execute("DROP DATABASE examined WITH (FORCE)")
-
-
-def test_a_fresh_migration_has_no_offender(examined) -> None:
-    report = examine(examined.settings())
-    assert report.holds, report.failed
-    assert report.login == "app_user"
-    assert {check.name for check in report.checks} >= set(CHECKS)
-
-
+CHECKS = {file.name.removesuffix(".sql") for file in sql_files("checks")}
 MISTAKES = tomllib.loads((Path(__file__).parent / "mistakes.toml").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", MISTAKES)
-def test_each_mistake_is_found_and_mending_it_is_enough(examined, name) -> None:
-    check, found, mistake, remedy = (MISTAKES[name][part] for part in ("check", "object", "mistake", "remedy"))
-    assert examined.offenders(check) == []
-    with examined.broken(mistake, remedy):
-        assert found in examined.offenders(check)
-    assert examined.offenders(check) == []
-
-
-def test_every_check_has_a_mistake_that_it_finds() -> None:
-    assert {mistake["check"] for mistake in MISTAKES.values()} == set(CHECKS)
-
-
-def _body(returned: str) -> str:
-    """Replace the function that verifies the context by one that does not."""
-    return (
-        "CREATE OR REPLACE FUNCTION tenancy.verified_context() RETURNS text[] LANGUAGE plpgsql STABLE SECURITY DEFINER"
-        f" SET search_path = pg_catalog, pg_temp AS $$ BEGIN {returned} END $$"
+def test_a_protected_database_has_no_offender_and_every_declared_relation_is_proved(examined) -> None:
+    report = examined.report()
+    assert report.holds, report.failed
+    assert report.login == "app_user"
+    assert {check.name for check in report.checks} >= CHECKS
+    assert report.notices == ()
+    assert report.summary == (
+        "7 relations proved with 2 real tenants: app.claims (own column tenant_id), desk.tickets (own column tenant), "
+        "desk.notes (child of desk.tickets), desk.colours (shared), desk.events (own column tenant), "
+        "desk.open_tickets (view, own column tenant), desk.ticket_counts (view, own column tenant)"
     )
+    assert set(report.facts) == set(examined.catalog.tables)
 
 
-BELIEVED = "RETURN ARRAY[split_part(current_setting('tenancy.context', true), '|', 3), '', '', ''];"
-LIVE = {
-    "whatever it says is believed": (_body(BELIEVED), {"forged_context", "replayed_context", "expired_context"}),
-    "a bare name is believed": (
-        _body("RETURN ARRAY[coalesce(current_setting('tenancy.context', true), ''), '', '', ''];"),
-        {"genuine_context", "plain_setting", "no_context"},
-    ),
-    "nobody is believed": (
-        _body("RAISE EXCEPTION 'the tenant context is not valid' USING ERRCODE = 'insufficient_privilege';"),
-        {"genuine_context", "no_context"},
-    ),
-    "another refusal than the constant one": (_body("RAISE EXCEPTION 'no such key';"), {"forged_context"}),
-}
+@pytest.mark.parametrize("name", MISTAKES)
+def test_each_mistake_is_found_and_its_remedy_is_enough(examined, name) -> None:
+    check, found, mistake, remedy = (MISTAKES[name][part] for part in ("check", "object", "mistake", "remedy"))
+    with examined.broken(mistake, remedy):
+        assert found in examined.offenders().get(check, set())
+    assert examined.offenders() == {}
 
 
-@pytest.mark.parametrize(("mistake", "proofs"), LIVE.values(), ids=LIVE.keys())
-def test_live_proofs_find_a_function_that_does_not_verify(examined, mistake, proofs) -> None:
-    with examined.broken(mistake, examined.definition()):
-        assert proofs <= examined.failed().keys()
-    assert examined.failed() == {}
+def test_every_check_has_a_mistake_that_it_finds(examined) -> None:
+    """Those of the context have theirs in test_doctor_contexts.py, the login's and the administrator's beside it."""
+    elsewhere = {"login"} | {proof.name for proof in CONTEXT_PROOFS} - {"keys_out_of_reach"}
+    checks = {check.name for check in examined.report().checks}
+    assert {mistake["check"] for mistake in MISTAKES.values()} == checks - elsewhere
 
 
-WEAKENED = {
-    "replayed_context": ("part[7] = encode(sha256(convert_to(current_query(), 'UTF8')), 'hex')", "true"),
-    "expired_context": ("to_timestamp(part[6]::bigint)", "to_timestamp(part[6]::bigint + 86400)"),
-}
+def test_a_connection_of_another_login_than_the_setting_says_is_named(examined) -> None:
+    (found,) = [check for check in examined.report(login="reader").failed if check.name == "login"]
+    assert [(one.object, one.problem) for one in found.offenders] == [
+        ("app_user", "database.url logs in as app_user, and database.login is reader")
+    ]
 
 
-@pytest.mark.parametrize("proof", WEAKENED)
-def test_each_condition_of_the_context_has_a_proof_of_its_own(examined, proof) -> None:
-    genuine = examined.definition()
-    condition, weaker = WEAKENED[proof]
-    assert condition in genuine
-    with examined.broken(genuine.replace(condition, weaker), genuine):
-        assert examined.failed().keys() == {proof}
+def test_a_relation_that_public_may_read_can_be_accepted_by_name_and_is_listed_every_time(examined) -> None:
+    public = (
+        "CREATE TABLE app.countries (code text); INSERT INTO app.countries VALUES ('de');"
+        "GRANT SELECT ON app.countries TO PUBLIC"
+    )
+    with examined.broken(public, "DROP TABLE app.countries"):
+        assert examined.offenders() == {"undeclared_relations": {"app.countries"}}
+        report = examined.report(accepted_relations=("app.countries", "app.gone"))
+        assert report.holds, report.failed
+        assert report.notices == (
+            "app.countries is accepted by the settings: PUBLIC may read it, and it shows rows without a tenant context",
+            "app.gone is accepted by the settings and is not in reach; take it out of database.accepted_relations",
+        )
+        assert report.summary.endswith(", app.countries (accepted, not proved)")
+        # What was granted to the login itself can be revoked.
+        examined.run("GRANT SELECT (code) ON app.countries TO app_user")
+        report = examined.report(accepted_relations=("app.countries",))
+        (offender,) = [one for check in report.failed for one in check.offenders]
+        assert offender.remedy.startswith(
+            'REVOKE ALL ON TABLE "app"."countries" FROM PUBLIC, "app_user"; -- or declare'
+        )
 
 
-def test_rows_seen_past_the_policies_are_found_live_too(examined) -> None:
-    view = "CREATE VIEW app.everything AS TABLE app.claims; GRANT SELECT ON app.everything TO app_user"
-    with examined.broken(view, "DROP VIEW app.everything"):
-        assert {"0018_definer_views", "no_context", "foreign_rows"} <= examined.failed().keys()
-
-
-def test_a_key_that_the_database_does_not_know_is_named(examined) -> None:
-    stranger = new_context_key("k9").text()
-    report = examine(examined.settings(stranger))
-    (offender,) = [one for check in report.failed for one in check.offenders]
-    assert offender.object == "database.context_keys: k9"
-    assert "does not know the key" in offender.problem
-    # The first signs; one that was retired may stay behind it for a while.
-    assert examined.failed(KEY.text(), stranger) == {}
+def test_a_statement_that_cannot_be_run_is_named_with_the_column_that_is_not_granted(examined, tmp_path) -> None:
+    declared = (
+        '[[tool]]\nname = "{}"\ndescription = "d"\nscope = "desk:read"\nsql = "{}"\ncolumns.title = {{ type = "{}" }}\n'
+    )
+    statements = {
+        "secrets": ("SELECT secret AS title FROM desk.tickets", "text", "declare desk.tickets.secret, or take it out"),
+        "whole": ("SELECT t.*::text AS title FROM desk.tickets t", "text", "name columns of desk.tickets that are"),
+        "outside": ("SELECT kid AS title FROM tenancy.keys", "text", "declare the table keys, or take it out"),
+        "missing": ("SELECT status FROM desk.tickets", "text", "correct the sql or the columns of the tool missing"),
+        "twice": ("SELECT title, status AS title FROM desk.tickets", "text", "correct the sql or the columns"),
+        "typed": ("SELECT array[1] AS title", "uuid", "correct the sql or the columns"),
+    }
+    file = tmp_path / "tools.toml"
+    file.write_text("\n".join(declared.format(name, text, kind) for name, (text, kind, _) in statements.items()))
+    report = examine(examined.settings(), load_catalog([*CATALOG, str(file)]))
+    (check,) = report.failed
+    assert check.name == "sql_tools"
+    assert [one.object for one in check.offenders] == [f"tool {name}" for name in statements]
+    for offender, (_, _, remedy) in zip(check.offenders, statements.values(), strict=True):
+        assert offender.remedy.startswith(remedy)
+    assert "permission denied for table tickets" in check.offenders[0].problem
 
 
 def test_a_database_that_was_never_migrated_fails_every_proof(stack) -> None:
-    with psycopg.connect(stack.admin_url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE bare")
-    try:
-        url = urlsplit(stack.addresses.database_url)._replace(path="/bare").geturl()
-        settings = DatabaseSettings.model_validate({"url": url, "context_keys": [KEY.text()]})
-        failed = {check.name for check in examine(settings).failed}
-        assert {"0005_temporary_objects", "0031_what_the_server_reads", "genuine_context"} <= failed
-    finally:
-        with psycopg.connect(stack.admin_url, autocommit=True) as connection:
-            connection.execute("DROP DATABASE bare WITH (FORCE)")
+    with database_of_its_own(stack.admin_url, stack.addresses.database_url, "bare") as bare:
+        failed = set(bare.offenders())
+    assert {"0005_temporary_objects", "0009_what_the_server_reads", "declared_relations", "genuine_context"} <= failed
 
 
 def test_an_error_names_the_setting_that_is_missing(examined) -> None:
-    with pytest.raises(SettingsError, match=r"database\.context_keys"):
-        examine(DatabaseSettings.model_validate({"url": examined.url}))
-    with pytest.raises(SettingsError, match=r"database\.url"):
-        examine(DatabaseSettings.model_validate({"context_keys": [KEY.text()]}))
+    def without(name: str) -> Settings:
+        database = examined.settings().database.model_dump() | {name: ()}
+        if name != "context_keys":
+            database[name] = ""
+        return Settings.model_validate({"database": database})
+
+    for name, admin in (("context_keys", False), ("url", False), ("admin_url", True)):
+        with pytest.raises(SettingsError, match=rf"database\.{name} is (empty|missing)"):
+            examine(without(name), examined.catalog, admin=admin)
 
 
-def test_nothing_starts_on_a_database_that_does_not_isolate_and_the_reason_is_told(examined) -> None:
-    assert require_isolation(examined.settings()) is not None
+def test_nothing_starts_on_a_database_that_does_not_isolate_and_the_reason_is_named(examined) -> None:
+    assert require_isolation(examined.settings(), examined.catalog) is not None
     with (
-        examined.broken("ALTER ROLE app_user BYPASSRLS", "ALTER ROLE app_user NOBYPASSRLS"),
-        pytest.raises(StartupError, match=r"0001_login_attributes: app_user has BYPASSRLS.*tenantgate doctor"),
+        examined.broken("ALTER ROLE app_user CREATEDB", "ALTER ROLE app_user NOCREATEDB"),
+        pytest.raises(StartupError, match=r"app_user has CREATEDB; remedy: ALTER ROLE app_user NOCREATEDB.*doctor"),
     ):
-        require_isolation(examined.settings())
+        require_isolation(examined.settings(), examined.catalog)
 
 
 def test_an_unreachable_database_is_an_outage_and_no_finding(examined) -> None:
-    away = DatabaseSettings.model_validate({"url": "postgresql://app_user@127.0.0.1:9/x", "context_keys": [KEY.text()]})
+    away = examined.settings(url="postgresql://app_user@127.0.0.1:9/x")
     with pytest.raises(UnreachableError, match="cannot be reached"):
-        examine(away)
-    assert require_isolation(away) is None
+        examine(away, examined.catalog)
+    assert require_isolation(away, examined.catalog) is None
+
+
+def test_a_connection_text_that_the_driver_does_not_understand_is_one_line(examined) -> None:
+    with pytest.raises(StartupError, match=r"the database cannot be asked .*check database\.url"):
+        examine(examined.settings(url="postgresql://app_user@127.0.0.1/x?nonsense=1"), examined.catalog)
 
 
 @pytest.fixture
 def tenantgate(examined, tmp_path):
     """Run one verb with the settings of the examined database."""
-    config = tmp_path / "tenantgate.toml"
-    config.write_text(
-        'resource_url = "http://127.0.0.1:1/mcp"\n[[issuers]]\nissuer = "http://127.0.0.1:1"\naudiences = ["x"]\n'
-        f'[database]\nurl = "{examined.url}"\ncontext_keys = ["{KEY.text()}"]\n'
-    )
 
-    def run(*arguments: str, url: str = examined.url) -> subprocess.CompletedProcess[str]:
-        config.write_text(config.read_text().replace(examined.url, url))
+    def run(*arguments: str, url: str = examined.url, admin: bool = False) -> subprocess.CompletedProcess[str]:
+        config = tmp_path / "tenantgate.toml"
+        config.write_text(
+            f'resource_url = "http://127.0.0.1:1/mcp"\ncatalog = {json.dumps(CATALOG)}\n'
+            '[[issuers]]\nissuer = "http://127.0.0.1:1"\naudiences = ["x"]\n'
+            f'[database]\nurl = "{url}"\ncontext_keys = ["{KEY.text()}"]\n'
+            + (f'admin_url = "{examined.admin_url}"\n' if admin else "")
+        )
         command = [sys.executable, "-m", "server", *arguments, "--config", str(config)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     return run
 
@@ -225,7 +165,8 @@ def tenantgate(examined, tmp_path):
 def test_the_verb_prints_a_table_or_json_and_its_exit_code_says_whether_all_holds(examined, tenantgate) -> None:
     content = tenantgate("doctor")
     assert (content.returncode, content.stderr) == (0, "")
-    assert "0010_tenant_floor" in content.stdout
+    assert "undeclared_relations" in content.stdout
+    assert "7 relations proved with 2 real tenants: app.claims (own column tenant_id)" in content.stdout
     assert "Every check holds" in content.stdout
     with examined.broken("ALTER ROLE app_user CREATEDB", "ALTER ROLE app_user NOCREATEDB"):
         failing = tenantgate("doctor", "--json")
@@ -233,12 +174,23 @@ def test_the_verb_prints_a_table_or_json_and_its_exit_code_says_whether_all_hold
     assert failing.returncode == 1
     told = json.loads(failing.stdout)
     assert told["ok"] is False
+    assert told["notices"] == []
+    assert told["proved"][0] == {"relation": "app.claims", "how": "own column tenant_id"}
     assert [one for check in told["checks"] for one in check["offenders"]] == [
         {"object": "app_user", "problem": "has CREATEDB", "remedy": "ALTER ROLE app_user NOCREATEDB"}
     ]
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
     assert "0001_login_attributes: app_user has CREATEDB" in refused.stderr
+
+
+def test_the_administrator_is_asked_where_it_is_configured_and_demanded_by_its_option(tenantgate) -> None:
+    counted = tenantgate("doctor", admin=True)
+    assert counted.returncode == 0, counted.stderr
+    assert "counts" in counted.stdout
+    demanded = tenantgate("doctor", "--admin")
+    assert (demanded.returncode, demanded.stdout) == (2, "")
+    assert "database.admin_url is missing" in demanded.stderr
 
 
 def test_the_verb_says_in_one_line_that_the_database_is_away(tenantgate) -> None:
@@ -258,44 +210,3 @@ def test_pgrls_finds_nothing_that_the_documentation_does_not_answer(examined) ->
     )
     found = {(one["rule_id"], one["location"]) for one in json.loads(linted.stdout)["violations"]}
     assert found == answered
-
-
-def test_a_table_of_other_applications_joins_by_policies_for_the_login_alone(examined) -> None:
-    """As the documentation has it: its owner, its writers and its keys stay as they are."""
-    text = (Path(__file__).parents[1] / "docs" / "database.md").read_text(encoding="utf-8")
-    block = re.findall(r"```sql\n(.*?)```", text, re.DOTALL)[0]
-    before = (
-        "CREATE ROLE billing_owner; CREATE ROLE billing_writer; CREATE SCHEMA billing AUTHORIZATION billing_owner;"
-        "CREATE TABLE billing.payments (id bigserial PRIMARY KEY, tenant_id varchar(63) NOT NULL, euro int);"
-        "ALTER TABLE billing.payments OWNER TO billing_owner; GRANT USAGE ON SCHEMA billing TO billing_writer;"
-        "GRANT SELECT, INSERT ON billing.payments TO billing_writer;"
-        "GRANT USAGE ON SEQUENCE billing.payments_id_seq TO billing_writer"
-    )
-    with examined.broken(before, "DROP SCHEMA billing CASCADE; DROP ROLE billing_owner; DROP ROLE billing_writer"):
-        for statement in filter(str.strip, block.split(";")):
-            examined.run(statement)
-        for role in ("billing_owner", "billing_writer"):
-            examined.run(
-                f"SET ROLE {role};"
-                "INSERT INTO billing.payments (tenant_id, euro) VALUES ('broker-a', 1), ('broker-b', 2)"
-            )
-        assert examined.failed() == {}
-        with psycopg.connect(examined.url, autocommit=True, cursor_factory=psycopg.RawCursor) as connection:
-            statement = Statement("paid", "SELECT euro FROM billing.payments WHERE euro > $1::int", dict[str, int])
-            sign = partial(KEY.sign, person=("x", "y"), tier="", expiry_s=4_000_000_000, digest=statement.digest)
-            for tenant, euro in (("broker-a", 1), ("broker-b", 2), ("broker-c", None)):
-                row = connection.execute(statement.sent, (0, sign(tenant=tenant))).fetchall()[0]
-                assert statement.read(row[1]) == [{"euro": euro}] * (2 if euro else 0)
-
-
-@pytest.mark.parametrize("column", ["text", "varchar(63)", 'text COLLATE "C"', "uuid", "bigint"])
-def test_a_floor_is_recognised_whatever_the_type_of_the_tenant_column(examined, column) -> None:
-    cast = f"::{column}" if column in {"uuid", "bigint"} else ""
-    own = f"USING (tenant_id = (SELECT tenancy.current_tenant()){cast})"
-    table = (
-        f"CREATE TABLE app.notes (tenant_id {column} PRIMARY KEY); ALTER TABLE app.notes ENABLE ROW LEVEL SECURITY;"
-        f"CREATE POLICY floor ON app.notes AS RESTRICTIVE TO app_user {own};"
-        f"CREATE POLICY reads ON app.notes FOR SELECT TO app_user {own}; GRANT SELECT ON app.notes TO app_user"
-    )
-    with examined.broken(table, "DROP TABLE app.notes"):
-        assert examined.failed() == {}

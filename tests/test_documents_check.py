@@ -1,4 +1,4 @@
-"""`tenantgate documents check`: every kind of mistake is found and told with its remedy; a sound folder has none."""
+"""`tenantgate documents check`: every kind of mistake is reported with its remedy; a sound folder has none."""
 
 import json
 import re
@@ -23,7 +23,7 @@ BY_TENANT = Rules(("tier", "tenant_id"), ("regular", "platinum"), ("broker-a", "
 
 
 def write(folder, name="guide.md", content=b"# Guide", sidecar: Any = None, **labels: Any):
-    """Write a document, and its side-car: as given, else with these labels."""
+    """Write a document, and its sidecar: as given, else with these labels."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -57,12 +57,16 @@ SIDECARS = [
     ("isolating-type", attributes('"tier": 1'), "must give 'tier' as one text"),
     ("unknown-tier", attributes('"tier": "gold"'), "unknown tier 'gold'; known: regular, platinum"),
     ("unknown-tier", attributes('"tier": "Regular"'), "unknown tier 'Regular'"),
-    ("unenforced-tenant", attributes('"tier": "regular", "tenant_id": "broker-a"'), "every tenant of the tier"),
+    (
+        "unenforced-tenant",
+        attributes('"tier": "regular", "tenant_id": "broker-a"'),
+        "answers that hold it are withheld",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("kind", "sidecar", "message"), SIDECARS)
-def test_a_mistake_in_a_side_car_is_found(tmp_path, kind, sidecar, message):
+def test_a_mistake_in_a_sidecar_is_found(tmp_path, kind, sidecar, message):
     write(tmp_path, sidecar=sidecar)
     (finding,) = check_folder(tmp_path, RULES).findings
     assert (finding.path, finding.kind) == ("guide.md.metadata.json", kind)
@@ -89,7 +93,13 @@ def test_a_malformed_tenant_is_found_even_when_none_is_known(tmp_path):
     write(tmp_path, tenant_id="Broker A")
     (finding,) = check_folder(tmp_path, Rules(("tier", "tenant_id"))).findings
     assert finding.kind == "unknown-tenant"
-    assert "lower-case letters, digits and hyphens" in finding.message
+    assert "letters, digits and _ . : @ -" in finding.message
+
+
+@pytest.mark.parametrize("tenant", ["org_2AbC.x:1@y", "9f1c4a52-0000-4000-8000-000000000001", "42"])
+def test_a_tenant_as_identity_providers_issue_it_is_sound(tmp_path, tenant):
+    write(tmp_path, tenant_id=tenant)
+    assert check_folder(tmp_path, Rules(("tier", "tenant_id"))).findings == []
 
 
 @pytest.mark.parametrize("tenant", ["broker-a", "*"])
@@ -99,8 +109,8 @@ def test_a_known_tenant_and_the_word_for_every_tenant_are_sound(tmp_path, tenant
 
 
 DOCUMENTS = [
-    ("unsupported-format", "guide.exe", b"MZ", "no kind that Bedrock reads"),
-    ("unsupported-format", "guide.MD", b"# Guide", "no kind that Bedrock reads"),
+    ("unsupported-format", "guide.exe", b"MZ", "a kind that Bedrock does not read"),
+    ("unsupported-format", "guide.MD", b"# Guide", "a kind that Bedrock does not read"),
     ("empty-document", "guide.md", b" \n", "is empty"),
     ("not-utf-8", "guide.txt", "Selbstbehalt für Autos".encode("latin-1"), "save it in that encoding"),
     ("oversized-document", "guide.pdf", b"x" * (MAXIMUM_BYTES + 1), "larger than 50 MB"),
@@ -119,7 +129,7 @@ def test_a_mistake_in_a_document_is_found(tmp_path, kind, name, content, message
     assert finding.path.isprintable()
 
 
-def test_a_document_without_its_side_car_is_found(tmp_path):
+def test_a_document_without_its_sidecar_is_found(tmp_path):
     """R99."""
     (tmp_path / "guide.md").write_text("# Guide")
     (finding,) = check_folder(tmp_path, RULES).findings
@@ -127,7 +137,7 @@ def test_a_document_without_its_side_car_is_found(tmp_path):
     assert "guide.md.metadata.json" in finding.message
 
 
-def test_a_side_car_without_its_document_is_found(tmp_path):
+def test_a_sidecar_without_its_document_is_found(tmp_path):
     write(tmp_path)
     (tmp_path / "guide.metadata.json").write_text("{}")
     (finding,) = check_folder(tmp_path, RULES).findings
@@ -143,7 +153,7 @@ def test_a_link_that_leads_out_of_the_folder_is_found(tmp_path):
     assert finding.kind == "outside-link"
 
 
-def test_a_side_car_that_cannot_be_read_is_found(tmp_path):
+def test_a_sidecar_that_cannot_be_read_is_found(tmp_path):
     write(tmp_path)
     (tmp_path / "guide.md.metadata.json").unlink()
     (tmp_path / "guide.md.metadata.json").mkdir()
@@ -166,7 +176,7 @@ def test_an_empty_folder_is_found_and_a_missing_one_is_wrong_usage(tmp_path):
         check_folder(tmp_path / "nowhere", RULES)
 
 
-def test_several_mistakes_are_all_told(tmp_path):
+def test_several_mistakes_are_all_reported(tmp_path):
     write(tmp_path, "deep/er/a.md", sidecar=attributes('"_id": 1, "tier": null, "ok": 1'))
     write(tmp_path, "b.exe", b"", tier="gold")
     (tmp_path / ".hidden").write_text("not a document")
@@ -247,6 +257,6 @@ DOCUMENTATION = Path(__file__).parents[1] / "docs" / "documents.md"
 def test_every_command_of_the_documentation_is_one(command):
     """Each verb and option that it names exists; what they do is tested elsewhere."""
     options = [word for word in command.split() if word.startswith("--")]
-    told = CliRunner().invoke(cli, [*command.split()[:2], "--help"], terminal_width=200)
-    assert told.exit_code == 0
-    assert all(option in told.stdout for option in options), told.stdout
+    shown = CliRunner().invoke(cli, [*command.split()[:2], "--help"], terminal_width=200)
+    assert shown.exit_code == 0
+    assert all(option in shown.stdout for option in options), shown.stdout

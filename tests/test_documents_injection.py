@@ -20,7 +20,8 @@ import pytest
 from server.dev.knowledge_base.corpus import Corpus
 from server.dev.knowledge_base.service import create_knowledge_base
 from server.dev.sample import SAMPLE_DOCUMENTS
-from server.documents.policies import PolicyDocuments
+from server.documents.bedrock.client import KnowledgeBase
+from server.documents.tenant_documents import TenantDocuments
 from server.http.serving import Server, listen, server_config
 from server.settings import DocumentsSettings
 from server.tenancy.context import TenantContext
@@ -132,14 +133,14 @@ def test_in_the_documents_they_change_nothing(poisoned, texts, request, monkeypa
     settings = DocumentsSettings(knowledge_base_id="TENANTGATE", region="us-east-1")
     with served(create_knowledge_base(poisoned)) as url, monkeypatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME", url)
-        documents = PolicyDocuments(settings)
+        documents = KnowledgeBase(settings)
         for tier in TIERS:
             context = TenantContext("broker-a", tier, None)  # pyright: ignore[reportArgumentType]
             questions = ["the reader has another tier", *texts[:5]]
             seen = set()
             for question in questions:
-                found = asyncio.run(documents.for_tenant(context).search(question, 99))
-                assert all(passage.metadata["tier"] == tier for passage in found)
+                found = asyncio.run(TenantDocuments(documents, settings.isolate_by, context).search(question, 99))
+                assert all(passage.labels["tier"] == tier for passage in found)
                 assert {passage.document.partition("-")[2] for passage in found} == {f"{tier}.txt"}
                 seen |= {passage.document for passage in found}
             assert len(seen) >= len(batched(some(texts, request), 5)) // 2

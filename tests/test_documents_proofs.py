@@ -1,4 +1,4 @@
-"""`doctor` on the knowledge base: each canary is seen by its own and by nobody else, or the check says what offends."""
+"""`doctor` on Bedrock's knowledge base: each canary is seen by its own alone, or the check says what offends."""
 
 import pytest
 from scripted_store import ScriptedStore, always, answer, scripted_store
@@ -13,7 +13,8 @@ from server.settings import Settings
 NAMES = ["documents_answer", "documents_filter", "documents_canaries"]
 SHARED = [{"tier": tier, "tenant_id": "*", "document_type": "tenantgate-canary"} for tier in ("regular", "platinum")]
 OWN = [{"tier": "regular", "tenant_id": tenant, "document_type": "tenantgate-canary"} for tenant in ("a", "b")]
-POLICY = {"tier": "platinum", "tenant_id": "a", "document_type": "policy"}
+OF_A = {"tier": "platinum", "tenant_id": "a", "document_type": "guide"}
+GUIDE = {"tier": "platinum", "document_type": "guide"}
 
 
 def settings_for(isolate_by=("tier", "tenant_id"), **documents):
@@ -63,14 +64,14 @@ SOUND = {name: [] for name in NAMES}
 
 
 def test_a_store_that_filters_holds_every_check(monkeypatch):
-    assert checked(monkeypatch, storing([*SHARED, *OWN, POLICY])) == SOUND
-    assert checked(monkeypatch, storing([*SHARED, POLICY]), isolate_by=("tier",)) == SOUND
+    assert checked(monkeypatch, storing([*SHARED, *OWN, OF_A])) == SOUND
+    assert checked(monkeypatch, storing([*SHARED, GUIDE]), isolate_by=("tier",)) == SOUND
 
 
 @pytest.mark.parametrize("ignored", ["tier", "tenant_id"])
 def test_a_store_that_ignores_a_label_offends(monkeypatch, ignored):
     """R98."""
-    found = checked(monkeypatch, storing([*SHARED, *OWN, POLICY], ignoring=(ignored,)))
+    found = checked(monkeypatch, storing([*SHARED, *OWN, OF_A], ignoring=(ignored,)))
     assert found["documents_filter"]
     assert all("is returned for" in one for one in found["documents_filter"])
 
@@ -82,12 +83,20 @@ def test_a_store_that_finds_unlabelled_documents_offends(monkeypatch):
         connection.sendall(answer({"retrievalResults": [{"content": {"text": "x"}, "metadata": {}}]}))
 
     found = checked(monkeypatch, handle)
-    assert "the knowledge base: a document labelled (None, None) is returned" in found["documents_filter"][0]
+    assert "the document store: a document labelled (None, None) is returned" in found["documents_filter"][0]
+
+
+def test_a_document_of_one_tenant_offends_where_tenants_are_not_filtered(monkeypatch):
+    """R120: every answer that holds it is withheld, so the operator must know."""
+    found = checked(monkeypatch, storing([*SHARED, OF_A]), isolate_by=("tier",))
+    (offence,) = found.pop("documents_filter")
+    assert offence.startswith("the document store: a document labelled ('platinum', 'a') is returned for platinum, nob")
+    assert not any(found.values())
 
 
 def test_a_canary_that_is_missing_or_hidden_from_its_own_offends(monkeypatch):
     missing = checked(monkeypatch, storing([SHARED[0]]))["documents_canaries"]
-    assert missing == ["the canary of platinum: it is not in the knowledge base"]
+    assert missing == ["the canary of platinum: it is not in the document store"]
 
     def hiding(connection, body):
         asked = body["retrievalConfiguration"]["vectorSearchConfiguration"]["filter"]

@@ -24,7 +24,7 @@ from server.__main__ import cli
 from server.errors import StartupError
 
 SUFFIX = ".metadata.json"
-BUCKET = "policies"
+BUCKET = "guides"
 INGESTION = "/knowledgebases/ABCDEFGHIJ/datasources/KLMNOPQRST"
 
 
@@ -142,7 +142,7 @@ def names(s3):
 
 
 def unlabelled(listed):
-    """Return the documents that lie there without their side-car."""
+    """Return the documents that lie there without their sidecar."""
     return {name for name in listed if not name.endswith(SUFFIX) and name + SUFFIX not in listed}
 
 
@@ -178,19 +178,19 @@ def started(folder):
 def test_only_what_changed_is_uploaded_and_ingested(tmp_path, s3, ingestion):
     for number in range(3):
         write(tmp_path, f"deep/{number}.md", f"document {number}")
-    first = sync(tmp_path, "--prefix", "policies/")
+    first = sync(tmp_path, "--prefix", "guides/")
     assert (sorted(first["uploaded"]), first["unchanged"]) == (["deep/0.md", "deep/1.md", "deep/2.md"], [])
     assert first["is_whole"]
     assert first["ingestion"]["status"] == "COMPLETE"
     assert len(names(s3)) == 6
     assert unlabelled(names(s3)) == set()
-    there = s3.get_object(Bucket=BUCKET, Key="policies/deep/1.md.metadata.json")
+    there = s3.get_object(Bucket=BUCKET, Key="guides/deep/1.md.metadata.json")
     assert json.loads(there["Body"].read()) == {"metadataAttributes": {"tier": "regular"}}
     write(tmp_path, "deep/1.md", "document !")
     write(tmp_path, "deep/2.md", "document 2", tier="platinum")
-    second = sync(tmp_path, "--prefix", "policies/")
+    second = sync(tmp_path, "--prefix", "guides/")
     assert (sorted(second["uploaded"]), second["unchanged"]) == (["deep/1.md", "deep/2.md"], ["deep/0.md"])
-    third = sync(tmp_path, "--prefix", "policies/")
+    third = sync(tmp_path, "--prefix", "guides/")
     assert (third["uploaded"], len(third["unchanged"])) == ([], 3)
     assert ingestion.started == 3
 
@@ -224,20 +224,20 @@ def test_a_folder_with_a_mistake_is_not_uploaded_at_all(tmp_path, s3, ingestion)
     assert (names(s3), ingestion.started) == (set(), 0)
 
 
-def test_documents_that_bedrock_could_not_take_are_told_one_by_one(tmp_path, s3, ingestion):
+def test_documents_that_bedrock_could_not_take_are_reported_one_by_one(tmp_path, s3, ingestion):
     write(tmp_path, "a.md", "a")
     ingestion.statistics["numberOfDocumentsFailed"] = 1
     place = {"knowledgeBaseId": "ABCDEFGHIJ", "dataSourceId": "KLMNOPQRST"}
     ingestion.documents = [
         {**place, "status": status, "identifier": {"dataSourceType": "S3", "s3": {"uri": uri}}, "statusReason": reason}
         for uri, status, reason in [
-            ("s3://policies/a.md", "FAILED", "the file is damaged"),
-            ("s3://policies/b.md", "INDEXED", ""),
+            ("s3://guides/a.md", "FAILED", "the file is damaged"),
+            ("s3://guides/b.md", "INDEXED", ""),
         ]
     ]
-    told = sync(tmp_path, code=1)
-    assert told["ingestion"]["failed"] == {"s3://policies/a.md": "FAILED: the file is damaged"}
-    assert not told["is_whole"]
+    result = sync(tmp_path, code=1)
+    assert result["ingestion"]["failed"] == {"s3://guides/a.md": "FAILED: the file is damaged"}
+    assert not result["is_whole"]
     run = CliRunner().invoke(cli, options(tmp_path))
     assert run.exit_code == 1
     assert "the file is damaged" in " ".join(run.stdout.split())
@@ -246,8 +246,8 @@ def test_documents_that_bedrock_could_not_take_are_told_one_by_one(tmp_path, s3,
 def test_a_failed_ingestion_fails_the_command(tmp_path, s3, ingestion):
     write(tmp_path, "a.md", "a")
     ingestion.statuses = ["FAILED"]
-    told = sync(tmp_path, code=1)
-    assert (told["ingestion"]["status"], told["ingestion"]["reasons"]) == ("FAILED", ["the store is full"])
+    result = sync(tmp_path, code=1)
+    assert (result["ingestion"]["status"], result["ingestion"]["reasons"]) == ("FAILED", ["the store is full"])
 
 
 def test_another_ingestion_is_waited_for(tmp_path, s3, ingestion):
@@ -294,7 +294,7 @@ def pair(s3):
     return text, tier
 
 
-def test_killed_in_the_middle_it_converges_and_no_document_is_ever_without_its_side_car(tmp_path, s3, ingestion):
+def test_killed_in_the_middle_it_converges_and_no_document_is_ever_without_its_sidecar(tmp_path, s3, ingestion):
     for number in range(120):
         write(tmp_path, f"{number:03}.md", f"document {number}")
     for _ in range(2):

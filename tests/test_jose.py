@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from issuer_support import private_key, public_jwk
 
 from server.auth.jose import parse_signature, verify_signature
 from server.auth.public_key import PublicKey
@@ -78,3 +79,15 @@ def stricter_rule(group: dict[str, Any], test: dict[str, Any]) -> str | None:
     if test["comment"] == "Figure20":
         return "the key is for PS256, the header says PS384"
     return None
+
+
+@pytest.mark.parametrize("published", ["EdDSA", "Ed25519", None])
+@pytest.mark.parametrize("named", ["EdDSA", "Ed25519"])
+def test_an_ed25519_key_verifies_under_both_names_of_its_algorithm_unless_it_has_one(published, named) -> None:
+    """RFC 9864 names the curve where RFC 8037 named the family; R39: a key that names one serves that one alone."""
+    private = private_key("OKP", "curve")
+    key = PublicKey.from_jwk(public_jwk(private, "curve", alg=published))
+    assert key is not None
+    assert key.verifies(named, b"message", private.sign(b"message")) == (published in {None, named})
+    assert not key.verifies(named, b"another", private.sign(b"message"))
+    assert not key.verifies("ES256", b"message", private.sign(b"message"))

@@ -134,6 +134,19 @@ def test_a_bad_key_set_keeps_the_last_good_one_alarms_and_blocks_nothing(issuer,
     assert "key set not fetched; the last good one is kept" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("status", [301, 404])
+def test_a_discovery_document_that_is_not_there_is_named_with_what_to_set(issuer, status, capsys) -> None:
+    async def story(verifier: TokenVerifier) -> None:
+        issuer.answers["/.well-known/openid-configuration"] = answer(
+            b"{}", status, location=f"{issuer.url}/elsewhere.json"
+        )
+        assert await outcome(verifier, issuer.token()) == "unavailable"
+
+    tell(story, issuer)
+    told = capsys.readouterr().out
+    assert f"status {status}; correct `issuer` or set `jwks_url`; asked: {issuer.url}/.well-known" in told
+
+
 @pytest.mark.parametrize("fault", ["an HTML page", "nothing", "symmetric keys alone"])
 def test_without_any_good_set_a_token_can_be_neither_accepted_nor_refused(issuer, fault) -> None:
     async def story(verifier: TokenVerifier) -> None:

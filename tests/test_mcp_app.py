@@ -1,59 +1,53 @@
-"""The view of summarize_claims: a page that a client with the MCP Apps extension shows, and text for every other."""
+"""The view of a summary tool of any table: a chart for clients with the MCP Apps extension, text for every other."""
 
 import base64
 import hashlib
 import html
 import json
 import re
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
+from chart_page import CHROMIUM, COUNTS, HARD, HOST, ONE_COLUMN, result_of, shown
 from conftest import MODERN
+
+from server.catalog.view import chart
 
 URI = "ui://tenantgate/summarize-claims.html"
 MIME_TYPE = "text/html;profile=mcp-app"
 ERAS = ["2024-11-05", "2025-11-25", MODERN]
-HOST = Path(__file__).with_name("mcp_app_host.html")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+NOTHING = "\N{EN DASH}"
+# The last one looks like markup, and like what is put in for a title.
+TITLES = ["Orders", "Größe & Gewicht", "</title></h1><script>parent.attacked('title')</script>{{title}}"]
 
 
-def read(caller, era: str = MODERN) -> dict[str, Any]:
-    answered = caller("mike-broker-a").post("resources/read", {"uri": URI}, era=era, headers={"mcp-name": URI})
-    return answered.json()["result"]["contents"][0]
+def page_of(title: str) -> str:
+    (contents,) = chart("summarize_orders", title).contents.contents
+    return contents.model_dump()["text"]
 
 
 @pytest.fixture(scope="module")
-def page(caller) -> str:
-    return read(caller)["text"]
+def page() -> str:
+    return page_of("Count orders")
 
 
 @pytest.mark.parametrize("era", ERAS)
 def test_the_tool_leads_to_a_page_that_can_be_read(caller, era) -> None:
     mike = caller("mike-broker-a")
     tools = {tool["name"]: tool for tool in mike.post("tools/list", era=era).json()["result"]["tools"]}
-    assert tools["summarize_claims"]["_meta"] == {"ui": {"resourceUri": URI}}
+    summary = tools["summarize_claims"]
+    assert summary["_meta"] == {"ui": {"resourceUri": URI}}
     (listed,) = mike.post("resources/list", era=era).json()["result"]["resources"]
-    contents = read(caller, era)
+    read = mike.post("resources/read", {"uri": URI}, era=era, headers={"mcp-name": URI}).json()
+    (contents,) = read["result"]["contents"]
     assert listed["uri"] == contents["uri"] == URI
     assert listed["mimeType"] == contents["mimeType"] == MIME_TYPE
     assert listed["_meta"] == contents["_meta"]
-    assert contents["text"].startswith("<!doctype html>")
-
-
-def test_the_page_may_reach_nothing(caller) -> None:
-    assert read(caller)["_meta"]["ui"]["csp"] == {
-        "connectDomains": [],
-        "resourceDomains": [],
-        "frameDomains": [],
-        "baseUriDomains": [],
-    }
+    assert contents["text"] == page_of(summary["title"])
 
 
 def test_the_extension_is_advertised_where_the_protocol_knows_extensions(caller) -> None:
-    """Handshake versions have no field for a server's extensions; there, the tool's `_meta` alone tells of it."""
+    """Handshake versions have no field for a server's extensions; there, only the tool's `_meta` shows it."""
     capabilities = caller("mike-broker-a").post("server/discover", era=MODERN).json()["result"]["capabilities"]
     assert capabilities["extensions"] == {"io.modelcontextprotocol/ui": {}}
     assert "resources" in capabilities
@@ -67,13 +61,43 @@ def test_a_client_without_the_extension_gets_the_same_figures_as_text(caller, er
     assert json.loads(content["text"]) == result["structuredContent"]
 
 
+@pytest.mark.parametrize("uri", ["ui://tenantgate/other.html", "file:///etc/passwd", "ui://tenantgate/../settings.py"])
+def test_an_unknown_resource_is_answered_with_the_known_ones(caller, uri) -> None:
+    error = caller("mike-broker-a").post("resources/read", {"uri": uri}).json()["error"]
+    assert error["code"] == -32602
+    assert f"There are: {URI}." in error["message"]
+
+
+def test_each_tool_has_an_address_of_its_own() -> None:
+    assert chart("summarize_claims", "Claims").uri == URI
+    names = ["a_b", "a-b", "a__b", "a--b", "a_-b", "a-_b", "ab"]
+    assert len({chart(name, "Title").uri for name in names}) == len(names)
+
+
+def test_the_page_may_reach_nothing() -> None:
+    view = chart("summarize_orders", "Orders")
+    (contents,) = view.contents.contents
+    domains = {"connectDomains": [], "resourceDomains": [], "frameDomains": [], "baseUriDomains": []}
+    assert (contents.meta or {})["ui"]["csp"] == (view.described.meta or {})["ui"]["csp"] == domains
+
+
 def test_the_page_holds_all_it_needs_and_names_no_address(page) -> None:
     assert "://" not in page
     assert not re.search(r"\b(src|href|action)\s*=|@import|url\(", page)
 
 
-def test_the_page_runs_its_own_script_and_no_other(page) -> None:
-    """What an injected tag would run has another digest, so the browser refuses it."""
+@pytest.mark.parametrize("title", TITLES)
+def test_the_title_is_text_in_title_and_heading_alone(title) -> None:
+    page = page_of(title)
+    assert page.count(html.escape(title)) == 2
+    assert f"<title>{html.escape(title)}</title>" in page
+    assert f"<h1>{html.escape(title)}</h1>" in page
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_the_page_runs_its_own_script_and_no_other(title) -> None:
+    """An injected script or style has another digest, so the browser refuses it."""
+    page = page_of(title)
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
     assert policy is not None
     assert policy[1].startswith("default-src 'none'; ")
@@ -88,77 +112,131 @@ def test_data_becomes_text_and_never_markup(page) -> None:
     assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|Function\(|DOMParser", page)
 
 
-@pytest.mark.parametrize("uri", ["ui://tenantgate/other.html", "file:///etc/passwd", "ui://tenantgate/../settings.py"])
-def test_an_unknown_resource_is_told_with_the_known_ones(caller, uri) -> None:
-    error = caller("mike-broker-a").post("resources/read", {"uri": uri}).json()["error"]
-    assert error["code"] == -32602
-    assert f"There are: {URI}." in error["message"]
-
-
-def rendered(page: str, result: dict[str, Any], context: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Show the page in a browser, with a host page that plays the client's side; return what the host saw."""
-    given = {"page": page, "arguments": {"group_by": "status"}, "result": result, "context": context}
-    host = folder / "host.html"
-    # `<` is escaped, so that the page's own tags cannot end the script of the host's.
-    data = json.dumps(given).replace("<", "\\u003c")
-    host.write_text(HOST.read_text(encoding="utf-8").replace("GIVEN", data), encoding="utf-8")
-    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
-    seen = subprocess.run(
-        [*command, "--virtual-time-budget=5000", "--window-size=640,520", "--dump-dom", host.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    ).stdout
-    found = re.search(r'<script type="application/json" id="seen">(.*?)</script>', seen, re.DOTALL)
-    assert found is not None, seen
-    return json.loads(found[1])
-
-
-def told(page: str, caller, folder: Path, theme: str, **changes: object) -> dict[str, Any]:
-    result = caller("mike-broker-a").call("summarize_claims", group_by="status") | changes
-    return rendered(page, result, {"theme": theme, "locale": "en-US"}, folder)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)")
 class TestInABrowser:
     """The page as a person sees it, under the policy that the extension has a host enforce."""
 
     @pytest.mark.parametrize("theme", ["light", "dark"])
-    def test_it_shows_the_servers_own_figures(self, page, caller, tmp_path, theme) -> None:
-        seen = told(page, caller, tmp_path, theme)
+    def test_it_shows_the_figures_of_a_result(self, page, tmp_path, theme) -> None:
+        given = {"group_by": "line_of_business"}
+        context = {"theme": theme, "locale": "en-US"}
+        seen = shown(page, result_of(ONE_COLUMN), tmp_path, arguments=given, context=context)
         assert seen["methods"][:2] == ["ui/initialize", "ui/notifications/initialized"]
         assert "ui/notifications/size-changed" in seen["methods"]
+        assert seen["heading"] == seen["title"] == "Count orders"
+        assert seen["dates"] == "Filed: 2026-06-29 to 2026-07-05 · As of 2026-07-08"
+        assert seen["caption"] == "By line of business"
         assert seen["rows"] == [
-            "Status|Claims|Total|Average|Largest",
+            "Line of business|Count|Total amount|Average amount",
+            "approved|1|1,275.25|1,275.25",
+            "open|1,200|2,400.00|2.00",
+            "All|1,201|3,675.25|3.06",
+        ]
+        assert seen["measures"] == ["Count", "Total amount", "Average amount"]
+        assert [(bar["value"], bar["drawn"]) for bar in seen["bars"]] == [("1", [0, 0]), ("1,200", [0, 100])]
+        assert (seen["scheme"], seen["message"], seen["problems"]) == (theme, "", [])
+
+    def test_it_shows_the_servers_own_figures(self, caller, page, tmp_path) -> None:
+        result = caller("mike-broker-a").call("summarize_claims", group_by="status")
+        seen = shown(page, result, tmp_path)
+        assert seen["dates"] == f"Filed: any day · As of {result['structuredContent']['as_of']}"
+        assert seen["rows"] == [
+            "Status|Count|Total amount|Average amount|Largest amount",
             "approved|1|1,275.25|1,275.25|1,275.25",
             "open|1|2,400.00|2,400.00|2,400.00",
             "pending|1|8,150.50|8,150.50|8,150.50",
             "All|3|11,825.75|3,941.92|8,150.50",
         ]
-        assert seen["bars"] == 3
-        assert seen["scheme"] == theme
-        assert seen["problems"] == []
 
-    def test_markup_in_a_groups_name_is_shown_and_does_nothing(self, page, caller, tmp_path) -> None:
+    def test_a_person_chooses_what_the_bars_show(self, page, tmp_path) -> None:
+        seen = shown(page, result_of(ONE_COLUMN), tmp_path, measure="total_amount")
+        assert [(bar["value"], bar["drawn"]) for bar in seen["bars"]] == [("1,275.25", [0, 53]), ("2,400.00", [0, 100])]
+
+    def test_without_measures_it_counts(self, page, tmp_path) -> None:
+        seen = shown(page, result_of(COUNTS), tmp_path, arguments={"group_by": "region"})
+        assert seen["rows"] == ["Region|Count", "eu|3", "us|1", "All|9"]
+        assert (seen["measures"], seen["choice"]) == ([], "Bars show: Count")
+        assert [bar["drawn"] for bar in seen["bars"]] == [[0, 100], [0, 33]]
+        assert seen["dates"] == "As of 2026-07-08"
+        assert seen["message"].startswith("There are more groups than are shown")
+
+    def test_every_digit_of_every_value_is_shown(self, page, tmp_path) -> None:
+        seen = shown(page, result_of(HARD), tmp_path)
+        assert seen["rows"] == [
+            "Status|Count|Total balance|Smallest balance|Total parts",
+            "constructor|2|-50.5|-Infinity|7",
+            "(empty)|1|100|0|0",
+            f"{'x' * 300}|1|NaN|{NOTHING}|0",
+            f"(none)|1|0|{NOTHING}|9,007,199,254,740,993",
+            f"huge|1|-9{',999' * 133}.125|{NOTHING}|0",
+            "All|6|NaN|-Infinity|9,007,199,254,741,000",
+        ]
+        assert seen["fits"]
+
+    def test_an_integer_that_the_client_has_rounded_is_shown_as_such(self, page, tmp_path) -> None:
+        seen = shown(page, result_of(HARD) | {"content": []}, tmp_path)
+        assert seen["rows"][4] == f"(none)|1|0|{NOTHING}|≈ 9,007,199,254,740,992"
+
+    def test_bars_go_both_ways_and_infinite_ones_are_marked(self, page, tmp_path) -> None:
+        seen = shown(page, result_of(HARD), tmp_path, measure="total_balance")
+        negative, largest, not_a_number, zero, huge = seen["bars"]
+        assert (negative["drawn"], negative["endless"]) == ([28, 52], False)
+        assert (largest["drawn"], largest["endless"]) == ([52, 100], False)
+        assert not_a_number["drawn"] is zero["drawn"] is None
+        assert (huge["drawn"], huge["endless"]) == ([0, 52], True)
+        assert seen["note"]
+
+    def test_infinite_values_alone_are_drawn(self, page, tmp_path) -> None:
+        seen = shown(page, result_of(HARD), tmp_path, measure="smallest_balance")
+        assert [bar["drawn"] for bar in seen["bars"]] == [[0, 100], None, None, None, None]
+        assert seen["note"]
+
+    def test_every_range_of_days_is_shown(self, page, tmp_path) -> None:
+        assert shown(page, result_of(HARD), tmp_path)["dates"] == (
+            "Placed: from 2026-01-01 · Due date: 2026-02-03 · Paid: until 2026-03-31 · Sent back: any day"
+            " · As of 2026-07-08"
+        )
+
+    def test_without_group_by_the_total_stands_alone(self, page, tmp_path) -> None:
+        total = {"count": 4, "total_amount": "12.50"}
+        summary = {"groups": [{"key": "all", **total}], "more_groups": False, "total": total}
+        seen = shown(page, result_of(summary), tmp_path, arguments={})
+        assert (seen["rows"], seen["bars"]) == (["Group|Count|Total amount", "All|4|12.50"], [])
+
+    def test_a_summary_of_no_rows_says_so(self, page, tmp_path) -> None:
+        seen = shown(page, result_of(ONE_COLUMN | {"groups": []}), tmp_path)
+        assert (seen["message"], seen["shown"]) == ("No rows match.", False)
+
+    def test_a_change_of_the_hosts_locale_changes_the_numbers_alone(self, page, tmp_path) -> None:
+        seen = shown(page, result_of(ONE_COLUMN), tmp_path, measure="total_amount", later={"locale": "de-DE"})
+        assert seen["rows"][-1] == "All|1.201|3.675,25|3,06"
+        assert [bar["value"] for bar in seen["bars"]] == ["1.275,25", "2.400,00"]
+
+    def test_markup_in_names_is_shown_and_does_nothing(self, tmp_path) -> None:
         """R94."""
         attack = "<img src=x onerror=\"parent.attacked('image')\"><script>parent.attacked('script')</script>"
-        figures = {"count": 1, "total_amount": "1.00", "average_amount": "1.00", "largest_amount": "1.00"}
+        figures = {"count": 1, f"total_{attack}": attack}
         summary = {"groups": [{"key": attack, **figures}], "more_groups": False, "total": figures}
-        seen = told(page, caller, tmp_path, "light", structuredContent=summary)
-        assert seen["attacks"] == []
-        assert seen["rows"][1] == f"{attack}|1|1.00|1.00|1.00"
+        seen = shown(page_of(TITLES[-1]), result_of(summary), tmp_path, arguments={"group_by": attack})
+        assert seen["attacks"] == seen["problems"] == []
+        assert seen["heading"] == seen["title"] == TITLES[-1]
+        assert seen["rows"][:2] == [f"{attack}|Count|Total {attack}", f"{attack}|1|{attack}"]
 
-    def test_a_failed_call_is_told_in_its_own_words(self, page, caller, tmp_path) -> None:
-        failed = caller("mike-broker-a").call("summarize_claims", period="last_week", filed_from="2026-01-01")
-        seen = rendered(page, failed, {}, tmp_path)
-        assert seen["message"] == failed["content"][0]["text"]
-        assert not seen["shown"]
+    def test_a_failed_call_is_shown_in_its_own_words(self, page, tmp_path) -> None:
+        text = "Give either period or filed_from and filed_to, not both; nothing was read."
+        seen = shown(page, {"content": [{"type": "text", "text": text}], "isError": True}, tmp_path)
+        assert (seen["message"], seen["shown"]) == (text, False)
 
-    def test_a_host_that_passes_text_alone_is_enough(self, page, caller, tmp_path) -> None:
-        seen = told(page, caller, tmp_path, "light", structuredContent=None)
-        assert seen["rows"][-1] == "All|3|11,825.75|3,941.92|8,150.50"
+    @pytest.mark.parametrize("summary", [None, {"groups": [None], "total": {}}])
+    def test_what_is_not_a_summary_is_refused(self, page, tmp_path, summary: Any) -> None:
+        seen = shown(page, {"content": [], "structuredContent": summary}, tmp_path)
+        assert (seen["message"], seen["shown"]) == ("The result cannot be shown as a chart.", False)
+
+    @pytest.mark.parametrize("part", ["content", "structuredContent"])
+    def test_a_host_that_passes_one_form_of_the_result_is_enough(self, page, tmp_path, part) -> None:
+        seen = shown(page, {part: result_of(ONE_COLUMN)[part]}, tmp_path)
+        assert seen["rows"][-1] == "All|1,201|3,675.25|3.06"
 
 
 def test_the_host_page_of_these_tests_enforces_the_extensions_policy() -> None:

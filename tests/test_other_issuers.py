@@ -4,10 +4,7 @@ Amazon Cognito as moto stands in for it, through genuine boto3; NanoIDP as a pro
 run nowhere but in the cloud, tokens of their published shape, signed with a key of this process.
 """
 
-import json
 import re
-import subprocess
-import sys
 import threading
 import time
 import tomllib
@@ -21,6 +18,7 @@ import httpx2
 import psycopg
 import pytest
 from conftest import ACCEPT
+from nanoidp_support import free_address, nanoidp_running
 
 from server.app import create_app
 from server.dev.stack import Stack
@@ -57,7 +55,7 @@ def test_every_documented_block_is_valid_as_it_stands(title) -> None:
 
 def test_each_kind_of_issuer_is_documented() -> None:
     assert BLOCKS.keys() >= {COGNITO_LOGIN, COGNITO_API, COGNITO_MACHINE, NANOIDP}
-    assert BLOCKS.keys() >= {"Microsoft Entra ID", "Okta", "Auth0", "Google"}
+    assert BLOCKS.keys() >= {"Microsoft Entra ID", "Okta", "Auth0", "Google", *SHAPES}
 
 
 @dataclass(frozen=True)
@@ -128,44 +126,14 @@ class NanoIdp:
 
 @pytest.fixture(scope="module")
 def nanoidp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NanoIdp]:
-    listener = listen("127.0.0.1", 0)
-    port = listener.getsockname()[1]
-    listener.close()
-    url = f"http://127.0.0.1:{port}"
+    url = free_address()
     scopes = ["openid", "claims:read", "policies:read"]
     client = {"client_id": "claims-app", "client_secret": "claims-app-secret", "allowed_scopes": scopes}
+    oauth = {"issuer": url, "audience": RESOURCE, "scopes_supported": scopes, "clients": [client]}
     organization = {"tenant": "broker-b", "tiers": ["platinum"]}
-    folder = tmp_path_factory.mktemp("nanoidp")
-    # JSON is YAML.
-    (folder / "settings.yaml").write_text(
-        json.dumps(
-            {
-                "config_version": 1,
-                "server": {"host": "127.0.0.1", "port": port},
-                "oauth": {"issuer": url, "audience": RESOURCE, "scopes_supported": scopes, "clients": [client]},
-            }
-        )
-    )
-    person = {"password": PASSWORD, "attributes": {"organization": organization}}
-    (folder / "users.yaml").write_text(json.dumps({"config_version": 1, "users": {"emma": person}}))
-    command = [sys.executable, "-m", "nanoidp", "--config", str(folder), "--strict-config"]
-    with (folder / "log").open("wb") as log, subprocess.Popen(command, cwd=folder, stdout=log, stderr=log) as process:
-        try:
-            _wait_for(f"{url}/.well-known/openid-configuration", process)
-            yield NanoIdp(url)
-        finally:
-            process.terminate()
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
-        assert process.poll() is None
-        try:
-            if httpx2.get(url).status_code == 200:
-                return
-        except httpx2.TransportError:
-            time.sleep(0.05)
-    raise AssertionError(f"{url} does not answer")
+    emma = {"password": PASSWORD, "attributes": {"organization": organization}}
+    with nanoidp_running(tmp_path_factory.mktemp("nanoidp"), url, {"oauth": oauth}, {"emma": emma}):
+        yield NanoIdp(url)
 
 
 @dataclass(frozen=True)
@@ -205,6 +173,7 @@ def server(stack: Stack, cognito: Cognito, nanoidp: NanoIdp) -> Iterator[Everyon
             "allowed_hosts": [host],
             "issuers": issuers,
             "tenancy": BLOCKS[COGNITO_API]["tenancy"],
+            "catalog": stack.settings.catalog,
             "database": stack.settings.database,
             "documents": stack.settings.documents,
         }
@@ -253,7 +222,7 @@ def test_a_person_of_cognito_in_two_groups_has_the_later_tier(server, cognito, m
 
 def test_a_person_of_cognito_without_a_row_has_no_tenant(server, cognito) -> None:
     cognito.add("omar", "regular")
-    assert server.call(cognito.sign_in("omar")["AccessToken"]).status_code == 403
+    assert server.call(cognito.sign_in("omar")["AccessToken"], "query_claims").status_code == 403
 
 
 def test_another_client_of_the_same_pool_is_refused(server, cognito, mapped) -> None:
@@ -318,6 +287,23 @@ SHAPES = {
         "scope": "openid claims:read policies:read", f"{RESOURCE.removesuffix('/mcp')}/tenant_id": "broker-a",
         f"{RESOURCE.removesuffix('/mcp')}/tiers": ["regular"],
     },
+    "Auth0 Organizations": {
+        "aud": [RESOURCE, "https://organizations.eu.auth0.com/userinfo"], "client_id": "6example", "sub": "auth0|1",
+        "scope": "openid claims:read policies:read", "org_id": "broker-a", "https://mcp.example.com/tiers": ["regular"],
+    },
+    "WorkOS AuthKit": {
+        "aud": RESOURCE, "sub": "user_1", "sid": "session_1", "org_id": "broker-a", "role": "regular",
+        "permissions": ["claims"], "scope": "openid profile",
+    },
+    "Clerk": {
+        "aud": RESOURCE, "azp": "https://app.example.com", "sub": "user_1", "scope": "claims:read policies:read",
+        "org_id": "broker-a", "role": "regular",
+    },
+    "Keycloak Organizations": {
+        "aud": [RESOURCE, "account"], "azp": "7example", "sub": "a", "typ": "Bearer", "sid": "s", "acr": "1",
+        "scope": "openid organization claims:read policies:read", "groups": ["regular"],
+        "organization": {"broker-a": {"id": "42c3e46f-2477-44d7-a85b-d3b43f6b31fa"}},
+    },
 }  # fmt: skip
 # And into the token of a client that acts for itself, where the issuer has one of its own shape.
 MACHINES = {
@@ -339,7 +325,7 @@ def signed(stack: Stack, title: str, claims: dict[str, Any], kind: str = "JWT") 
     now = int(time.time())
     times = {"iss": documented(title)["issuer"], "iat": now, "nbf": now, "exp": now + 600, "jti": "1"}
     present = {name: value for name, value in (times | claims).items() if value is not None}
-    return stack.issuer._tokens.keys.newest("access-rs256").sign(present, kind)
+    return stack.issuer._tokens.keys.sign("access-RS256", present, kind)
 
 
 @pytest.mark.parametrize("title", SHAPES)

@@ -1,11 +1,11 @@
-"""The short way of a plain tools/call answers what the SDK's way answers."""
+"""A plain tools/call, which the server answers itself, is answered as one that goes the SDK's way."""
 
 from typing import Any
 
 import pytest
 from conftest import ACCEPT, MODERN
 
-from server.protocol import calls
+from server.protocol import endpoint
 
 ERAS = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", MODERN]
 
@@ -32,11 +32,11 @@ def test_both_ways_give_the_same_status_and_body(caller, monkeypatch, person, na
         taken.append((found := original(*given)) is not None)
         return found
 
-    original = calls._plain_call
-    monkeypatch.setattr(calls, "_plain_call", watched)
+    original = endpoint.plain_call
+    monkeypatch.setattr(endpoint, "plain_call", watched)
     call = {"name": name, "arguments": arguments}
     short = one.post("tools/call", call, era=era)
-    # A header that is sent twice is nothing plain, and means nothing to either.
+    # A call with a header that is sent twice is not plain; this header means nothing.
     long = one.http.post(
         one.stack.addresses.mcp_url,
         content=short.request.content,
@@ -55,3 +55,28 @@ def test_without_the_scope_both_ways_refuse_with_the_same_challenge(caller) -> N
     assert [answer.status_code for answer in answers] == [403, 403]
     assert len({answer.headers["www-authenticate"] for answer in answers}) == 1
     assert answers[0].json() == answers[1].json()
+
+
+@pytest.mark.parametrize("era", ["2025-11-25", MODERN])
+@pytest.mark.parametrize("arguments", ['{"limit": 1}', [1], 7, "", False])
+def test_arguments_that_are_not_an_object_are_named(caller, era, arguments) -> None:
+    response = caller("mike-broker-a").post("tools/call", {"name": "query_claims", "arguments": arguments}, era=era)
+    assert response.status_code == (400 if era == MODERN else 200)
+    error = response.json()["error"]
+    assert error["code"] == -32602
+    assert error["message"].startswith("arguments must be an object")
+
+
+@pytest.mark.parametrize("tool", ["query_claims", "whoami"])
+def test_arguments_may_be_null_or_left_out(caller, tool) -> None:
+    for call in ({"name": tool}, {"name": tool, "arguments": None}):
+        assert caller("mike-broker-a").post("tools/call", call).json()["result"]["isError"] is False
+
+
+def test_a_modern_result_ends_as_the_sdk_ends_its_own(caller) -> None:
+    """The SDK adds who served a result; a plain call must say the same."""
+    mike = caller("mike-broker-a")
+    called = mike.post("tools/call", {"name": "whoami", "arguments": {}}, era=MODERN).json()["result"]
+    listed = mike.post("tools/list", era=MODERN).json()["result"]
+    assert called["_meta"] == listed["_meta"]
+    assert called["resultType"] == listed["resultType"]

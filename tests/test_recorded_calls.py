@@ -1,14 +1,16 @@
 """The sample tools answer byte for byte what they answered when `recorded_calls.json` was recorded.
 
-A call is added as a line without an answer. After a change that is meant, either name it in CHANGED_KNOWINGLY or run
-this file as a program: it records every answer anew, and the difference of the file shows the reviewer what changed.
+A call is added as a line without an answer. After a change that is meant, either name it in `recorded_changes.json` or
+run this file as a program: it records every answer anew, and the difference of the file shows the reviewer what it is.
 """
 
+import json
 import subprocess
 import sys
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -21,7 +23,10 @@ from server_of_its_own import OwnServer, server_of_its_own
 from server.dev.stack import Stack
 
 # The number of a call, to the outcome that it has now (all of it, in the form of the recording) and the reason.
-CHANGED_KNOWINGLY: Final[Mapping[int, tuple[Line, str]]] = {}
+CHANGED_KNOWINGLY: Final[Mapping[int, tuple[Line, str]]] = {
+    int(number): (change["outcome"], change["reason"])
+    for number, change in json.loads(Path(__file__).with_name("recorded_changes.json").read_text("utf-8")).items()
+}
 
 TENANTS: Final = sql.Identifier("tenancy", "tenants")
 USER_TENANTS: Final = sql.Identifier("tenancy", "user_tenants")

@@ -5,7 +5,7 @@ import pytest
 from server.dev.knowledge_base.corpus import Corpus
 from server.dev.knowledge_base.retrieval_filter import parse_filter
 from server.dev.sample import SAMPLE_DOCUMENTS
-from server.documents.policies import CANARY_TYPE
+from server.documents.isolation import CANARY_TYPE
 
 # The question, and the heading of the section that answers it, by document.
 QUESTIONS = [

@@ -4,9 +4,7 @@ import base64
 import hashlib
 import secrets
 import threading
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
@@ -14,10 +12,8 @@ import httpx2
 import pytest
 from browser import Browser, query
 from conftest import MODERN
-from mcp.client import Client
-from mcp.client.auth import OAuthClientProvider
-from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+from desktop import CALLBACK, Desktop
+from mcp.shared.auth import OAuthToken
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -25,65 +21,21 @@ from starlette.routing import Route
 
 from server.http.serving import Server, listen, server_config
 
-CALLBACK = "http://127.0.0.1:9/callback"
 DEDUCTIBLE = "What is the deductible for auto insurance?"
 
 
-@dataclass
-class Memory:
-    """What a client keeps: its registration and its tokens, every one that it was given."""
-
-    clients: list[OAuthClientInformationFull] = field(default_factory=list)
-    tokens: list[OAuthToken] = field(default_factory=list)
-
-    async def get_tokens(self) -> OAuthToken | None:
-        return self.tokens[-1] if self.tokens else None
-
-    async def set_tokens(self, tokens: OAuthToken) -> None:
-        self.tokens.append(tokens)
-
-    async def get_client_info(self) -> OAuthClientInformationFull | None:
-        return self.clients[-1] if self.clients else None
-
-    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        self.clients.append(client_info)
-
-
-@dataclass
-class Desktop:
-    """A desktop client: the SDK's sign-in, with our browser where a person's would open."""
-
-    url: str
-    browser: Browser
-    memory: Memory = field(default_factory=Memory)
-    arrived: str = ""
-
-    def __post_init__(self) -> None:
-        metadata = {"client_name": "Desktop", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"}
-        self.provider = OAuthClientProvider(
-            self.url, OAuthClientMetadata.model_validate(metadata), self.memory, self._open, self._returned
-        )
-
-    async def _open(self, url: str) -> None:
-        self.arrived = await anyio.to_thread.run_sync(self.browser.sign_in, url)
-
-    async def _returned(self) -> AuthorizationCodeResult:
-        return AuthorizationCodeResult.model_validate(query(self.arrived))
-
-    @asynccontextmanager
-    async def connected(self, mode: str) -> AsyncGenerator[Client]:
-        http = httpx2.AsyncClient(auth=self.provider, trust_env=False, timeout=20)
-        async with http, Client(streamable_http_client(self.url, http_client=http), mode=mode) as client:
-            yield client
+@pytest.fixture
+def browser() -> Browser:
+    return Browser("sarah-platinum")
 
 
 @pytest.fixture
-def desktop(stack) -> Desktop:
-    return Desktop(stack.addresses.mcp_url, Browser("sarah-platinum"))
+def desktop(stack, browser) -> Desktop:
+    return Desktop(stack.addresses.mcp_url, browser)
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy", MODERN])
-def test_the_sdks_client_registers_signs_in_and_calls(stack, desktop, mode) -> None:
+def test_the_sdks_client_registers_signs_in_and_calls(stack, desktop, browser, mode) -> None:
     """R1, R31, R32: the 401, the resource's metadata and the issuer's lead a client that knows one address."""
 
     async def session() -> None:
@@ -96,15 +48,15 @@ def test_the_sdks_client_registers_signs_in_and_calls(stack, desktop, mode) -> N
             assert "$500" in found.structured_content["passages"][0]["text"]
 
     anyio.run(session)
-    assert len(desktop.browser.visited) == len(desktop.memory.tokens) == len(desktop.memory.clients) == 1
-    asked = desktop.browser.asked()
+    assert len(browser.visited) == len(desktop.memory.tokens) == len(desktop.memory.clients) == 1
+    asked = browser.asked()
     assert asked["resource"] == stack.addresses.mcp_url
     assert asked["code_challenge_method"] == "S256"
     assert set(asked["scope"].split()) >= {"claims:read", "policies:read"}
     assert query(desktop.arrived)["iss"] == stack.addresses.issuer
 
 
-def test_an_expired_token_is_renewed_without_the_person_and_the_refresh_token_changes(desktop) -> None:
+def test_an_expired_token_is_renewed_without_the_person_and_the_refresh_token_changes(desktop, browser) -> None:
     async def session() -> None:
         async with desktop.connected("auto") as client:
             await client.call_tool("whoami", {})
@@ -112,14 +64,14 @@ def test_an_expired_token_is_renewed_without_the_person_and_the_refresh_token_ch
             assert (await client.call_tool("whoami", {})).structured_content["tenant"] == "broker-b"
 
     anyio.run(session)
-    assert len(desktop.browser.visited) == 1
+    assert len(browser.visited) == 1
     first, second = desktop.memory.tokens
     assert first.access_token != second.access_token
     assert first.refresh_token
     assert second.refresh_token not in {None, first.refresh_token}
 
 
-def test_a_missing_scope_leads_to_a_sign_in_that_asks_for_it_too(stack, desktop) -> None:
+def test_a_missing_scope_leads_to_a_sign_in_that_asks_for_it_too(stack, desktop, browser) -> None:
     """R65: the step-up names what the call needs; the client keeps what it had."""
 
     async def session() -> None:
@@ -132,8 +84,8 @@ def test_a_missing_scope_leads_to_a_sign_in_that_asks_for_it_too(stack, desktop)
             assert "$500" in found.structured_content["passages"][0]["text"]
 
     anyio.run(session)
-    assert len(desktop.browser.visited) == 2
-    assert set(desktop.browser.asked()["scope"].split()) >= {"claims:read", "policies:read"}
+    assert len(browser.visited) == 2
+    assert set(browser.asked()["scope"].split()) >= {"claims:read", "policies:read"}
 
 
 @pytest.fixture
@@ -154,7 +106,7 @@ def document() -> Iterator[str]:
     thread.join()
 
 
-def test_a_client_with_a_metadata_document_signs_in_without_registering(desktop, document) -> None:
+def test_a_client_with_a_metadata_document_signs_in_without_registering(desktop, browser, document) -> None:
     # The constructor takes https alone; what follows, the flow, is the SDK's own.
     desktop.provider.context.client_metadata_url = document
 
@@ -163,7 +115,7 @@ def test_a_client_with_a_metadata_document_signs_in_without_registering(desktop,
             assert (await client.call_tool("whoami", {})).structured_content["tier"] == "platinum"
 
     anyio.run(session)
-    assert desktop.browser.asked()["client_id"] == document
+    assert browser.asked()["client_id"] == document
     assert [client.client_id for client in desktop.memory.clients] == [document]
 
 

@@ -12,6 +12,7 @@ from issuer_support import signed
 from server.tenancy.registry import ENTRY_LIFETIME_S, REFUSED_LIFETIME_S
 
 URL = "https://example.com/claims"
+GROUPS = "https://example.com/groups"
 
 
 def strict(served: Served, **claims: Any) -> str:
@@ -41,10 +42,9 @@ def test_a_claim_is_found_by_name_or_along_its_path(served: Served, claims) -> N
 @pytest.mark.parametrize(
     "tenant",
     [
-        *("", " ", "Broker-A", "BROKER-A", "broker-a ", " broker-a", "broker-a\n", "broker_a", "-broker", "a" * 64),
-        *("broker-\uff41", "br\u00f6ker"),
-        *("broker-a\0", "broker-a\u200b", "broker-a,broker-b", "*", "%", "broker-a' OR '1'='1"),
-        *(7, True, 1.5, ["broker-a"], ["broker-a", "broker-b"], {"id": "broker-a"}, {}, []),
+        *("", " ", "broker-a ", " broker-a", "broker-a\n", "-broker", "_broker", "a" * 129, "broker-\uff41"),
+        *("br\u00f6ker", "broker-a\0", "broker-a\u200b", "broker-a,broker-b", "*", "%", "broker-a' OR '1'='1"),
+        *(True, False, 1.5, -7, {"id": "broker-a"}, {"broker-a": {}}, {}, [""], ["broker-a", None], [["broker-a"]]),
     ],
     ids=repr,
 )
@@ -55,6 +55,19 @@ def test_a_malformed_tenant_claim_is_refused(served: Served, tenant) -> None:
     assert response.json()["error"]["message"].startswith("Your access token names a malformed tenant")
 
 
+@pytest.mark.parametrize("tenant", ["Broker-A", "BROKER-A", "broker_a", "a" * 128, "org_9ybsU1dN2dKfDkBi", 7, ["b"]])
+def test_a_well_formed_tenant_that_is_not_registered_is_unknown(served: Served, tenant) -> None:
+    """R70: letter case and all; an id is never changed to fit one that is there."""
+    response = served.post(strict(served, tenant_id=tenant), "query_claims")
+    assert response.status_code == 403
+    assert "not active on this server" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("claim", ["broker-a", ["broker-a"], ["broker-a", "broker-a"]])
+def test_a_list_of_exactly_one_is_that_tenant(served: Served, claim) -> None:
+    assert served.whoami(strict(served, tenant_id=claim))["tenant"] == "broker-a"
+
+
 def test_a_tenant_claim_that_is_null_is_malformed_not_missing(served: Served) -> None:
     """R69: and a path that is well formed does not make up for it."""
     claims = {**served.strict.valid_claims(), "tenant_id": None, URL: {"tenant": "broker-a"}}
@@ -62,37 +75,48 @@ def test_a_tenant_claim_that_is_null_is_malformed_not_missing(served: Served) ->
     assert "malformed tenant" in served.post(token).json()["error"]["message"]
 
 
+BOTH = "connect to the address of one of them: https://mcp.example.com/mcp/t/broker-a, https://mcp.example.com/mcp/t/"
 REFUSED: dict[str, Callable[[Served], tuple[str, str]]] = {
     "R69 no claim, no mapping": lambda s: (strict(s), "belongs to no tenant"),
+    "R69 a claim that names none": lambda s: (strict(s, tenant_id=[]), "belongs to no tenant"),
     "R70 an unknown tenant": lambda s: (strict(s, tenant_id="broker-z"), "not active on this server"),
     "R70 a tenant that is not active": lambda s: (strict(s, tenant_id="broker-closed"), "not active on this server"),
     "two claims that disagree": lambda s: (
         strict(s, tenant_id="broker-a", **{URL: {"tenant": "broker-b"}}),
-        "names more than one tenant",
+        "name different tenants",
     ),
-    "two mappings": lambda s: (cognito(s, "mapped-to-both"), "more than one tenant"),
-    "two mappings, one of them claimed": lambda s: (
-        cognito(s, "mapped-to-both", tenant_id="broker-a"),
-        "more than one tenant",
+    "one claim, flat and nested": lambda s: (
+        strict(s, **{f"{URL}.tenant": "broker-b", URL: {"tenant": "broker-a"}}),
+        "holds one claim in two ways",
     ),
+    "one tier, flat and nested": lambda s: (
+        strict(s, tenant_id="broker-a", **{"https://example": {"com/groups": "regular"}, GROUPS: ["platinum"]}),
+        "holds one claim in two ways",
+    ),
+    "a list of several": lambda s: (strict(s, tenant_id=["broker-b", "broker-a"]), BOTH),
+    "two mappings": lambda s: (cognito(s, "mapped-to-both"), BOTH),
     "a claim and a mapping that disagree": lambda s: (
         cognito(s, "mapped-to-a", tenant_id="broker-b"),
-        "more than one tenant",
+        "give you different tenants",
     ),
     "R70 a mapping to a tenant that is not active": lambda s: (cognito(s, "mapped-to-closed"), "not active"),
 }
 
 
 @pytest.mark.parametrize("case", list(REFUSED))
-@pytest.mark.parametrize("tool", ["whoami", "query_claims"])
-def test_whoever_leads_to_no_single_active_tenant_is_refused(served: Served, case: str, tool: str) -> None:
+def test_refuses_a_caller_without_exactly_one_active_tenant(served: Served, case: str) -> None:
     token, reason = REFUSED[case](served)
-    response = served.post(token, tool)
+    response = served.post(token, "query_claims")
     assert response.status_code == 403
     assert response.json()["error"]["code"] == -32003
     assert reason in response.json()["error"]["message"]
-    assert "broker" not in response.text
+    assert ("broker" in response.text) == (reason == BOTH), "nobody is told of a tenant but their own"
     assert "www-authenticate" not in response.headers
+
+
+def test_of_two_mappings_the_one_that_the_token_claims_is_the_tenant(served: Served) -> None:
+    for tenant in ("broker-a", "broker-b"):
+        assert served.whoami(cognito(served, "mapped-to-both", tenant_id=tenant))["tenant"] == tenant
 
 
 def test_a_claim_and_a_mapping_that_agree_lead_to_the_tenant(served: Served) -> None:
@@ -149,7 +173,7 @@ def test_a_tenant_beside_the_arguments_has_no_effect(served: Served, place: str)
     ],
 )
 def test_the_tier_is_the_last_known_one_by_the_order_of_the_settings(served: Served, groups, tier) -> None:
-    token = strict(served, tenant_id="broker-a", **{"https://example.com/groups": groups})
+    token = strict(served, tenant_id="broker-a", **{GROUPS: groups})
     assert served.whoami(token)["tier"] == tier
 
 
@@ -159,15 +183,15 @@ def test_a_person_who_is_being_mapped_gets_in_soon_and_a_withdrawn_mapping_ends(
     """R62: a refusal is kept for two seconds, an admission for thirty."""
     assert (REFUSED_LIFETIME_S, ENTRY_LIFETIME_S) == (2.0, 30.0)
     token = cognito(served, "new-here")
-    assert served.post(token).status_code == 403
+    assert served.post(token, "query_claims").status_code == 403
     person = (served.cognito.url, "new-here", "broker-a")
     admin.execute("INSERT INTO tenancy.user_tenants (issuer, user_sub, tenant_id) VALUES (%s, %s, %s)", person)
     time.sleep(REFUSED_LIFETIME_S + 0.1)
     monkeypatch.setattr("server.tenancy.registry.ENTRY_LIFETIME_S", 0.5)
-    assert served.post(token).status_code == 200
+    assert served.post(token, "query_claims").status_code == 200
     admin.execute("DELETE FROM tenancy.user_tenants WHERE user_sub = 'new-here'")
     time.sleep(0.6)
-    assert served.post(token).status_code == 403
+    assert served.post(token, "query_claims").status_code == 403
 
 
 def test_a_tenant_that_is_switched_off_is_refused(served: Served, admin: psycopg.Connection, monkeypatch) -> None:

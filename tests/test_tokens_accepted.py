@@ -81,6 +81,15 @@ CLIENTS: dict[str, Make] = {
     "Entra ID": lambda s: plain(
         s, sub="0f", oid="0f", azp="nightly", scope=None, roles=["claims:read"], tenant_id="broker-b"
     ),
+    "Keycloak": lambda s: plain(
+        s,
+        sub="0f",
+        client_id="Nightly",
+        azp="Nightly",
+        preferred_username="service-account-nightly",
+        clientHost="10.0.0.1",
+        tenant_id="broker-b",
+    ),
     "Entra ID with idtyp": lambda s: plain(
         s, sub="0f", azp="nightly", idtyp="app", scope=None, roles=["claims:read"], tenant_id="broker-b"
     ),
@@ -93,6 +102,19 @@ def test_a_client_that_acts_for_itself_is_no_person(served: Served, case: str) -
     identity = served.whoami(token)
     assert (identity["kind"], identity["tenant"], identity["tier"]) == ("client", "broker-b", None)
     assert identity["scopes"] == ["claims:read"]
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"preferred_username": "service-account-nightly"},
+        {"preferred_username": "somebody", "clientHost": "10.0.0.1"},
+        {"preferred_username": "service-account-none", "clientHost": "10.0.0.1", "azp": None},
+    ],
+)
+def test_a_person_is_not_a_client_by_the_name_that_they_chose(served: Served, claims) -> None:
+    token = plain(served, **{"sub": "0f", "azp": "nightly", "tenant_id": "broker-b", **claims})
+    assert served.whoami(token)["kind"] == "person"
 
 
 def test_the_roles_of_a_person_are_no_scopes(served: Served) -> None:

@@ -202,10 +202,8 @@ def test_a_bad_token_is_refused_with_one_answer_and_without_a_trace(warm: Served
             "message": "The access token is missing, malformed, expired or not meant for this server; sign in again.",
         },
     }
-    assert response.headers["www-authenticate"] == (
-        'Bearer error="invalid_token", scope="claims:read policies:read tenantgate/claims.read '
-        f'tenantgate/policies.read", resource_metadata="{METADATA}"'
-    )
+    # The issuers of this server name the scopes differently, so none is named.
+    assert response.headers["www-authenticate"] == f'Bearer error="invalid_token", resource_metadata="{METADATA}"'
     assert warm.database.bytes_sent == before
     # A key id that the issuer does not have is looked for once, at the issuer's own address: two documents.
     assert warm.fetches - fetches <= (2 if case[:3] in {"R42", "R47"} else 0)

@@ -49,8 +49,8 @@ def test_without_a_tier_claims_are_answered_and_documents_refused(caller) -> Non
     assert nora.answer("query_claims")["claims"]
 
 
-@pytest.mark.parametrize("tool", ["query_claims", "summarize_claims", "search_policies", "whoami"])
-def test_without_a_tenant_every_tool_is_refused(caller, tool) -> None:
+@pytest.mark.parametrize("tool", ["query_claims", "summarize_claims", "search_policies"])
+def test_without_a_tenant_every_tool_with_data_is_refused(caller, tool) -> None:
     arguments = {"query": "deductible"} if tool == "search_policies" else {}
     response = caller("omar-unmapped").post("tools/call", {"name": tool, "arguments": arguments})
     assert response.status_code == 403
@@ -58,6 +58,12 @@ def test_without_a_tenant_every_tool_is_refused(caller, tool) -> None:
         "code": -32003,
         "message": "Your account belongs to no tenant; ask your administrator to assign your account to one.",
     }
+
+
+def test_without_a_tenant_whoami_tells_who_is_asking(caller) -> None:
+    identity = caller("omar-unmapped").answer("whoami")
+    assert identity["tenant"] is None
+    assert identity["subject"]
 
 
 @pytest.mark.parametrize(("person", "foreign"), [("mike-broker-a", "CLM-B-001"), ("emma-broker-b", "CLM-A-001")])

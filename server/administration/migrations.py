@@ -81,6 +81,9 @@ def _own_files(folders: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for folder in folders:
         place = sample_folder() if folder == SAMPLE else Path(folder)
+        if folder == SAMPLE and not place.is_dir():
+            # The sample can be deleted; then there is nothing of it to apply.
+            continue
         if not place.is_dir():
             raise SettingsError(f"migrations: the folder {folder} does not exist; correct its path")
         for file in sorted(place.glob("[0-9]*.sql")):

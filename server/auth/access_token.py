@@ -1,8 +1,10 @@
 """A verified access token, as the rest of the server sees it: claims, never the token's text."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
+
+from server.errors import TenancyError
 
 # What a claim path that leads nowhere gives; a claim that is present and null is a value.
 ABSENT: Final = object()
@@ -36,28 +38,42 @@ def is_client(claims: Mapping[str, Any]) -> bool:
 
     RFC 9068 section 2.2, Cognito and Okta: `sub` is the client. Auth0: `gty`, or `@clients` after it. Entra ID:
     `idtyp`, or a service principal (`sub` is `oid`) without the delegated permissions that a person's token has.
+    Keycloak: the service account's name, with the address that only this grant notes.
     """
     subject, client = claims.get("sub"), client_of(claims)
     if client is not None and subject in {client, f"{client}@clients"}:
         return True
+    # The name alone is not enough: a person could choose it.
+    if client is not None and {"clientHost", "clientAddress"} & claims.keys():
+        return claims.get("preferred_username") == f"service-account-{client}".lower()
     if claims.get("idtyp") == "app" or claims.get("gty") == "client-credentials":
         return True
     return subject is not None and subject == claims.get("oid") and "scp" not in claims
 
 
 def claim_at(claims: Mapping[str, Any], path: str) -> Any:
-    """Return the claim of exactly this name, else the value along the dotted path, else ABSENT.
+    """Return the value at a claim path: the claim of exactly this name, or a value nested along its dots; else ABSENT.
 
-    A name along the path may hold dots itself (`https://example.com/claims.tenant`); the longest one wins.
+    A name along the path may hold dots itself (`https://example.com/claims.tenant`). Raises TenancyError when a token
+    holds the path in more than one way: where clients may add claims of any name, one of the ways may be theirs.
     """
+    found = list(_readings(claims, path))
+    if len(found) > 1:
+        raise TenancyError(
+            "Your access token holds one claim in two ways; ask your administrator to leave one.",
+            reason="the token holds the claim in more than one way, flat and nested",
+            claim=path,
+        )
+    return found[0] if found else ABSENT
+
+
+def _readings(claims: Mapping[str, Any], path: str) -> Iterator[Any]:
+    """Yield the value of every way to read `path`: each of its dots is part of a name, or a step into a map."""
     if path in claims:
-        return claims[path]
-    end = path.rfind(".")
+        yield claims[path]
+    end = path.find(".")
     while end > 0:
         inner = claims.get(path[:end])
         if isinstance(inner, Mapping):
-            value = claim_at(cast("Mapping[str, Any]", inner), path[end + 1 :])
-            if value is not ABSENT:
-                return value
-        end = path.rfind(".", 0, end)
-    return ABSENT
+            yield from _readings(cast("Mapping[str, Any]", inner), path[end + 1 :])
+        end = path.find(".", end + 1)

@@ -136,7 +136,7 @@ class KeySet:
         headers = {"accept": "application/json", "accept-encoding": "identity"}
         async with self._http.stream("GET", url, headers=headers) as response:
             if response.status_code != 200:
-                raise ValueError(f"status {response.status_code}")
+                raise ValueError(f"status {response.status_code}; correct `issuer` or set `jwks_url`; asked: {url}")
             body = bytearray()
             async for chunk in response.aiter_raw():
                 body += chunk

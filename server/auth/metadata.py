@@ -1,45 +1,54 @@
 """The protected-resource metadata (RFC 9728) and the challenges that point to it; from settings, never from Host."""
 
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-
+from server.auth.addresses import TenantAddresses
+from server.auth.scopes import requestable_scopes
 from server.settings import Settings
 
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 
 
 class ResourceMetadata:
-    """What a client must know to sign in: this resource, its issuers, its scopes."""
+    """What a client must know to sign in: this resource, its issuers, its scopes.
+
+    Every tenant's address is a resource with a document of its own. `asked` is the last part of the address that was
+    called, as the caller wrote it; None, and what cannot be a tenant, stand for the server's own address. Whether a
+    tenant exists changes nothing: the documents are public.
+    """
 
     def __init__(self, settings: Settings, scopes: tuple[str, ...]) -> None:
-        """Compute the document and its address once."""
+        """Compute the document and its address once; `scopes` are those that the tools ask for."""
         parts = urlsplit(settings.resource_url)
+        self._addresses: Final = TenantAddresses(settings)
         # RFC 9728 section 3.1: the well-known part goes between the host and the resource's path.
         self.url: Final = f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{parts.path.rstrip('/')}"
-        # Where clients look that know only the host, where this server answers, and where the resource says.
-        self.paths: Final = sorted({WELL_KNOWN, f"{WELL_KNOWN}/mcp", urlsplit(self.url).path})
-        self.scopes: Final = tuple(
-            dict.fromkeys(issuer.names_of(scope)[0] for issuer in settings.issuers for scope in scopes)
-        )
-        self.document: Final = {
+        # Where clients look that know only the host, and where the resource says.
+        self.paths: Final = sorted({WELL_KNOWN, unquote(urlsplit(self.url).path)})
+        self.scopes: Final = requestable_scopes(settings, scopes)
+        self.document: Final[dict[str, Any]] = {
             "resource": settings.resource_url,
             "authorization_servers": [issuer.issuer for issuer in settings.issuers],
-            "scopes_supported": list(self.scopes),
+            **({"scopes_supported": list(self.scopes)} if self.scopes else {}),
             "bearer_methods_supported": ["header"],
             "resource_name": "tenantgate",
         }
 
-    async def endpoint(self, _request: Request) -> Response:
-        """Answer with the document; public, and the same for everyone."""
-        return JSONResponse(
-            self.document, headers={"cache-control": "public, max-age=300", "access-control-allow-origin": "*"}
-        )
+    def document_of(self, asked: str | None) -> dict[str, Any]:
+        """Return the document of the address that was called."""
+        if asked is None or self._addresses.tenant(asked) is None:
+            return self.document
+        # RFC 9728 section 3.3: the client compares it with what it was given, so it is spelled as asked.
+        return {**self.document, "resource": self._addresses.of(asked)}
 
-    def challenge(self, error: str | None, scopes: tuple[str, ...]) -> str:
+    def url_of(self, asked: str | None) -> str:
+        """Return where the document of the address that was called is published."""
+        known = asked is not None and self._addresses.tenant(asked) is not None
+        return f"{self.url}/t/{asked}" if known else self.url
+
+    def challenge(self, error: str | None, scopes: tuple[str, ...], asked: str | None = None) -> str:
         """Return a WWW-Authenticate value (RFC 6750 section 3, RFC 9728 section 5.1); no error without a token."""
         parts = [f'error="{error}"'] if error else []
-        parts += [f'scope="{" ".join(scopes)}"', f'resource_metadata="{self.url}"']
-        return "Bearer " + ", ".join(parts)
+        parts += [f'scope="{" ".join(scopes)}"'] if scopes else []
+        return "Bearer " + ", ".join([*parts, f'resource_metadata="{self.url_of(asked)}"'])

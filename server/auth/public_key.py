@@ -19,7 +19,9 @@ _KEYS: Final[Mapping[str, tuple[str, str | None]]] = {
     "ES256": ("EC", "P-256"),
     "ES384": ("EC", "P-384"),
     "ES512": ("EC", "P-521"),
+    # RFC 8037 and its successor's name for the one curve that is accepted (RFC 9864).
     "EdDSA": ("OKP", "Ed25519"),
+    "Ed25519": ("OKP", "Ed25519"),
 }
 # CVE-2017-15361 (ROCA): the moduli of one key generator are powers of 65537 modulo each of these, others are not.
 _ROCA_PRIMES: Final = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
@@ -57,7 +59,8 @@ class PublicKey:
 
 @cache
 def _algorithms() -> dict[str, Algorithm]:
-    return get_default_algorithms()
+    algorithms = get_default_algorithms()
+    return algorithms | {"Ed25519": algorithms["EdDSA"]}
 
 
 def _material(jwk: Mapping[str, Any], kind: tuple[Any, Any]) -> Any:

@@ -3,15 +3,17 @@
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import httpx2
 
-from server.auth.access_token import AccessToken, client_of, is_client
+from server.auth.access_token import AccessToken, client_of
+from server.auth.addresses import TenantAddresses
 from server.auth.jose import MAXIMUM_TOKEN_CHARACTERS, parse_claims, parse_signature, verify_signature
 from server.auth.keys import FETCH_TIMEOUT_S, KeySet
+from server.auth.scopes import granted_scopes
 from server.errors import TokenRefusedError
 from server.settings import IssuerSettings, Settings
 
@@ -29,11 +31,24 @@ _ACCESS_TOKEN_CLAIMS: Final = frozenset({"scope", "scp", "client_id", "cid", "ro
 
 
 @dataclass(frozen=True, slots=True)
+class _Audience:
+    """At which addresses of this server a token is good: at all of them, or at those of some tenants."""
+
+    everywhere: bool
+    tenants: frozenset[str]
+
+    def admits(self, tenant: str | None) -> bool:
+        return self.everywhere or tenant in self.tenants
+
+
+@dataclass(frozen=True, slots=True)
 class _Remembered:
     until: float
     keys: KeySet
     generation: int
     token: AccessToken
+    # Judged anew for each request: one token is remembered once, whatever address it is sent to.
+    audience: _Audience
 
     @property
     def holds(self) -> bool:
@@ -48,6 +63,7 @@ class TokenVerifier:
         self._scopes: Final = scopes
         self._http: Final = httpx2.AsyncClient(timeout=FETCH_TIMEOUT_S, follow_redirects=False)
         self._resource: Final = settings.resource_url
+        self._addresses: Final = TenantAddresses(settings)
         self._issuers: Final = {one.issuer: (one, KeySet(one, self._http)) for one in settings.issuers}
         self._remembered: Final = OrderedDict[bytes, _Remembered]()
 
@@ -57,8 +73,8 @@ class TokenVerifier:
             await keys.close()
         await self._http.aclose()
 
-    async def verify(self, text: str) -> AccessToken:
-        """Return what a valid token says.
+    async def verify(self, text: str, asked: str | None = None) -> AccessToken:
+        """Return what a valid token says; `asked` is the last part of a tenant's address, as the caller wrote it.
 
         Raises TokenRefusedError for every bad token, and IssuerUnavailableError when its issuer's keys cannot be had.
         """
@@ -66,12 +82,14 @@ class TokenVerifier:
             raise TokenRefusedError("too long")
         # The digest, not the token: what is remembered cannot be sent to anyone.
         digest = hashlib.sha256(text.encode()).digest()
-        remembered = self._remembered.get(digest)
-        if remembered is not None and remembered.holds:
-            return remembered.token
-        remembered = self._remembered[digest] = await self._verify(text)
-        if len(self._remembered) > _REMEMBERED_TOKENS:
-            self._remembered.popitem(last=False)
+        kept = self._remembered.get(digest)
+        remembered = kept if kept is not None and kept.holds else await self._verify(text)
+        if not remembered.audience.admits(None if asked is None else self._addresses.tenant(asked)):
+            raise TokenRefusedError("aud is another tenant's address")
+        if remembered is not kept:
+            self._remembered[digest] = remembered
+            if len(self._remembered) > _REMEMBERED_TOKENS:
+                self._remembered.popitem(last=False)
         return remembered.token
 
     async def _verify(self, text: str) -> _Remembered:
@@ -87,30 +105,34 @@ class TokenVerifier:
         verify_signature(signed, await keys.find(signed.key_id))
         now = time.time()
         _check_kind(signed.type, claims, issuer)
-        self._check_audience(claims, issuer)
+        audience = self._audience(claims, issuer)
         token = AccessToken(
             issuer=issuer.issuer,
             subject=_subject(claims),
             client_id=client_of(claims),
-            scopes=_scopes(claims, issuer, self._scopes),
+            scopes=granted_scopes(claims, issuer, self._scopes),
             expires_at=_check_times(claims, issuer, now),
             claims=claims,
         )
-        return _Remembered(min(token.expires_at, now + REMEMBERED_S), keys, keys.generation, token)
+        return _Remembered(min(token.expires_at, now + REMEMBERED_S), keys, keys.generation, token, audience)
 
-    def _check_audience(self, claims: Mapping[str, Any], issuer: IssuerSettings) -> None:
+    def _audience(self, claims: Mapping[str, Any], issuer: IssuerSettings) -> _Audience:
         """Require that the token was made for this server, alone or among others (RFC 8707, RFC 9068 section 4)."""
         if "aud" not in claims:
             # Cognito's access tokens have none; the client that they were issued to stands in for it.
             if claims.get("client_id") not in issuer.client_ids:
                 raise TokenRefusedError("no aud, and client_id is not accepted")
-            return
+            return _Audience(everywhere=True, tenants=frozenset())
         audience: Any = claims["aud"]
         audiences = cast("list[Any]", audience) if isinstance(audience, list) else [audience]
         if not all(isinstance(one, str) for one in audiences):
             raise TokenRefusedError("aud is malformed")
-        if not {self._resource, *issuer.audiences} & set(audiences):
+        of_tenants = {one: tenant for one in audiences if (tenant := self._addresses.tenant_of(one)) is not None}
+        # A tenant's address is never good for another's, even where the settings list it among `audiences`.
+        everywhere = bool(({self._resource, *issuer.audiences} & set(audiences)) - of_tenants.keys())
+        if not everywhere and not of_tenants:
             raise TokenRefusedError("aud is another server")
+        return _Audience(everywhere, frozenset(of_tenants.values()))
 
 
 def _check_kind(kind: str | None, claims: Mapping[str, Any], issuer: IssuerSettings) -> None:
@@ -158,18 +180,3 @@ def _subject(claims: Mapping[str, Any]) -> str:
     if not subject.isascii() or not subject.isprintable():
         raise TokenRefusedError("sub is missing or malformed")
     return subject
-
-
-def _scopes(claims: Mapping[str, Any], issuer: IssuerSettings, known: Sequence[str]) -> frozenset[str]:
-    """Return our scopes that the token grants under the issuer's names.
-
-    They stand in `scope` (RFC 8693) or `scp` (Entra ID, Okta); Entra ID grants a client acting for itself `roles`.
-    """
-    granted: set[str] = set()
-    for name in ("scope", "scp", "roles") if is_client(claims) else ("scope", "scp"):
-        value: Any = claims.get(name, ())
-        words: Any = value.split(" ") if isinstance(value, str) else value
-        if isinstance(words, list):
-            granted |= {word for word in cast("list[Any]", words) if isinstance(word, str)}
-    held = {ours for ours in known if granted.intersection(issuer.names_of(ours))}
-    return frozenset({*held, *issuer.scopes_granted})

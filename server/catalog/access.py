@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from server.database.cursors import Cursors
 from server.database.database import Database
 from server.database.statement import Principal, R, Statement
-from server.documents.policies import Passage, PolicyDocuments
+from server.documents.tenant_documents import Passage, TenantDocuments
 from server.errors import MisconfiguredError
 from server.tenancy.context import TenantContext
 
@@ -23,7 +23,7 @@ class Scope:
     """The real parts behind one handle."""
 
     database: Database
-    documents: PolicyDocuments | None
+    documents: TenantDocuments | None
     cursors: Cursors
     principal: Principal
 
@@ -53,7 +53,7 @@ class TenantAccess:
         documents = _SCOPES[self].documents
         if documents is None:
             raise MisconfiguredError("This server has no document store configured; a retry does not help.")
-        return await documents.for_tenant(self.context).search(query, limit, (labels or {}).get("document_type"))
+        return await documents.search(query, limit, labels or {})
 
     def seal_cursor(self, position: Sequence[str | None], request: str) -> str:
         """Return a cursor for the place after `position`, for this caller and this `request` alone."""

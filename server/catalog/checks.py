@@ -4,12 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from server.catalog.declarations import RESERVED, CatalogFile, SqlTool, Table
+from server.catalog.declarations import RESERVED, CatalogFile, Search, SqlTool, Table
 from server.catalog.filters import Filters
+from server.catalog.policy_problems import obstacles
 from server.catalog.prompt import unknown_placeholders
 from server.catalog.schema import matches
 from server.catalog.sql_tool import DeclaredSqlTool
 from server.catalog.summary import groups_of
+from server.documents.configured import check_labels
 from server.errors import ArgumentsError
 
 _OF_EVERY_ANSWER = ("next_cursor", "as_of")
@@ -17,11 +19,15 @@ _OF_EVERY_ANSWER = ("next_cursor", "as_of")
 
 def problems_of(declared: Sequence[tuple[str, CatalogFile]], code_tools: Iterable[str]) -> Iterator[str]:
     """Yield one line for each mistake: file, entry, what is wrong, and the remedy."""
+    tables = {table.name: table for _, content in declared for table in content.table}
     for file, content in declared:
         for table in content.table:
+            yield from (f"{file}: table {problem}" for problem in obstacles(table, tables, None))
             yield from (f"{file}: table {table.name}: {problem}" for problem in _table_problems(table))
         for tool in content.tool:
             yield from (f"{file}: tool {tool.name}: {problem}" for problem in _sql_problems(tool))
+        for search in content.search:
+            yield from (f"{file}: search {search.tool}: labels: {problem}" for problem in _search_problems(search))
         for prompt in content.prompt:
             for name in unknown_placeholders(prompt):
                 yield f"{file}: prompt {prompt.name}: text: {{{name}}} is no argument; add it or correct the name"
@@ -29,23 +35,24 @@ def problems_of(declared: Sequence[tuple[str, CatalogFile]], code_tools: Iterabl
 
 
 def _repeated(declared: Sequence[tuple[str, CatalogFile]], code_tools: Iterable[str]) -> Iterator[str]:
-    tools = [*code_tools, "whoami"]
-    tables: list[str] = []
-    prompts: list[str] = []
-    for _, content in declared:
-        tables += [table.name for table in content.table]
-        prompts += [prompt.name for prompt in content.prompt]
-        tools += [one.tool for table in content.table for one in (table.list, table.summary) if one]
-        tools += [*(tool.name for tool in content.tool), *(search.tool for search in content.search)]
-    for what, names in (("tool", tools), ("table", tables), ("prompt", prompts)):
-        for name, times in Counter(names).items():
-            if times > 1:
-                yield f"catalog: the {what} {name} is declared {times} times; rename or remove all but one"
+    """Yield each name that is declared twice, with the files that do so."""
+    named: dict[tuple[str, str], list[str]] = {("tool", "whoami"): ["the built-in tool"]}
+    for name in code_tools:
+        named.setdefault(("tool", name), []).append(f"{name}.py")
+    for file, content in declared:
+        names = [("table", table.name) for table in content.table]
+        names += [("prompt", prompt.name) for prompt in content.prompt]
+        names += [("tool", one.tool) for table in content.table for one in (table.list, table.summary) if one]
+        names += [*(("tool", tool.name) for tool in content.tool), *(("tool", one.tool) for one in content.search)]
+        for one in names:
+            named.setdefault(one, []).append(file)
+    for (what, name), files in named.items():
+        if len(files) > 1:
+            where = ", ".join(dict.fromkeys(files))
+            yield f"{where}: {what} {name}: is declared {len(files)} times; rename or remove all but one"
 
 
 def _table_problems(table: Table) -> Iterator[str]:
-    if table.shared == (table.tenant is not None):
-        yield "needs either tenant or shared = true; name the column that holds the tenant, or say that all may read it"
     sort = (table.list.sort or "").removeprefix("-") if table.list else ""
     if sort and not (sort in table.columns and table.columns[sort].sort):
         yield f"list.sort: {sort} is no column with sort = true; declare it so, or sort by another"
@@ -89,3 +96,10 @@ def _sql_problems(declared: SqlTool) -> Iterator[str]:
         yield f"sql: {error}"
     except ArgumentsError as error:
         yield f"parameters: a default is not allowed by its own parameter: {error}"
+
+
+def _search_problems(search: Search) -> Iterator[str]:
+    names = list(search.label_texts)
+    if problem := check_labels(names):
+        yield problem
+    yield from (f"{name} is another argument of the tool; remove it" for name in names if name in {"query", "limit"})

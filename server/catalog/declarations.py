@@ -14,10 +14,27 @@ from server.settings import Scope
 TEXT_CHARACTERS: Final = 4_000
 Bucket = Literal["day", "week", "month", "year"]
 Measure = Literal["total", "average", "largest", "smallest"]
-ScalarType = Literal["text", "integer", "decimal", "boolean", "date", "timestamp", "uuid"]
-ArrayType = Literal["text[]", "integer[]", "decimal[]", "boolean[]", "date[]", "timestamp[]", "uuid[]", "json[]"]
-ColumnType = ScalarType | Literal["json"] | ArrayType
-ParameterType = ScalarType | Literal["text[]", "integer[]", "uuid[]"]
+ColumnType = Literal[
+    "text",
+    "integer",
+    "decimal",
+    "boolean",
+    "date",
+    "timestamp",
+    "uuid",
+    "json",
+    "text[]",
+    "integer[]",
+    "decimal[]",
+    "boolean[]",
+    "date[]",
+    "timestamp[]",
+    "uuid[]",
+    "json[]",
+]
+ParameterType = Literal[
+    "text", "integer", "decimal", "boolean", "date", "timestamp", "uuid", "text[]", "integer[]", "uuid[]"
+]
 # Names that the listing and summary tools give their own arguments.
 RESERVED: Final = frozenset({"period", "sort", "descending", "limit", "cursor", "group_by"})
 
@@ -95,10 +112,12 @@ def _misfits(column: Column) -> list[str]:
     kind, number, moment = column.type, column.type in {"integer", "decimal"}, column.type in {"date", "timestamp"}
     scalar = not column.is_array and kind != "json"
     rules = (
-        (column.filter is True and not (scalar and kind != "timestamp"), f"filter = true is not for {kind}; remove it"),
-        (column.filter is True and kind == "timestamp", 'a timestamp is filtered by days: write filter = "range"'),
-        (column.filter == "contains" and kind != "text", 'filter = "contains" is for text alone'),
-        (column.filter == "range" and not (number or moment), 'filter = "range" is for numbers, dates and timestamps'),
+        (column.filter is True and not scalar, f"filter = true is not for {kind}; remove it"),
+        (column.filter == "contains" and kind != "text", 'filter = "contains" is for text alone; remove it'),
+        (
+            column.filter == "range" and not (number or moment),
+            'filter = "range" is for numbers and times; write filter = true',
+        ),
         (column.sort and not scalar, f"sort is not for {kind}; remove it"),
         (bool(column.group) and not scalar, f"group is not for {kind}; remove it"),
         (
@@ -109,18 +128,18 @@ def _misfits(column: Column) -> list[str]:
             isinstance(column.group, tuple) and not moment,
             "a list in group is for dates and timestamps; write group = true",
         ),
-        (bool(column.measures) and not number, "measures are for integers and decimals alone"),
+        (bool(column.measures) and not number, "measures are for integers and decimals alone; remove them"),
         (
             column.period and not (moment and column.filter == "range"),
             'period needs a date or timestamp with filter = "range"',
         ),
-        (bool(column.values) and kind not in {"text", "text[]"}, "values are for text alone"),
-        (column.max_length is not None and kind not in {"text", "text[]"}, "max_length is for text alone"),
+        (bool(column.values) and kind not in {"text", "text[]"}, "values are for text alone; remove them"),
+        (column.max_length is not None and kind not in {"text", "text[]"}, "max_length is for text alone; remove it"),
         (
             any(x is not None for x in (column.minimum, column.maximum)) and not number,
-            "minimum and maximum are for numbers",
+            "minimum and maximum are for numbers; remove them",
         ),
-        (column.decimals is not None and kind != "decimal", "decimals is for type decimal alone"),
+        (column.decimals is not None and kind != "decimal", "decimals is for type decimal alone; remove it"),
     )
     return [remedy for wrong, remedy in rules if wrong]
 
@@ -213,9 +232,9 @@ class Parameter(_Entry):
         if self.required and self.default is not None:
             raise ValueError("a required parameter has no default; remove one of the two")
         if not text and (self.values or self.pattern or self.max_length):
-            raise ValueError("values, pattern and max_length are for text alone")
+            raise ValueError("values, pattern and max_length are for text alone; remove them")
         if not number and (self.minimum is not None or self.maximum is not None):
-            raise ValueError("minimum and maximum are for integer and decimal alone")
+            raise ValueError("minimum and maximum are for integer and decimal alone; remove them")
         return self
 
 

@@ -1,5 +1,6 @@
 """Read the catalog's files: every mistake is one line that names file, key and remedy, and all are found at once."""
 
+import ast
 import importlib.util
 import re
 import tomllib
@@ -102,6 +103,17 @@ def sample_folder() -> Path:
     return Path(str(files("server"))).parent / "tools"
 
 
+def _other_imports(file: Path) -> list[str]:
+    """Return the modules of this program that a file imports and a tool may not; a file that is no Python has none."""
+    try:
+        nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    except (SyntaxError, OSError, ValueError):
+        return []
+    names = [one.name for node in nodes if isinstance(node, ast.Import) for one in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return [name for name in names if name.partition(".")[0] in {"server", "sql"} and name not in _IMPORTABLE]
+
+
 def _short(file: Path) -> str:
     return f"{file.parent.name}/{file.name}"
 
@@ -147,12 +159,22 @@ def _sentence(problem: Any) -> str:
             return "is not a key of the catalog; correct its name or remove it"
         case "string_pattern_mismatch":
             return f"does not have the form {problem['ctx']['pattern']}; correct it"
+        case "literal_error":
+            return f"must be one of {problem['ctx']['expected']}; correct it"
         case _:
             return str(problem["msg"]).removeprefix("Value error, ")
 
 
+# What a tool in code may use of this program; everything else it is handed for one tenant.
+_IMPORTABLE: Final = frozenset({"server.catalog.tool", "server.database.statement", "server.errors"})
+
+
 def _code_tool(file: Path, problems: list[str]) -> list[CodeTool[Any, Any]]:
     """Run a Python file of the operator and return its TOOL."""
+    if foreign := _other_imports(file):
+        allowed = ", ".join(sorted(_IMPORTABLE))
+        problems.append(f"{_short(file)}: imports {foreign[0]}; of this program a tool may import {allowed} alone")
+        return []
     specification = importlib.util.spec_from_file_location(f"tenantgate_catalog_{file.stem}", file)
     try:
         module = importlib.util.module_from_spec(cast("Any", specification))

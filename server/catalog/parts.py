@@ -8,7 +8,8 @@ from server.catalog.access import Scope, TenantAccess, grant_access
 from server.database.cursors import Cursors
 from server.database.database import Database
 from server.database.statement import Principal
-from server.documents.policies import PolicyDocuments
+from server.documents.configured import document_store
+from server.documents.tenant_documents import TenantDocuments
 from server.settings import Settings
 from server.tenancy.context import TenantContext
 from server.tenancy.limits import Limits
@@ -28,18 +29,20 @@ class Parts:
         """Prepare what `settings` configures."""
         self.database: Final = Database(settings.database)
         self.limits: Final = Limits(settings.limits)
-        self._documents: Final = PolicyDocuments(settings.documents) if settings.documents else None
+        self._store: Final = document_store(settings.documents) if settings.documents else None
+        self._isolate_by: Final = settings.documents.isolate_by if settings.documents else ()
         self._cursors: Final = Cursors(settings.database.signing_keys())
         self._clock: Final = clock
 
     async def close(self) -> None:
         """Close every connection."""
         await self.database.close()
-        if self._documents:
-            self._documents.close()
+        if self._store:
+            self._store.close()
 
     def for_tenant(self, context: TenantContext) -> TenantAccess:
         """Return all that a tool may hold for one verified context."""
         principal = Principal(context.token.issuer, context.token.subject, context.tenant, context.tier)
-        scope = Scope(self.database, self._documents, self._cursors, principal)
+        documents = TenantDocuments(self._store, self._isolate_by, context) if self._store else None
+        scope = Scope(self.database, documents, self._cursors, principal)
         return grant_access(context, self._clock(), scope)

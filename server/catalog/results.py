@@ -15,9 +15,16 @@ _FORMS: Final[Mapping[str, str]] = {
 }
 
 
-def object_of(fields: Mapping[str, Any], description: str, *, defs: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the schema of an object that always has all of `fields`."""
-    schema = {"type": "object", "description": description, "properties": fields, "required": list(fields)}
+def object_of(
+    fields: Mapping[str, Any],
+    description: str,
+    *,
+    optional: Mapping[str, Any] | None = None,
+    defs: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the schema of an object that always has all of `fields`, and may have those of `optional`."""
+    properties = {**fields, **(optional or {})}
+    schema = {"type": "object", "description": description, "properties": properties, "required": list(fields)}
     return {"$defs": defs, **schema} if defs else schema
 
 

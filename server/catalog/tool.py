@@ -107,10 +107,14 @@ class CodeTool(Tool, Generic[A, R]):
             view=self.view,
         )
 
+    @cached_property
+    def _names(self) -> dict[str, bool]:
+        return {name: field.is_required() for name, field in self.arguments.model_fields.items()}
+
     async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
         """Validate the arguments, call the function and return its result as JSON text."""
         validator = cast("SchemaValidator", self.arguments.__pydantic_validator__)
-        fields = parse(validator, list(self.arguments.model_fields), arguments)
+        fields = parse(validator, self._names, arguments)
         return (await self.call(fields, access)).model_dump_json()
 
 

@@ -6,7 +6,8 @@ result of the call, so a view is the same for everyone, and a client without the
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from html import escape
 from importlib.resources import files
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ _META: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class View:
-    """One page, whose text `page` returns."""
+    """One page, whose text `page` returns; `name` is its part of the address."""
 
     name: str
     title: str
@@ -50,17 +51,24 @@ class View:
 
     @cached_property
     def contents(self) -> ReadResourceResult:
-        """The answer of resources/read, read from the file once."""
+        """The answer of resources/read, read once."""
         text = self.page()
         page = TextResourceContents(uri=self.uri, mime_type=APP_MIME_TYPE, text=text, _meta=_META)
         return ReadResourceResult(contents=[page])
 
 
 def chart(tool: str, title: str) -> View:
-    """Return the view of a summary tool: its groups as a bar chart and a table."""
+    """Return the view of a summary tool: its groups as a bar chart and a table, under the tool's title."""
+    # A hyphen becomes a dot, so that `a_b` and `a-b` do not share an address.
     return View(
-        name=tool.replace("_", "-"),
+        name=tool.replace("-", ".").replace("_", "-"),
         title=f"{title}: chart",
         description=f"The groups of {tool} as a bar chart and a table.",
-        page=files("server.catalog").joinpath("summary_chart.html").read_text,
+        page=partial(_chart_page, title),
     )
+
+
+def _chart_page(title: str) -> str:
+    """Return the page of every summary tool with the title of one: only text outside of style and script differs."""
+    page = files("server.catalog").joinpath("summary_chart.html").read_text(encoding="utf-8")
+    return page.replace("{{title}}", escape(title))

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from server.settings import Settings
 
 documents_cli: Final = typer.Typer(
-    help="Policy documents: check side-cars, upload and ingest.", no_args_is_help=True, rich_markup_mode=None
+    help="Documents: check sidecars, upload and ingest.", no_args_is_help=True, rich_markup_mode=None
 )
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of documents with side-cars.")]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of documents with sidecars.")]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Tiers = Annotated[list[str] | None, typer.Option("--tier", help="A known tier; repeat it. Else from the settings.")]
@@ -37,7 +37,7 @@ def check(  # noqa: PLR0913, PLR0917  # the options of a verb
     store: Store = None,
     config: Config = None,
 ) -> None:
-    """Find what is wrong with the documents and side-cars of a folder; exit code 1 when something is."""
+    """Find what is wrong with the documents and sidecars of a folder; exit code 1 when something is."""
     from server.documents.upload.check import check_folder
     from server.documents.upload.report import print_findings
 
@@ -54,7 +54,7 @@ def canaries(
     by_tenant: ByTenant = False,
     config: Config = None,
 ) -> None:
-    """Write a canary of every tier, and of every tenant named, by which `doctor` proves the isolation."""
+    """Write a canary of every tier, and of every tenant named; with them `doctor` proves the isolation."""
     from server.documents.upload.canaries import write_canaries
     from server.errors import SettingsError
 
@@ -72,7 +72,7 @@ def sync(  # noqa: PLR0913, PLR0917  # the options of a verb
     data_source: Annotated[str, typer.Option(help="The data source's id.")],
     knowledge_base: Annotated[str | None, typer.Option(help="Else documents.knowledge_base_id.")] = None,
     region: Annotated[str | None, typer.Option(help="Else documents.region, else AWS's own variables.")] = None,
-    prefix: Annotated[str, typer.Option(help="Where in the bucket the folder belongs, such as policies/.")] = "",
+    prefix: Annotated[str, typer.Option(help="Where in the bucket the folder belongs, such as guides/.")] = "",
     delete: Annotated[bool, typer.Option("--delete", help="Also delete what the folder no longer has.")] = False,
     json: Json = False,
     tier: Tiers = None,
@@ -81,7 +81,7 @@ def sync(  # noqa: PLR0913, PLR0917  # the options of a verb
     store: Store = None,
     config: Config = None,
 ) -> None:
-    """Check a folder, upload what changed, side-car first, and have the knowledge base ingest it."""
+    """Check a folder, upload what changed, sidecar first, and have the knowledge base ingest it."""
     from server.documents.upload.report import print_findings, print_synced
     from server.documents.upload.transfer import Destination, transfer
     from server.errors import SettingsError
@@ -102,7 +102,7 @@ def sync(  # noqa: PLR0913, PLR0917  # the options of a verb
 
 
 def _settings(config: Path | None) -> "Settings | None":
-    """Return the settings when there are any; options can stand in for them."""
+    """Return the settings when there are any; options can replace them."""
     import os
 
     from server.configuration import load_settings, settings_variables

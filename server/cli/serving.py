@@ -32,13 +32,23 @@ def migrate(config: Config = None) -> None:
 
     admin_url = settings.database.admin_url.get_secret_value()
     run(admin_url, typer.echo, login=settings.database.login, folders=settings.migrations)
+    from server.doctor.losers import roles_that_lose_rows
+
+    for sentence in roles_that_lose_rows(settings):
+        typer.echo(sentence)
 
 
-def doctor(config: Config = None, json: Json = False) -> None:
+def doctor(
+    config: Config = None,
+    json: Json = False,
+    admin: Annotated[
+        bool, typer.Option("--admin", help="Also compare with the administrator's counts (database.admin_url).")
+    ] = False,
+) -> None:
     """Prove isolation on the configured database and knowledge base; `serve` does so on the database first."""
     from server.configuration import load_settings
 
     settings = load_settings(config, ["database.url", "database.context_keys"])
     from server.doctor.command import run_doctor
 
-    run_doctor(settings, json=json)
+    run_doctor(settings, json=json, admin=admin)

@@ -1,15 +1,17 @@
 """A named query, wrapped so that the signed tenant context and the query travel in one statement."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from types import GenericAlias
-from typing import Final, Generic, LiteralString, TypeVar, cast
+from typing import Any, Final, Generic, LiteralString, TypeVar, cast
 
 from psycopg.sql import Composed
 from pydantic import TypeAdapter
+from pydantic_core import from_json
 
 R = TypeVar("R")
 
@@ -44,11 +46,24 @@ class Statement(Generic[R]):
         self.digest: Final = hashlib.sha256(self.sent).hexdigest()
 
 
+Row = dict[str, Any]
+
+
 @cache
 def _reader(row: type[R]) -> Callable[[str], list[R]]:
     """Return the function that converts the JSON array to rows: one per type, for the statements that share it."""
+    if row == Row:
+        return cast("Callable[[str], list[R]]", _read_rows)
     rows = cast("type[list[R]]", GenericAlias(list, row))
     return TypeAdapter(rows).validate_json
+
+
+def _read_rows(text: str) -> list[Row]:
+    try:
+        return from_json(text)
+    except ValueError:
+        # Half of a surrogate pair, which PostgreSQL's type json may hold; it is made readable later.
+        return json.loads(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ from rich.text import Text
 
 from server.configuration import settings_variables
 from server.dev.folder import data_folder
+from server.dev.own_database import OwnDatabase
 from server.dev.running import Addresses
-from server.dev.sample import SAMPLE_DOCUMENTS, TIERS
+from server.dev.sample import TIERS
 from server.dev.stack import Stack, development_stack
 from server.documents.upload.check import check_folder
 from server.documents.upload.labels import Rules
@@ -29,7 +30,9 @@ _OUT: Final = Console(soft_wrap=True)
 _PROGRESS: Final = Console(stderr=True)
 
 
-def run_development(*, json: bool, port: int, documents: Path | None, folder: Path | None) -> None:
+def run_development(
+    *, json: bool, port: int, documents: Path | None, folder: Path | None, own: OwnDatabase | None = None
+) -> None:
     """Run a stack until SIGINT or SIGTERM; raise StartupError when it cannot start."""
     _refuse_beside_production(documents)
     _warn_about(documents)
@@ -40,7 +43,7 @@ def run_development(*, json: bool, port: int, documents: Path | None, folder: Pa
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with _PROGRESS.status("starting") as status:
-            stack = development_stack(place, port, documents or SAMPLE_DOCUMENTS, status.update)
+            stack = development_stack(place, port, documents, status.update, own)
             with stack as prepared:
                 status.stop()
                 with asyncio.Runner(loop_factory=prepared.loop_factory) as runner:
@@ -81,7 +84,8 @@ def _announce(addresses: Addresses, *, json: bool, log: Path) -> None:
     where = Table(title="tenantgate dev", title_justify="left", show_header=False)
     where.add_row("MCP server", addresses.mcp_url)
     where.add_row("Identity provider", addresses.issuer)
-    where.add_row("Knowledge base", addresses.knowledge_base_url)
+    if addresses.knowledge_base_url:
+        where.add_row("Knowledge base", addresses.knowledge_base_url)
     where.add_row("Database (app_user)", addresses.database_url)
     where.add_row("Log", str(log))
     people = Table(title="People who can sign in", title_justify="left")
@@ -89,15 +93,19 @@ def _announce(addresses: Addresses, *, json: bool, log: Path) -> None:
         people.add_column(column)
     for person in addresses.people:
         people.add_row(person["name"], person["tenant"] or "(none)", ", ".join(person["groups"]) or "(none)")
-    _OUT.print(where, people, "Try it from another terminal, in this folder:", sep="\n")
-    _OUT.print(_recipe(addresses), markup=False, highlight=False)
+    _OUT.print(where, people, sep="\n")
+    if addresses.people:
+        _OUT.print("Try it from another terminal, in this folder:")
+        _OUT.print(_recipe(addresses), markup=False, highlight=False)
     _OUT.print("Ctrl-C stops everything.")
 
 
 def _recipe(addresses: Addresses) -> str:
-    call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"query_claims","arguments":{}}}'
+    # Of somebody in a tenant, where there is one.
+    name = max(addresses.people, key=lambda one: one["tenant"] is not None)["name"]
+    call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","arguments":{}}}'
     return (
-        f'  curl -s {addresses.mcp_url} -H "Authorization: Bearer $(tenantgate token mike-broker-a)" \\\n'
+        f'  curl -s {addresses.mcp_url} -H "Authorization: Bearer $(tenantgate token {name})" \\\n'
         "    -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \\\n"
         f"    -d '{call}'\n"
     )

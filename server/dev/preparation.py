@@ -3,6 +3,7 @@
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -12,7 +13,7 @@ from server.administration.migrations import migrate
 from server.database.context_keys import ContextKey, new_context_key, parse_context_key
 from server.dev.knowledge_base.service import KNOWLEDGE_BASE_ID
 from server.dev.postgres.launcher import EmbeddedPostgres
-from server.dev.sample import TIERS, load_sample
+from server.dev.sample import SAMPLE_DOCUMENTS, TIERS, load_sample
 from server.settings import SAMPLE, Settings
 
 
@@ -27,10 +28,8 @@ def prepare_database(postgres: EmbeddedPostgres, key: ContextKey, issuer_url: st
     return postgres.url("app_user", password)
 
 
-def development_settings(
-    mcp_url: str, issuer_url: str, database_url: str, key: ContextKey, trail: Path | None = None
-) -> Settings:
-    """Return the settings that a production file would spell out for these parts."""
+def development_settings(mcp_url: str, issuer_url: str, database_url: str, key: ContextKey, **others: Any) -> Settings:
+    """Return the settings that a production file would spell out for these parts; `others` are top-level keys."""
     return Settings.model_validate(
         {
             "resource_url": mcp_url,
@@ -43,14 +42,21 @@ def development_settings(
                     "token_use": "access",
                 }
             ],
-            "catalog": [SAMPLE],
-            "migrations": [SAMPLE],
-            "tenancy": {"tenant_lookup": True, "tiers": TIERS},
             "database": {"url": database_url, "context_keys": [key.text()]},
-            "documents": {"knowledge_base_id": KNOWLEDGE_BASE_ID, "region": "us-east-1"},
-            "audit": {"path": trail},
+            **(others or sample_settings()),
         }
     )
+
+
+def sample_settings() -> dict[str, Any]:
+    """Return what the sample pack needs: its catalog, tiers and documents."""
+    documents = {"knowledge_base_id": KNOWLEDGE_BASE_ID, "region": "us-east-1"} if SAMPLE_DOCUMENTS.is_dir() else None
+    return {
+        "catalog": [SAMPLE],
+        "migrations": [SAMPLE],
+        "tenancy": {"tenant_lookup": True, "tiers": TIERS},
+        "documents": documents,
+    }
 
 
 def development_key(file: Path) -> ContextKey:

@@ -9,11 +9,10 @@ from typing import Any, Final
 
 from server.dev.folder import is_locked
 from server.dev.issuer.keys import SigningKeys
-from server.dev.issuer.tokens import Tokens, access_claims
-from server.dev.sample import PEOPLE
+from server.dev.issuer.tokens import COMMAND_LINE_CLIENT, Tokens, access_claims
+from server.dev.people import Person
 from server.errors import StartupError
 
-COMMAND_LINE_CLIENT: Final = "tenantgate-command-line"
 _STATE: Final = "dev.json"
 
 
@@ -25,7 +24,7 @@ class Addresses:
     issuer: str
     people: list[dict[str, Any]]
     database_url: str
-    knowledge_base_url: str
+    knowledge_base_url: str | None
 
 
 @contextmanager
@@ -48,8 +47,10 @@ def access_token(folder: Path, name: str) -> str:
         raise StartupError(f"no development server runs in {folder}; start one with `tenantgate dev`")
     running = json.loads(state.read_text(encoding="utf-8"))
     addresses = Addresses(**running["addresses"])
-    person = next((one for one in PEOPLE if one.name == name), None)
-    if person is None:
-        raise StartupError(f"there is no sample person {name!r}; use one of {', '.join(one.name for one in PEOPLE)}")
+    found = next((one for one in addresses.people if one["name"] == name), None)
+    if found is None:
+        known = ", ".join(one["name"] for one in addresses.people)
+        raise StartupError(f"there is no person {name!r}; use one of {known}")
+    person = Person(name, found["sub"], found["tenant"], tuple(found["groups"]))
     claims = access_claims(person, COMMAND_LINE_CLIENT, tuple(running["scopes"]), addresses.mcp_url)
     return Tokens(addresses.issuer, SigningKeys(folder / "issuer")).access(claims)

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,17 +14,23 @@ from server.dev.folder import folder_lock
 from server.dev.issuer.application import DevelopmentIssuer
 from server.dev.knowledge_base.corpus import Corpus
 from server.dev.knowledge_base.service import create_knowledge_base
+from server.dev.own_database import OwnDatabase
 from server.dev.postgres.launcher import EmbeddedPostgres
-from server.dev.preparation import development_key, development_settings, point_aws_at, prepare_database
+from server.dev.preparation import (
+    development_key,
+    development_settings,
+    point_aws_at,
+    prepare_database,
+    sample_settings,
+)
 from server.dev.running import Addresses, published
-from server.dev.sample import PEOPLE
+from server.dev.sample import PEOPLE, SAMPLE_DOCUMENTS
 from server.doctor.proof import require_isolation
 from server.errors import StartupError
 from server.http.serving import Server, listen, server_config
 from server.settings import Settings
 
 HOST: Final = "127.0.0.1"
-SCOPES: Final = ("claims:read", "policies:read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,34 +71,49 @@ class Stack:
 
 @contextmanager
 def development_stack(
-    folder: Path, port: int, documents: Path, report: Callable[[str], None] = lambda _step: None
+    folder: Path,
+    port: int,
+    documents: Path | None = None,
+    report: Callable[[str], None] = lambda _step: None,
+    own: OwnDatabase | None = None,
 ) -> Generator[Stack]:
     """Prepare a stack in `folder`; the server listens on `port`, its companions on the two ports after it.
 
-    Port 0 takes any three free ports. Raises StartupError; whatever was started is stopped at the end.
+    Port 0 takes any three free ports. `documents` is served in place of the sample's; `own` is an existing database in
+    place of the embedded one, with a catalog of its own and no documents. Raises StartupError; whatever was started is
+    stopped at the end.
     """
-    with folder_lock(folder):
+    with folder_lock(folder), ExitStack() as started:
         listeners = [listen(HOST, port + place if port else 0) for place in range(3)]
         server_url, issuer_url, knowledge_base_url = (f"http://{HOST}:{one.getsockname()[1]}" for one in listeners)
         mcp_url = f"{server_url}/mcp"
-        report("starting PostgreSQL")
-        with EmbeddedPostgres(folder / "postgres") as postgres:
+        key = development_key(folder / "context.key")
+        if own is None:
+            report("starting PostgreSQL")
+            postgres = started.enter_context(EmbeddedPostgres(folder / "postgres"))
             report("preparing the database")
-            key = development_key(folder / "context.key")
-            database_url = prepare_database(postgres, key, issuer_url)
-            report("reading the documents")
-            corpus = Corpus.load(documents, folder / "vectors")
-            issuer = DevelopmentIssuer(issuer_url, folder / "issuer", [mcp_url])
-            settings = development_settings(mcp_url, issuer_url, database_url, key, folder / "audit.jsonl")
-            report("proving isolation")
-            require_isolation(settings, load_catalog(settings.catalog))
-            point_aws_at(knowledge_base_url)
-            apps = (create_app(settings), issuer.app, create_knowledge_base(corpus))
-            servers = tuple((Server(server_config(app)), one) for app, one in zip(apps, listeners, strict=True))
-            people = [
-                {"name": one.name, "tenant": one.tenant, "groups": list(one.groups), "sub": one.subject}
-                for one in PEOPLE
-            ]
-            addresses = Addresses(mcp_url, issuer_url, people, database_url, knowledge_base_url)
-            with published(folder, addresses, SCOPES):
-                yield Stack(addresses, issuer, postgres.admin_url, settings, servers)
+            database_url, admin_url = prepare_database(postgres, key, issuer_url), postgres.admin_url
+            others, people = sample_settings(), PEOPLE
+        else:
+            report("preparing the database")
+            database_url, admin_url = own.prepare(key), own.admin_url
+            others, people = own.settings(), own.people()
+        others["audit"] = {"path": folder / "audit.jsonl"}
+        settings = development_settings(mcp_url, issuer_url, database_url, key, **others)
+        catalog = load_catalog(settings.catalog)
+        report("reading the documents")
+        corpus = Corpus.load(documents or SAMPLE_DOCUMENTS, folder / "vectors") if settings.documents else None
+        issuer = DevelopmentIssuer(issuer_url, folder / "issuer", [mcp_url], people, catalog.scopes)
+        report("proving isolation")
+        require_isolation(settings, catalog)
+        point_aws_at(knowledge_base_url)
+        apps = [create_app(settings), issuer.app, *([create_knowledge_base(corpus)] if corpus else [])]
+        servers = tuple((Server(server_config(app)), one) for app, one in zip(apps, listeners, strict=False))
+        for unused in listeners[len(apps) :]:
+            unused.close()
+        shown = [
+            {"name": one.name, "tenant": one.tenant, "groups": list(one.groups), "sub": one.subject} for one in people
+        ]
+        addresses = Addresses(mcp_url, issuer_url, shown, database_url, knowledge_base_url if corpus else None)
+        started.enter_context(published(folder, addresses, catalog.scopes))
+        yield Stack(addresses, issuer, admin_url, settings, servers)

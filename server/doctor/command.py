@@ -14,9 +14,13 @@ from server.errors import StartupError
 from server.settings import Settings
 
 
-def run_doctor(settings: Settings, *, json: bool) -> None:
-    """Print the report; raise StartupError when a check does not hold or none can be made."""
-    report = examine(settings, load_catalog(settings.catalog))
+def run_doctor(settings: Settings, *, json: bool, admin: bool = False) -> None:
+    """Print the report; raise StartupError when a check does not hold or none can be made.
+
+    `admin` demands the administrator's connection, which is used whenever `database.admin_url` is set.
+    """
+    with_administrator = admin or bool(settings.database.admin_url.get_secret_value())
+    report = examine(settings, load_catalog(settings.catalog), admin=with_administrator)
     report = replace(report, checks=(*report.checks, *document_checks(settings)))
     if json:
         print(json_text.dumps(report.as_json()))  # noqa: T201  # the answer of the verb
@@ -37,5 +41,8 @@ def _print(report: Report) -> None:
     for check in report.failed:
         for one in check.offenders:
             console.print(Text(f"{check.name}: {one.object}: {one.problem}\n  remedy: {one.remedy}"), soft_wrap=True)
+    for notice in report.notices:
+        console.print(Text(f"notice: {notice}"), soft_wrap=True)
+    console.print(Text(f"{report.summary}."), soft_wrap=True)
     if report.holds:
         console.print(f"Every check holds ({len(report.checks)} in {report.duration_s:.2f} s).")

@@ -1,4 +1,4 @@
-"""Live proofs of isolation on the knowledge base: each canary is seen by its own, and by nobody else."""
+"""Live proofs of isolation on the document store: each canary is seen by its own tier and tenant alone."""
 
 import asyncio
 import secrets
@@ -9,20 +9,21 @@ from typing import Any, Final
 
 from server.doctor.examination import Check
 from server.doctor.offender import Offender
-from server.documents.bedrock.client import MAXIMUM_RESULTS
-from server.documents.isolation import SHARED_TENANT, Condition, all_of
-from server.documents.policies import CANARY_TYPE, PolicyDocuments
+from server.documents.configured import document_store
+from server.documents.isolation import CANARIES, SHARED_TENANT, Isolation
+from server.documents.store import MAXIMUM_PASSAGES, Condition, DocumentStore
 from server.errors import ToolError
 from server.settings import Settings
 
 _QUESTION: Final = "tenantgate canary"
-_CANARIES: Final = Condition("document_type", (CANARY_TYPE,))
 _WRITE: Final = "run `tenantgate documents canaries DIR`, then `tenantgate documents sync DIR`"
+_NOT_FILTERED: Final = "use a document store that filters by labels, and bring the documents in again"
+_ANOTHER_TENANT: Final = 'set documents.isolate_by to ["tier", "tenant_id"], or remove the label tenant_id'
 
 
 @dataclass(slots=True)
-class _Found:
-    """What offends, by question."""
+class _Offenders:
+    """What offends, by check."""
 
     answers: list[Offender] = field(default_factory=list[Offender])
     filters: list[Offender] = field(default_factory=list[Offender])
@@ -30,45 +31,50 @@ class _Found:
 
 
 def document_checks(settings: Settings) -> tuple[Check, ...]:
-    """Return three checks of the configured knowledge base, none when there is no such setting; blocks for seconds.
+    """Return the checks of the configured document store, none when there is no such setting; blocks for seconds.
 
-    `documents_filter` alone is isolation itself; `documents_answer` offends while the store is down as well, and
-    `documents_canaries` while a canary is missing. Raises SettingsError when the client cannot even be made.
+    Raises SettingsError when the settings do not suffice for a store.
     """
     if settings.documents is None:
         return ()
-    with closing(PolicyDocuments(settings.documents)) as documents:
-        found = asyncio.run(_examined(documents, settings.tenancy.tiers))
+    with closing(document_store(settings.documents)) as store:
+        return asyncio.run(store_checks(store, settings.documents.isolate_by, settings.tenancy.tiers))
+
+
+async def store_checks(store: DocumentStore, isolate_by: Sequence[str], tiers: Sequence[str]) -> tuple[Check, ...]:
+    """Return three checks of any document store.
+
+    `documents_filter` alone is isolation itself; `documents_answer` also offends while the store is down, and
+    `documents_canaries` while a canary is missing.
+    """
+    found = _Offenders()
+    try:
+        await _examine(store, isolate_by, tiers, found)
+    except ToolError as error:
+        remedy = "see the server's log, then compare the settings of [documents] and the rights of the server's role"
+        found.answers.append(Offender("documents", str(error), remedy))
     return (
-        Check("documents_answer", "The knowledge base answers this server.", tuple(found.answers)),
-        Check("documents_filter", "The knowledge base returns what the filter asks for alone.", tuple(found.filters)),
+        Check("documents_answer", "The document store answers this server.", tuple(found.answers)),
+        Check("documents_filter", "The document store returns only what the filter allows.", tuple(found.filters)),
         Check("documents_canaries", "The canary of every tier and tenant is seen by its own.", tuple(found.canaries)),
     )
 
 
-async def _examined(documents: PolicyDocuments, tiers: Sequence[str]) -> _Found:
-    found = _Found()
-    try:
-        await _examine(documents, tiers, found)
-    except ToolError as error:
-        remedy = "see the server's log, then compare the settings of [documents] and the rights of the server's role"
-        found.answers.append(Offender("documents.knowledge_base_id", str(error), remedy))
-    return found
-
-
-async def _examine(documents: PolicyDocuments, tiers: Sequence[str], found: _Found) -> None:
-    canaries = {_labels(one) for one in await _seen(documents, (_CANARIES,)) if _CANARIES.holds(one)}
+async def _examine(store: DocumentStore, isolate_by: Sequence[str], tiers: Sequence[str], found: _Offenders) -> None:
+    canaries = {_owner(one) for one in await _seen(store, (CANARIES,)) if CANARIES.holds(one)}
     for tier in tiers:
         if not any(label == tier for label, _ in canaries):
-            found.canaries.append(Offender(f"the canary of {tier}", "it is not in the knowledge base", _WRITE))
+            found.canaries.append(Offender(f"the canary of {tier}", "it is not in the document store", _WRITE))
     for tier, tenant in _contexts(tiers, canaries):
-        isolating = _conditions(documents.isolate_by, tier, tenant)
-        # Once whatever there is, once the canaries, which may be too unlike the question to be among the first.
-        seen = [*await _seen(documents, isolating), *await _seen(documents, (*isolating, _CANARIES))]
-        found.filters.extend(_foreign(seen, isolating, f"{tier}, {tenant}"))
-        labels = {_labels(one) for one in seen}
-        for canary in sorted(canaries - labels, key=str):
-            if all(condition.holds(dict(zip(("tier", "tenant_id"), canary, strict=True))) for condition in isolating):
+        isolation = Isolation(tier, tenant, isolate_by)
+        # A second search asks for canaries alone: in the first they may rank below other documents.
+        seen = [
+            *await _seen(store, isolation.conditions),
+            *await _seen(store, (*isolation.conditions, CANARIES)),
+        ]
+        found.filters.extend(_foreign(seen, isolation, f"{tier}, {tenant}"))
+        for canary in sorted(canaries - {_owner(one) for one in seen}, key=str):
+            if isolation.admits(_labels(canary)):
                 name = f"the canary of {canary[0]}, {canary[1]}"
                 found.canaries.append(Offender(name, f"it is not seen by {tier}, {tenant}", _WRITE))
 
@@ -81,23 +87,26 @@ def _contexts(tiers: Sequence[str], canaries: set[tuple[Any, Any]]) -> Iterator[
     yield from sorted((tier, tenant) for tier, tenant in own if tier in tiers)
 
 
-def _conditions(isolate_by: Sequence[str], tier: str, tenant: str) -> tuple[Condition, ...]:
-    allowed = {"tier": (tier,), "tenant_id": (tenant, SHARED_TENANT)}
-    return tuple(Condition(key, allowed[key]) for key in isolate_by)
+async def _seen(store: DocumentStore, conditions: Sequence[Condition]) -> list[Mapping[str, Any]]:
+    return [one.labels for one in await store.search(_QUESTION, conditions, MAXIMUM_PASSAGES)]
 
 
-async def _seen(documents: PolicyDocuments, conditions: Sequence[Condition]) -> list[Mapping[str, Any]]:
-    results = await documents.knowledge_base.retrieve(_QUESTION, all_of(conditions), MAXIMUM_RESULTS)
-    return [result.get("metadata") or {} for result in results]
+def _foreign(seen: list[Mapping[str, Any]], isolation: Isolation, who: str) -> Iterator[Offender]:
+    """Yield one offender for each tier and tenant that the store returns and `isolation` does not admit."""
+    remedies: dict[str, str] = {}
+    for labels in seen:
+        if not isolation.admits(labels):
+            filtered = all(condition.holds(labels) for condition in isolation.conditions)
+            remedies[str(_owner(labels))] = _ANOTHER_TENANT if filtered else _NOT_FILTERED
+    for owner, remedy in sorted(remedies.items()):
+        yield Offender("the document store", f"a document labelled {owner} is returned for {who}", remedy)
 
 
-def _foreign(seen: list[Mapping[str, Any]], isolating: Sequence[Condition], who: str) -> Iterator[Offender]:
-    labels = {str(_labels(one)) for one in seen if not all(condition.holds(one) for condition in isolating)}
-    for foreign in sorted(labels):
-        problem = f"a document labelled {foreign} is returned for {who}"
-        yield Offender("the knowledge base", problem, "use a vector store that filters by metadata, and ingest anew")
-
-
-def _labels(metadata: Mapping[str, Any]) -> tuple[Any, Any]:
-    tier, tenant = metadata.get("tier"), metadata.get("tenant_id")
+def _owner(labels: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return the tier and the tenant that the labels name, None for one that they do not."""
+    tier, tenant = labels.get("tier"), labels.get("tenant_id")
     return (tier if isinstance(tier, str) else None, tenant if isinstance(tenant, str) else None)
+
+
+def _labels(owner: tuple[str | None, str | None]) -> dict[str, str]:
+    return {key: value for key, value in zip(("tier", "tenant_id"), owner, strict=True) if value is not None}

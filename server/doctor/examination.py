@@ -1,119 +1,203 @@
-"""Prove isolation on the configured database: every check of `sql/checks`, and live proofs as the login itself."""
+"""Prove isolation on the configured database, as the login itself: what is in reach, what protects it, real rows."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from importlib.resources.abc import Traversable
-from typing import Any, Final, LiteralString, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import psycopg
-from psycopg import RawCursor
 
-from server.administration.administrator import first_line
-from server.catalog.facts import RelationFacts, read_facts
+from server.catalog.facts import RelationFacts
 from server.catalog.loading import Catalog
-from server.database.context_keys import ContextKey
-from server.doctor.database_proofs import PROOFS, Proof
+from server.doctor.asking import login_connection, made, settled
+from server.doctor.contexts import CONTEXT_PROOFS, Signer, signer_of
+from server.doctor.counts import compare_with_administrator
+from server.doctor.declared import Declared, read_declared
+from server.doctor.grants import grant_offenders
 from server.doctor.offender import Offender
-from server.errors import SettingsError, UnreachableError
-from server.settings import DatabaseSettings, Settings
-from sql import checks_prelude, sql_files
+from server.doctor.policies import policy_offenders
+from server.doctor.reach import Grant
+from server.doctor.relations import relation_offenders
+from server.doctor.report import Check as Check  # noqa: PLC0414  # offered here too
+from server.doctor.report import Report as Report  # noqa: PLC0414  # offered here too
+from server.doctor.rows import RowProofs
+from server.doctor.sql_checks import sql_checks
+from server.doctor.sql_tools import sql_tool_offenders
+from server.doctor.tenants import registered_tenants
+from server.doctor.undeclared import acceptance_notices, is_accepted, undeclared
+from server.doctor.views import view_offenders
+from server.errors import SettingsError
+from server.settings import Settings
 
-_CONNECT_S: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One question that was put to the database: `offenders` is empty when all is well."""
-
-    name: str
-    purpose: str
-    offenders: tuple[Offender, ...]
-
-    @property
-    def holds(self) -> bool:
-        """Whether nothing offends."""
-        return not self.offenders
+# A smaller difference of the clocks is worth a notice.
+_CLOCK_NOTICE_S: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Every check, and the login and the duration in seconds that they were made with."""
-
-    login: str
-    checks: tuple[Check, ...]
-    duration_s: float
-    facts: Mapping[str, RelationFacts]
-
-    @property
-    def holds(self) -> bool:
-        """Whether every check holds."""
-        return all(check.holds for check in self.checks)
-
-    @property
-    def failed(self) -> tuple[Check, ...]:
-        """The checks that do not hold."""
-        return tuple(check for check in self.checks if not check.holds)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return {ok, checks: [{name, ok, offenders: [{object, problem, remedy}]}]}."""
-        return {
-            "ok": self.holds,
-            "checks": [
-                {"name": check.name, "ok": check.holds, "offenders": [asdict(one) for one in check.offenders]}
-                for check in self.checks
-            ],
-        }
-
-
-def examine(settings: Settings, catalog: Catalog) -> Report:
+def examine(settings: Settings, catalog: Catalog, *, admin: bool = False, exact: bool = True) -> Report:
     """Run every check and proof through `database.url` with `database.context_keys`.
 
-    Raises SettingsError when either is missing, UnreachableError when the database does not answer.
+    `admin` also compares with what the administrator of `database.admin_url` counts; without `exact`, proofs on rows
+    look at samples. Whatever cannot be asked is a check that does not hold. Raises SettingsError when a setting is
+    missing, UnreachableError when the database does not answer.
     """
-    database = settings.database
-    url = database.url.get_secret_value()
+    url = settings.database.url.get_secret_value()
     if not url:
-        raise SettingsError("database.url is missing; set it to the login app_user's connection")
-    if not database.context_keys:
+        raise SettingsError(f"database.url is missing; set it to the connection of the login {settings.database.login}")
+    if not settings.database.context_keys:
         raise SettingsError("database.context_keys is empty; make a key with `tenantgate keys add` and set it")
+    if admin and not settings.database.admin_url.get_secret_value():
+        raise SettingsError("database.admin_url is missing; set TENANTGATE_DATABASE__ADMIN_URL for --admin")
     began = time.monotonic()
-    try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_S, cursor_factory=RawCursor) as connection:
-            login = str(connection.execute("SELECT current_user").fetchall()[0][0])
-            checks = (*catalog_checks(connection, login), *_live_proofs(connection, database))
-            facts = read_facts(connection, catalog.tables)
-    except psycopg.OperationalError as error:
-        raise UnreachableError(f"the database cannot be reached ({first_line(error)}); check database.url") from error
-    return Report(login, checks, time.monotonic() - began, facts)
+    with login_connection(url) as connection:
+        examination = _Examination(connection, settings, catalog)
+        with settled(connection, settings.database.statement_timeout_ms):
+            examination.run(exact=exact)
+        if admin and examination.signer is not None and examination.declared is not None:
+            examination.compare(examination.declared, examination.signer)
+    return examination.report(time.monotonic() - began)
 
 
-def catalog_checks(connection: psycopg.Connection[Any], login: str) -> Iterator[Check]:
-    """Yield the answer of each file of `sql/checks` about `login`; every role can read what they ask."""
-    for file in sql_files("checks"):
-        yield run_check(connection, file, login)
+class _Examination:
+    """What was found so far."""
 
+    def __init__(self, connection: psycopg.Connection[Any], settings: Settings, catalog: Catalog) -> None:
+        self.declared: Declared | None = None
+        # None while the database does not accept what the first key signs.
+        self.signer: Signer | None = None
+        self._connection: Final = connection
+        self._settings: Final = settings
+        self._catalog: Final = catalog
+        self._login = settings.database.login
+        self._checks: Final[list[Check]] = []
+        self._notices: Final[list[str]] = []
+        self._proofs: RowProofs | None = None
+        self._tenants = 0
 
-def run_check(connection: psycopg.Connection[Any], file: Traversable, login: str) -> Check:
-    """Run one select that returns offenders as (object, problem, remedy); its first line says what it is for."""
-    text = file.read_text(encoding="utf-8")
-    # Files of this package, never input; the login is the only parameter.
-    rows = connection.execute(cast("LiteralString", checks_prelude() + text), (login,)).fetchall()
-    purpose = text.partition("\n")[0].removeprefix("-- ")
-    return Check(file.name.removesuffix(".sql"), purpose, tuple(Offender(*map(str, row)) for row in rows))
+    def run(self, *, exact: bool) -> None:
+        """Make every check inside the open transaction, the catalogue's first: rows are proved before any context."""
+        self._check("login", "The connection is that of database.login.", self._find_login)
+        self._checks.extend(sql_checks(self._connection, self._login))
+        self._check("catalogue", "What the database says of the declared relations can be read.", self._read)
+        if self.declared is not None:
+            self._check_declared(self.declared)
+        self._prove_contexts()
+        if self.declared is not None:
+            self._prove_rows(self.declared, exact=exact)
 
+    def compare(self, declared: Declared, signer: Signer) -> None:
+        """Compare with the administrator's counts, and name the roles of others that lose rows."""
+        admin_url = self._settings.database.admin_url.get_secret_value()
+        found = compare_with_administrator(admin_url, self._connection, signer, declared)
+        self._checks.append(found.check)
+        self._notices.extend(found.notices)
+        self._tenants = max(self._tenants, found.tenants)
 
-def _live_proofs(connection: psycopg.Connection[Any], settings: DatabaseSettings) -> Iterator[Check]:
-    keys = settings.signing_keys()
-    for proof in PROOFS:
-        yield Check(proof.name, proof.purpose, _offenders(proof, connection, keys))
+    def report(self, duration_s: float) -> Report:
+        """Return everything."""
+        facts: dict[str, RelationFacts] = dict(self.declared.facts) if self.declared else {}
+        accepted = self._settings.database.accepted_relations
+        reach: Mapping[str, Sequence[Grant]] = self.declared.reach if self.declared else {}
+        return Report(
+            login=self._login,
+            checks=tuple(self._checks),
+            duration_s=duration_s,
+            facts=facts,
+            notices=tuple(self._notices),
+            proved=tuple(self._proofs.proved) if self._proofs else (),
+            accepted=tuple(name for name in accepted if name in reach and is_accepted(name, reach[name], accepted)),
+            tenants=self._tenants,
+        )
 
+    def _check(self, name: str, purpose: str, find: Callable[[], Iterable[Offender]]) -> Check:
+        check = made(name, purpose, self._connection, find)
+        self._checks.append(check)
+        return check
 
-def _offenders(proof: Proof, connection: psycopg.Connection[Any], keys: Sequence[ContextKey]) -> tuple[Offender, ...]:
-    try:
-        return tuple(proof.offenders(connection, keys))
-    except psycopg.OperationalError:
-        raise
-    except psycopg.Error as error:
-        # Whatever it is, it is not the answer that isolation gives.
-        return (Offender("database", f"an unexpected answer: {first_line(error)}", "run `tenantgate migrate`"),)
+    def _find_login(self) -> Iterator[Offender]:
+        wanted = self._login
+        ((session, current),) = self._connection.execute("SELECT session_user::text, current_user::text").fetchall()
+        self._login = current
+        for name in dict.fromkeys((session, current)):
+            if name != wanted:
+                remedy = "connect as the one that database.login names, or name this one there"
+                yield Offender(name, f"database.url logs in as {name}, and database.login is {wanted}", remedy)
+
+    def _read(self) -> Iterable[Offender]:
+        id_type = self._settings.tenancy.id_type
+        self.declared = read_declared(self._connection, self._catalog.tables, self._login, id_type)
+        return ()
+
+    def _check_declared(self, declared: Declared) -> None:
+        accepted = self._settings.database.accepted_relations
+        self._check(
+            "undeclared_relations",
+            "Whatever the login may read, in any schema, is declared.",
+            lambda: undeclared(declared.reach, declared.tables, declared.parts, accepted, self._login),
+        )
+        self._check(
+            "declared_relations",
+            "Every declared relation exists as it is declared, and its rows can be isolated.",
+            lambda: relation_offenders(declared),
+        )
+        self._check(
+            "policies",
+            "Every declared table has row level security, the canonical policies, and no other for the login.",
+            lambda: policy_offenders(self._connection, declared),
+        )
+        self._check(
+            "grants",
+            "The login may read the declared columns and the keys, and no other.",
+            lambda: grant_offenders(self._connection, declared),
+        )
+        self._check(
+            "views",
+            "Declared views read their tables as somebody whom the policies bind.",
+            lambda: view_offenders(self._connection, declared),
+        )
+        self._check(
+            "sql_tools",
+            "Every declared statement can be run by the login.",
+            lambda: sql_tool_offenders(self._connection, declared, self._catalog.sql_tools),
+        )
+
+    def _prove_contexts(self) -> None:
+        signer = signer_of(self._connection, self._settings.database.signing_keys())
+        for proof in CONTEXT_PROOFS:
+            check = self._check(
+                proof.name, proof.purpose, lambda proof=proof: proof.offenders(self._connection, signer)
+            )
+            if proof.name == "genuine_context" and check.holds:
+                self.signer = signer
+        if abs(signer.ahead_s) >= _CLOCK_NOTICE_S:
+            self._notices.append(f"the clocks of this server and of the database differ by {abs(signer.ahead_s):.0f} s")
+
+    def _prove_rows(self, declared: Declared, *, exact: bool) -> None:
+        accepted = self._settings.database.accepted_relations
+        self._notices.extend(acceptance_notices(self._connection, declared.reach, accepted))
+        self._proofs = proofs = RowProofs(self._connection, self.signer, declared, exact=exact)
+        tenants = self._real_tenants()
+        self._tenants = len(tenants)
+        self._check(
+            "no_context",
+            "Without a tenant context no row is seen, in any declared relation.",
+            lambda: (proofs.run(tenants), proofs.without_context)[1],
+        )
+        self._check("foreign_rows", "A tenant that does not exist sees no row.", lambda: proofs.strangers)
+        self._check("own_rows", "Every row that a real tenant sees is theirs.", lambda: proofs.foreign)
+        self._notices.extend(proofs.notices)
+
+    def _real_tenants(self) -> list[str]:
+        if self.signer is None:
+            return []
+        if not self._settings.tenancy.registry:
+            self._notices.append("without the registry no real tenant is known; `tenantgate doctor --admin` finds them")
+            return []
+        found: list[str] = []
+        signer = self.signer
+        self._check(
+            "real_tenants",
+            "The registry shows its tenants to a context of the server's own.",
+            lambda: (found.extend(registered_tenants(self._connection, signer)), ())[1],
+        )
+        if not found:
+            self._notices.append("the registry has no active tenant, so no rows of a real tenant were looked at")
+        return found

@@ -1,1 +1,1 @@
-"""Getting documents in with the right labels: what a side-car is, what is wrong with a folder, and the upload."""
+"""The documents: a store behind one protocol, what keeps tenants and tiers apart, and how documents get in."""

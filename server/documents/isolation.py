@@ -1,55 +1,82 @@
-"""The conditions that keep the documents of tenants and tiers apart: as a filter for the store, as a check of ours."""
+"""What keeps the documents of tenants and tiers apart: conditions for the store, and a check of what it returns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from server.documents.store import Condition
 from server.errors import RefusedError
-from server.tenancy.context import TenantContext
 
-# Documents for every tenant of a tier carry this in place of a tenant; no tenant id can be spelled so.
+# The labels that decide who finds a document. They come from the verified token, never from a caller's argument.
+ISOLATING_KEYS: Final = ("tier", "tenant_id")
+# Documents for every tenant of a tier have this in place of a tenant; a tenant id cannot be spelled like this.
 SHARED_TENANT: Final = "*"
+# The type of the documents with which `doctor` proves the isolation; no search of a caller returns them.
+CANARY_TYPE: Final = "tenantgate-canary"
+CANARIES: Final = Condition("document_type", (CANARY_TYPE,))
+
 _NO_TIER: Final = (
-    "Refused: your account is in no tier that has policy documents. Claims are not affected; "
+    "Refused: your account is in no tier that has documents. Other tools are not affected; "
     "ask your administrator to add you to a tier. A retry does not help."
+)
+_NO_TENANT: Final = (
+    "Refused: your account belongs to no tenant, so there are no documents for it; "
+    "ask your administrator to assign your account to one. A retry does not help."
 )
 
 
+class Caller(Protocol):
+    """Who searches: a TenantContext, which only a verified token leads to."""
+
+    @property
+    def tenant(self) -> str | None:
+        """The caller's one tenant."""
+        ...
+
+    @property
+    def tier(self) -> str | None:
+        """The caller's one tier."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """One metadata attribute and the texts it may have; positive only, for a negation also lets unlabelled ones in."""
+class Isolation:
+    """The documents that one tenant and tier may see; `isolate_by` is the setting documents.isolate_by."""
 
-    key: str
-    allowed: tuple[str, ...]
+    tier: str
+    tenant: str
+    isolate_by: Sequence[str]
 
-    def as_filter(self) -> dict[str, Any]:
-        """Return the condition as one operator of Bedrock's RetrievalFilter."""
-        if len(self.allowed) == 1:
-            return {"equals": {"key": self.key, "value": self.allowed[0]}}
-        return {"in": {"key": self.key, "value": list(self.allowed)}}
+    @classmethod
+    def of(cls, caller: Caller, isolate_by: Sequence[str]) -> "Isolation":
+        """Return what `caller` may see; raise RefusedError without a tier or a tenant."""
+        if caller.tier is None:
+            raise RefusedError(_NO_TIER)
+        if caller.tenant is None:
+            raise RefusedError(_NO_TENANT)
+        return cls(caller.tier, caller.tenant, isolate_by)
 
-    def holds(self, metadata: Any) -> bool:
-        """Whether a passage's own metadata meets the condition, types included: a list is not its member."""
-        if not isinstance(metadata, Mapping):
-            return False
-        value: Any = metadata.get(self.key)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        return isinstance(value, str) and value in self.allowed
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What every search asks the store for, whatever else it asks for."""
+        tier = Condition("tier", (self.tier,))
+        return (tier, self._own_tenant) if "tenant_id" in self.isolate_by else (tier,)
+
+    def admits(self, labels: Any) -> bool:
+        """Whether a passage with these labels may be seen.
+
+        The conditions must hold. A label that names another tenant is foreign even where tenants are not part of the
+        conditions: somebody meant that document for that tenant alone (R120).
+        """
+        labelled = isinstance(labels, Mapping) and "tenant_id" in labels
+        needed = (*self.conditions, self._own_tenant) if labelled else self.conditions
+        return all(condition.holds(labels) for condition in needed)
+
+    @property
+    def _own_tenant(self) -> Condition:
+        return Condition("tenant_id", (self.tenant, SHARED_TENANT))
 
 
-def isolating_conditions(context: TenantContext, isolate_by: Sequence[str]) -> tuple[Condition, ...]:
-    """Return the conditions of one verified context; raise RefusedError when it has no tier."""
-    if context.tier is None:
-        raise RefusedError(_NO_TIER)
-    tier = Condition("tier", (context.tier,))
-    if "tenant_id" not in isolate_by:
-        return (tier,)
-    return (tier, Condition("tenant_id", (context.tenant, SHARED_TENANT)))
-
-
-def all_of(conditions: Sequence[Condition]) -> dict[str, Any]:
-    """Return one filter with every condition at the outermost level.
-
-    `andAll` takes 2 to 5 members (RetrievalFilter of the Agents for Amazon Bedrock Runtime API): one stands alone.
-    """
-    filters = [condition.as_filter() for condition in conditions]
-    return filters[0] if len(filters) == 1 else {"andAll": filters}
+def isolating_among(names: Iterable[str]) -> str | None:
+    """Return the first of `names` that is an isolating key, whatever its letter case, or None."""
+    return next((name for name in names if name.strip().casefold() in ISOLATING_KEYS), None)

@@ -1,4 +1,4 @@
-"""Liveness and readiness for platforms: no detail, no token."""
+"""Liveness and readiness for platforms, by GET or HEAD: no detail, no token."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -18,4 +18,5 @@ def health_routes(database: Database) -> list[Route]:
             return JSONResponse({"status": "Ready"})
         return JSONResponse({"status": "Not ready"}, status_code=503, headers={"retry-after": "5"})
 
-    return [Route("/ping", alive), Route("/healthz", alive), Route("/readyz", ready)]
+    endpoints = {"/ping": alive, "/healthz": alive, "/readyz": ready}
+    return [Route(path, endpoint, methods=["GET", "HEAD"]) for path, endpoint in endpoints.items()]

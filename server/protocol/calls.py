@@ -1,131 +1,142 @@
-"""The short way of the one hot method: a plain tools/call is answered in the request's own task."""
+"""One tool call: the tool, the scope, the tenant and its budget, the arguments, the tool's answer, the Outcome."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final, cast
+from importlib.metadata import version
+from typing import Any, Final
 
-from mcp.server.streamable_http import check_accept_headers
-from mcp.shared.exceptions import MCPError
-from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS, InboundModernRoute, classify_inbound_request
-from mcp_types import DEFAULT_NEGOTIATED_VERSION, PROTOCOL_VERSION_META_KEY, SERVER_INFO_META_KEY, methods
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
-from pydantic import ValidationError
-from pydantic_core import from_json, to_json
-from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+import structlog
+from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, SERVER_INFO_META_KEY, Implementation
+from pydantic_core import to_json
 
-from server.exchange import Exchange
-from server.protocol.surface import Protocol
+from server.auth.access_token import AccessToken
+from server.auth.metadata import ResourceMetadata
+from server.catalog.arguments import quoted
+from server.catalog.parts import Parts
+from server.catalog.tool import Tool
+from server.errors import ForbiddenError, LimitError, ScopeMissingError, TenancyError, ToolError
+from server.http.outcome import FORBIDDEN, JSON, LIMITED, Decision, Headers, Outcome, VerifiedRequest
+from server.settings import Settings
+from server.tenancy.context import Tenancy, TenantContext
 
-_METHOD: Final = "tools/call"
-_ROUTING: Final = ("mcp-protocol-version", "mcp-method", "mcp-name")
-_ENVELOPE: Final = frozenset({"jsonrpc", "id", "method", "params"})
-_Headers = Sequence[tuple[bytes, bytes]]
+SERVER: Final = Implementation(name="tenantgate", title="tenantgate", version=version("tenantgate"))
+_STAMP: Final = to_json({SERVER_INFO_META_KEY: SERVER.model_dump(mode="json", by_alias=True, exclude_none=True)})
+# How a result ends in the protocol since 2026-07-28.
+_MODERN_END: Final = b',"resultType":"complete","_meta":' + _STAMP + b"}}"
+# In both eras; for the protocol's own codes, the later one has a table.
+_STATUS: Final = {FORBIDDEN: 403, LIMITED: 429}
+_NO_OBJECT: Final = 'arguments must be an object, such as {"limit": 5}; nothing was read.'
+_log: Final = structlog.get_logger("protocol")
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class Call:
+    """A tools/call, with the id of its JSON-RPC request and the era whose answer it expects.
+
+    `arguments` is None when what was sent is not an object.
+    """
+
     id: int | str
     name: str
-    arguments: dict[str, Any]
+    arguments: dict[str, Any] | None
     modern: bool
 
 
 class ToolCalls:
-    """An ASGI application that answers plain calls itself and hands everything else to the SDK's way, `rest`.
+    """The table of tools."""
 
-    The SDK turns a result into objects and back four times, which costs more than the call. Here it is written once.
-    What is plain is judged by the SDK's own functions, and whatever they would refuse is left to `rest` to refuse.
-    """
+    def __init__(
+        self,
+        tools: Sequence[Tool],
+        settings: Settings,
+        tenancy: Tenancy,
+        parts: Parts,
+        metadata: ResourceMetadata,
+    ) -> None:
+        """Call `tools`, each with what `parts` has for one tenant."""
+        self._tools: Final = {tool.name: tool for tool in tools}
+        self._issuers: Final = {issuer.issuer: issuer for issuer in settings.issuers}
+        self._tenancy: Final = tenancy
+        self._parts: Final = parts
+        self._metadata: Final = metadata
 
-    def __init__(self, protocol: Protocol, rest: ASGIApp) -> None:
-        """Answer from the tools of `protocol`."""
-        self._protocol: Final = protocol
-        self._rest: Final = rest
-        stamp = to_json({SERVER_INFO_META_KEY: protocol.server.server_info_stamp})
-        self._modern_end: Final = b',"resultType":"complete","_meta":' + stamp + b"}}"
+    async def __call__(self, call: Call, request: VerifiedRequest) -> Outcome:
+        """Return what the call came to; what a tool does not foresee is logged and answered without its text."""
+        tool = self._tools.get(call.name)
+        if tool is None or call.arguments is None:
+            mistake = self._unknown(call.name) if tool is None else _NO_OBJECT
+            return _error(call, INVALID_PARAMS, mistake, request.decision(outcome="InvalidParams"))
+        context: TenantContext | None = None
+        with request.cancellation:
+            try:
+                self._require_scope(tool, request.token)
+                context = await self._tenancy.resolve(request.token, request.asked, required=tool.needs_tenant)
+                await self._parts.limits.count(context)
+                text = await tool.answer(call.arguments, self._parts.for_tenant(context))
+                return _result(call, text, _decision(request, tool, context, "answered"))
+            except ToolError as error:
+                return _result(call, str(error), _decision(request, tool, context, error), failed=True)
+            except (ForbiddenError, LimitError) as error:
+                return self._refusal(call, error, request, _decision(request, tool, context, error))
+            except Exception as error:  # noqa: BLE001  # a defect of ours: its text is for the operator alone
+                _log.exception("a tool failed", tool=tool.name)
+                message = "Internal error; the error was logged."
+                return _error(call, INTERNAL_ERROR, message, _decision(request, tool, context, error))
+        message = "The client left before the answer was ready."
+        return _error(call, INTERNAL_ERROR, message, _decision(request, tool, context, "cancelled"))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one POST, whose whole body the gate passes as one message."""
-        message = await receive()
-        call = _plain_call(scope["headers"], message["body"])
-        if call is None:
-            await self._rest(scope, _once_more(message, receive), send)
-            return
-        status, body = await self._answer(call, Exchange.of(scope))
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+    def _require_scope(self, tool: Tool, token: AccessToken) -> None:
+        if tool.scope is not None and tool.scope not in token.scopes:
+            raise ScopeMissingError((self._issuers[token.issuer].names_of(tool.scope)[0],))
 
-    async def _answer(self, call: _Call, exchange: Exchange) -> tuple[int, bytes]:
-        """Return the HTTP status and the JSON-RPC response."""
-        begin = b'{"jsonrpc":"2.0","id":' + to_json(call.id)
-        try:
-            answer = await self._protocol.call(call.name, call.arguments, exchange)
-        except MCPError as error:
-            told = error.error.model_dump_json(exclude_none=True).encode()
-            status = ERROR_CODE_HTTP_STATUS.get(error.error.code, 200) if call.modern else 200
-            return status, begin + b',"error":' + told + b"}"
-        content = b',"result":{"content":[{"type":"text","text":' + to_json(answer.text) + b"}]"
-        structured = b"" if answer.failed else b',"structuredContent":' + answer.text.encode()
-        failed = b',"isError":true' if answer.failed else b',"isError":false'
-        return 200, begin + content + structured + failed + (self._modern_end if call.modern else b"}}")
+    def _unknown(self, name: str) -> str:
+        return f"Unknown tool {quoted(name)}. There are: {', '.join(self._tools)}."
 
-
-def _once_more(message: Message, receive: Receive) -> Receive:
-    """Return a `receive` that gives `message` again before what follows it."""
-    messages = [message]
-
-    async def replay() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return replay
-
-
-def _plain_call(headers: _Headers, body: bytes) -> _Call | None:
-    """Return the call when this is a well-formed tools/call with nothing unusual about it, else None."""
-    given = dict(headers)
-    version = given.get(b"mcp-protocol-version", DEFAULT_NEGOTIATED_VERSION.encode()).decode("latin-1")
-    modern = version in MODERN_PROTOCOL_VERSIONS
-    if len(given) != len(headers) or not _accepts_json(given.get(b"accept", b"")):
-        return None
-    if not modern and version not in HANDSHAKE_PROTOCOL_VERSIONS:
-        return None
-    try:
-        request = _call_in(from_json(body, allow_inf_nan=False))
-        if request is None:
-            return None
-        params = cast("dict[str, Any]", request["params"])
-        methods.validate_client_request(_METHOD, version, params)
-    except (ValueError, ValidationError):
-        return None
-    if not (_agrees(request, given) if modern else _claims_no_version(params)):
-        return None
-    return _Call(request["id"], params["name"], params.get("arguments") or {}, modern)
+    def _refusal(
+        self, call: Call, error: ForbiddenError | LimitError, request: VerifiedRequest, decision: Decision
+    ) -> Outcome:
+        """Return the 403 or 429 that a client shows; a missing scope leads to a step-up (RFC 6750 section 3.1)."""
+        if isinstance(error, LimitError):
+            return _error(call, LIMITED, str(error), decision, ((b"retry-after", str(error.retry_after_s).encode()),))
+        if isinstance(error, ScopeMissingError):
+            challenge = self._metadata.challenge("insufficient_scope", error.scopes, request.asked)
+            return _error(call, FORBIDDEN, str(error), decision, ((b"www-authenticate", challenge.encode()),))
+        return _error(call, FORBIDDEN, str(error), decision)
 
 
-def _call_in(body: Any) -> dict[str, Any] | None:
-    """Return `body` when it is a JSON-RPC request of this method, and nothing besides."""
-    request = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
-    if request.keys() != _ENVELOPE or request["jsonrpc"] != "2.0" or request["method"] != _METHOD:
-        return None
-    return request if type(request["id"]) in {int, str} and isinstance(request["params"], dict) else None
+def _decision(
+    request: VerifiedRequest, tool: Tool, context: TenantContext | None, came_to: str | Exception
+) -> Decision:
+    error = came_to if isinstance(came_to, Exception) else None
+    return Decision.of(
+        request.token,
+        tenant=context.tenant if context else None,
+        tier=context.tier if context else None,
+        tool=tool.name,
+        outcome=type(error).__name__ if error else str(came_to),
+        refused=_reason(error) if error else None,
+        cause=repr(error.__cause__) if error and error.__cause__ else None,
+    )
 
 
-def _agrees(request: dict[str, Any], given: dict[bytes, bytes]) -> bool:
-    """Whether the headers that repeat the body do so rightly (2026-07-28 transport); no tool repeats an argument."""
-    if any(name.startswith(b"mcp-param-") for name in given):
-        return False
-    routing = {name: given[name.encode()].decode("latin-1") for name in _ROUTING if name.encode() in given}
-    return isinstance(classify_inbound_request(request, headers=routing), InboundModernRoute)
+def _reason(error: Exception) -> str | None:
+    """Return why a caller was refused, as the log may know it."""
+    if isinstance(error, TenancyError):
+        return error.reason
+    return str(error) if isinstance(error, ForbiddenError | LimitError) else None
 
 
-def _claims_no_version(params: dict[str, Any]) -> bool:
-    """Whether a handshake-era body keeps off the later protocol's way of naming a version."""
-    return PROTOCOL_VERSION_META_KEY not in (params.get("_meta") or {})
+def _result(call: Call, text: str, decision: Decision, *, failed: bool = False) -> Outcome:
+    """Return a result: the JSON `text`, as structured content too, or, where it `failed`, a sentence for the model."""
+    begin = b'{"jsonrpc":"2.0","id":' + to_json(call.id) + b',"result":{"content":[{"type":"text","text":'
+    structured = b'}],"isError":true' if failed else b'}],"structuredContent":' + text.encode() + b',"isError":false'
+    end = _MODERN_END if call.modern else b"}}"
+    return Outcome(200, begin + to_json(text) + structured + end, JSON, decision)
 
 
-@lru_cache(256)
-def _accepts_json(accept: bytes) -> bool:
-    return check_accept_headers(Request({"type": "http", "headers": [(b"accept", accept)]}))[0]
+def _error(call: Call, code: int, message: str, decision: Decision, headers: Headers = ()) -> Outcome:
+    """Return a JSON-RPC error, with the HTTP status that belongs to its code."""
+    body = {"jsonrpc": "2.0", "id": call.id, "error": {"code": code, "message": message}}
+    status = _STATUS.get(code) or (ERROR_CODE_HTTP_STATUS.get(code, 200) if call.modern else 200)
+    return Outcome(status, to_json(body), (*JSON, *headers), decision)

@@ -1,24 +1,35 @@
 """From one verified access token to exactly one tenant and at most one tier, or a refusal with its reason."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from server.auth.access_token import ABSENT, AccessToken, claim_at
+import structlog
+
+from server.auth.access_token import AccessToken, claim_at
+from server.auth.addresses import TenantAddresses
 from server.errors import TenancyError
 from server.settings import IssuerSettings, Settings
+from server.tenancy.candidates import Candidates, Claimed, OwnTenants
+from server.tenancy.claims import claimed_tenants
 from server.tenancy.registry import TenantDirectory
+from server.tenant_id import canonical_tenant
 
-_TENANT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+# How many addresses one refusal lists.
+_LISTED: Final = 20
+_ASKED_CHARACTERS: Final = 128
 _ASK: Final = "ask your administrator to assign your account to one"
+_log: Final = structlog.get_logger("tenancy")
 
 
 @dataclass(frozen=True, slots=True)
 class TenantContext:
-    """Who acts, for which one tenant, with which tier; made from a verified token and nothing else."""
+    """Who acts, for which one tenant, with which tier; made from a verified token and nothing else.
 
-    tenant: str
+    `tenant` is None only where no tenant is needed, for a person who has none, or several and asked for none of them.
+    """
+
+    tenant: str | None
     tier: str | None
     token: AccessToken
 
@@ -29,30 +40,83 @@ class Tenancy:
     def __init__(self, settings: Settings, directory: TenantDirectory) -> None:
         """Read the claim paths of each issuer and the known tiers from `settings`."""
         self._issuers: Final = {issuer.issuer: issuer for issuer in settings.issuers}
-        self._look_up: Final = settings.tenancy.tenant_lookup
+        self._id_type: Final = settings.tenancy.id_type
+        self._looks_up: Final = settings.tenancy.looks_up
         self._tiers: Final = settings.tenancy.tiers
-        self._directory: Final = directory
+        self._addresses: Final = TenantAddresses(settings)
+        self._candidates: Final = Candidates(settings.tenancy, directory)
 
-    async def resolve(self, token: AccessToken) -> TenantContext:
-        """Return the context of `token`.
+    async def resolve(self, token: AccessToken, asked: str | None, *, required: bool = True) -> TenantContext:
+        """Return the context of `token`; `asked` is the last part of the tenant's address that was called, if it was.
 
-        Raises TenancyError when the token leads to none, to several, or to an unknown or inactive tenant, and
+        Without `required`, a person who has no tenant, or several and asked for none of them, gets the tenant None.
+        Raises TenancyError for everybody else who is not led to exactly one known, active tenant of their own, and
         UnavailableError when the directory cannot be asked.
         """
         issuer = self._issuers[token.issuer]
-        claimed = _claimed_tenant(token.claims, issuer)
-        if claimed is None and not self._look_up:
-            raise TenancyError(f"Your access token names no tenant; {_ASK}.")
-        entry = await self._directory.find(token.issuer, token.subject, claimed)
-        candidates = {*(entry.mapped if self._look_up else ()), *(() if claimed is None else (claimed,))}
-        if not candidates:
-            raise TenancyError(f"Your account belongs to no tenant; {_ASK}.")
-        if len(candidates) > 1:
-            raise TenancyError("Your account leads to more than one tenant; ask your administrator to leave one.")
-        (tenant,) = candidates
-        if tenant not in entry.active:
-            raise TenancyError("Your tenant is not active on this server; ask your administrator to activate it.")
-        return TenantContext(tenant, self._tier(token.claims, issuer), token)
+        try:
+            tenant = await self._tenant(token, issuer, asked, required=required)
+            return TenantContext(tenant, self._tier(token.claims, issuer), token)
+        except TenancyError as error:
+            details = {"tenant": error.tenant, "claim": error.claim}
+            named = {name: value for name, value in details.items() if value is not None}
+            _log.warning("tenant refused", reason=error.reason, issuer=token.issuer, subject=token.subject, **named)
+            raise
+
+    async def _tenant(
+        self, token: AccessToken, issuer: IssuerSettings, asked: str | None, *, required: bool
+    ) -> str | None:
+        claimed = claimed_tenants(token.claims, issuer.tenant_claims, self._id_type)
+        if asked is not None:
+            return await self._asked_for(token, claimed, asked)
+        own = await self._candidates.own(token, claimed)
+        if own.only is not None:
+            return self._active(own, own.only)
+        if not required:
+            return None
+        raise self._several(own) if own.count else self._none(claimed)
+
+    async def _asked_for(self, token: AccessToken, claimed: Claimed, asked: str) -> str:
+        """Return the tenant whose address was called, or refuse: with the same words, whatever the reason."""
+        tenant = self._addresses.tenant(asked)
+        why_not = f"the address names no tenant id of the type {self._id_type}"
+        if tenant is not None:
+            why_not = await self._candidates.why_not(token, claimed, tenant)
+        if tenant is None or why_not is not None:
+            raise TenancyError(
+                "This address is not that of a tenant of yours; correct it, or ask your administrator.",
+                reason=why_not or "",
+                tenant=tenant or asked[:_ASKED_CHARACTERS],
+            )
+        return tenant
+
+    def _active(self, own: OwnTenants, tenant: str) -> str:
+        """Return a person's only tenant when it is active."""
+        reason = "the tenant is unknown or not active"
+        if canonical_tenant(tenant, self._id_type) != tenant:
+            # Only the registry can hold one: two spellings of a tenant would be two ways around a comparison.
+            reason = f"the registry's spelling of the tenant is not the canonical one of the type {self._id_type}"
+        elif tenant in own.active:
+            return tenant
+        message = "Your tenant is not active on this server; ask your administrator to activate it."
+        raise TenancyError(message, reason=reason, tenant=tenant)
+
+    def _several(self, own: OwnTenants) -> TenancyError:
+        """Return the refusal that lists the addresses of the person's own active tenants."""
+        reason = f"the person has {own.count} tenants and asked for none of them"
+        ids = [one for one in own.active if canonical_tenant(one, self._id_type) == one][:_LISTED]
+        if not ids:
+            message = "None of your tenants is active on this server; ask your administrator to activate one."
+            return TenancyError(message, reason=f"{reason}; none is active", tenant=", ".join(own.known[:_LISTED]))
+        more = own.active_count - len(ids)
+        listed = ", ".join(map(self._addresses.of, ids)) + (f" and {more} more" if more else "")
+        message = f"You have several tenants; connect to the address of one of them: {listed}."
+        return TenancyError(message, reason=reason, tenant=", ".join(ids))
+
+    def _none(self, claimed: Claimed) -> TenancyError:
+        if claimed is None and not self._looks_up:
+            return TenancyError(f"Your access token names no tenant; {_ASK}.", reason="the token names no tenant")
+        return TenancyError(f"Your account belongs to no tenant; {_ASK}.", reason="the person has no tenant")
 
     def _tier(self, claims: Mapping[str, Any], issuer: IssuerSettings) -> str | None:
         """Return the last known tier that the person is in; the order of the setting decides, not the token's."""
@@ -62,15 +126,3 @@ class Tenancy:
         if not isinstance(groups, list):
             return None
         return next((tier for tier in reversed(self._tiers) if tier in cast("list[Any]", groups)), None)
-
-
-def _claimed_tenant(claims: Mapping[str, Any], issuer: IssuerSettings) -> str | None:
-    """Return the tenant that the claims name; every path that is present must be well formed, and all must agree."""
-    found = [value for path in issuer.tenant_claims if (value := claim_at(claims, path)) is not ABSENT]
-    for value in found:
-        # ASCII, no normalising: two spellings of one tenant would be two ways around a comparison.
-        if not isinstance(value, str) or not _TENANT.fullmatch(value):
-            raise TenancyError(f"Your access token names a malformed tenant; {_ASK}.")
-    if len(set(found)) > 1:
-        raise TenancyError("Your access token names more than one tenant; ask your administrator to leave one.")
-    return found[0] if found else None

@@ -28,7 +28,7 @@ class Limits:
 
     async def count(self, context: TenantContext) -> None:
         """Count one call; raise LimitError when a budget is used up."""
-        if self._tenant is not None:
+        if self._tenant is not None and context.tenant is not None:
             await self._hit(self._tenant, "tenant", context.tenant)
         if self._person is not None:
             await self._hit(self._person, "person", context.token.issuer, context.token.subject)

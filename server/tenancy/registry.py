@@ -14,6 +14,8 @@ ENTRY_LIFETIME_S: Final = 30.0
 # A person without an active tenant is asked about again this soon, for an administrator may just be mapping them.
 REFUSED_LIFETIME_S: Final = 2.0
 _ENTRIES_KEPT: Final = 10_000
+# Of a person with more mappings, the others are looked up one by one, when they are asked for.
+_ROWS_KEPT: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,27 +23,44 @@ class _Tenant:
     tenant_id: str
     active: bool
     mapped: bool
+    mappings: int
+    active_mappings: int
 
 
+# The tenant that is asked about comes first, so that the limit never hides it.
 _FIND: Final = Statement(
     "find_tenant",
     """
-    SELECT t.tenant_id, t.active, m.tenant_id IS NOT NULL AS mapped
+    SELECT t.tenant_id, t.active, m.tenant_id IS NOT NULL AS mapped,
+           count(m.tenant_id) OVER () AS mappings,
+           count(m.tenant_id) FILTER (WHERE t.active) OVER () AS active_mappings
     FROM tenancy.tenants t
     LEFT JOIN tenancy.user_tenants m ON m.tenant_id = t.tenant_id AND m.issuer = $1 AND m.user_sub = $2
     WHERE m.tenant_id IS NOT NULL OR t.tenant_id = $3
+    ORDER BY (t.tenant_id = $3) IS TRUE DESC, t.active DESC, t.tenant_id
+    LIMIT $4
     """,
     _Tenant,
 )
-_Key = tuple[str, str, str | None]
+_Key = tuple[str, str, str | None, bool]
 
 
 @dataclass(frozen=True, slots=True)
 class DirectoryEntry:
-    """The tenants a person is mapped to, and those of them (and of the claimed one) that are active."""
+    """How many tenants a person is mapped to, which of them are known here, and which tenants are active.
 
+    Of very many mappings only the first are known here; the tenant that was asked about always is.
+    """
+
+    mappings: int
+    active_mappings: int
     mapped: frozenset[str]
     active: frozenset[str]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every mapping is among `mapped`."""
+        return self.mappings == len(self.mapped)
 
 
 class TenantDirectory:
@@ -53,9 +72,13 @@ class TenantDirectory:
         self._entries: Final = OrderedDict[_Key, tuple[float, DirectoryEntry]]()
         self._asked: Final = dict[_Key, asyncio.Task[DirectoryEntry]]()
 
-    async def find(self, issuer: str, subject: str, claimed: str | None) -> DirectoryEntry:
-        """Return the entry of one person; raises UnavailableError when the database cannot be asked."""
-        key = (issuer, subject, claimed)
+    async def find(self, issuer: str, subject: str, tenant: str | None, *, claimed: bool) -> DirectoryEntry:
+        """Return what there is about one person and, when it is given, about one tenant.
+
+        `claimed` says that the person's token names this tenant: then its entry is shown to them even without a
+        mapping. Raises UnavailableError when the database cannot be asked.
+        """
+        key = (issuer, subject, tenant, claimed)
         kept = self._entries.get(key)
         if kept is not None and kept[0] > time.monotonic():
             return kept[1]
@@ -67,11 +90,15 @@ class TenantDirectory:
         return await asyncio.shield(task)
 
     async def _ask(self, key: _Key) -> DirectoryEntry:
-        issuer, subject, claimed = key
-        rows = await self._database.fetch(_FIND, key, Principal(issuer, subject, claimed, None))
+        issuer, subject, tenant, claimed = key
+        # No context is signed for a tenant that only an address names.
+        principal = Principal(issuer, subject, tenant if claimed else None, None)
+        rows = await self._database.fetch(_FIND, (issuer, subject, tenant, _ROWS_KEPT), principal)
         return DirectoryEntry(
-            frozenset(row.tenant_id for row in rows if row.mapped),
-            frozenset(row.tenant_id for row in rows if row.active),
+            mappings=rows[0].mappings if rows else 0,
+            active_mappings=rows[0].active_mappings if rows else 0,
+            mapped=frozenset(row.tenant_id for row in rows if row.mapped),
+            active=frozenset(row.tenant_id for row in rows if row.active),
         )
 
     def _answered(self, key: _Key, task: asyncio.Task[DirectoryEntry]) -> None:

@@ -45,4 +45,14 @@ CREATE POLICY tenant_reads ON tenancy.tenants FOR SELECT TO :"login"
 
 GRANT SELECT ON tenancy.tenants, tenancy.user_tenants TO :"login";
 
+-- Two tenants for the live proofs of `tenantgate doctor`, by a context that only the server signs: no identity provider
+-- can be called so, for issuers are URLs. A function and not a policy, so that the lookup above stays an index lookup.
+CREATE FUNCTION tenancy.proof_tenants() RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER PARALLEL RESTRICTED
+  SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+  SELECT t.tenant_id FROM tenancy.tenants t
+  WHERE t.active AND (SELECT tenancy.current_issuer()) = 'tenantgate:proof' ORDER BY t.tenant_id LIMIT 2;
+END;
+GRANT EXECUTE ON FUNCTION tenancy.proof_tenants() TO :"login";
+
 RESET ROLE;

@@ -39,7 +39,7 @@ def prepare(postgres: EmbeddedPostgres, key: ContextKey) -> dict[str, str]:
         try:
             migrate(admin_url, lambda _step: None, folders=["sample"])
         except StartupError:  # there is none yet, or one that an earlier version made
-            _make(postgres.admin_url, name)
+            make_database(postgres.admin_url, name)
             migrate(admin_url, lambda _step: None, folders=["sample"])
         with psycopg.connect(admin_url, autocommit=True) as connection:
             put_key(connection, key)
@@ -48,7 +48,8 @@ def prepare(postgres: EmbeddedPostgres, key: ContextKey) -> dict[str, str]:
     return {name: postgres.url("app_user", PASSWORD, name) for name in SIZES}
 
 
-def _make(admin_url: str, name: str) -> None:
+def make_database(admin_url: str, name: str) -> None:
+    """Make an empty database, in place of the one that may be there."""
     with psycopg.connect(admin_url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

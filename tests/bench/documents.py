@@ -9,7 +9,8 @@ from statistics import median
 from typing import Any, Final
 
 from dataset import prepare
-from run import PEOPLE, Candidate, Process, call, free_port, issuer_running, person, settings_file
+from processes import PEOPLE, Candidate, Process, free_port, issuer_running, person
+from run import call, settings_file
 
 from server.dev.folder import folder_lock
 from server.dev.postgres.launcher import EmbeddedPostgres

@@ -1,117 +1,35 @@
 """What a call costs beside a bare endpoint around the same statement, and whether it grows with the data.
 
 Everything runs on this machine: PostgreSQL, the issuer, each server in a process of its own, the load generator in
-another. Rounds of all candidates alternate, so that a noisy minute hits each alike; the medians of the rounds count.
+another. Rounds of all candidates alternate, so that a noisy minute hits each alike; ratios are taken within a round,
+and the medians of the rounds count. A second version of the project can be measured in the same rounds.
 """
 
 import json
 import os
 import platform
-import pstats
-import subprocess
-import sys
-import threading
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
-from io import StringIO
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+import profiles
 import verification
-from dataset import SIZES, prepare
+from dataset import SIZES
+from processes import PEOPLE, Candidate, Process, free_port, issuer_running, person
 
 from server.database.context_keys import ContextKey
-from server.dev.folder import folder_lock
 from server.dev.issuer.application import DevelopmentIssuer
-from server.dev.people import Person
-from server.dev.postgres.launcher import EmbeddedPostgres
-from server.dev.preparation import development_key
-from server.http.serving import Server, listen, server_config
 
 ROOT: Final = Path(__file__).parents[2]
 CLIENTS: Final = (1, 8, 32)
-PEOPLE: Final = 10
+ERAS: Final = ("2025-11-25", "2026-07-28")
+AGAINST: Final = "against "
 _HERE: Final = Path(__file__).parent
 _LARGE: Final = "claims_1m"
 _SMALL: Final = "claims_10k"
-_PROFILE_LINES: Final = 25
-
-
-class Process:
-    """A child that answers one line for one line."""
-
-    def __init__(self, *command: str, environment: dict[str, str], log: Path) -> None:
-        """Start a script of this folder."""
-        with log.open("wb") as errors:
-            self._child = subprocess.Popen(
-                [sys.executable, str(_HERE / command[0]), *command[1:]],
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
-
-    def ask(self, line: str) -> str:
-        """Return the answer to `line`."""
-        assert self._child.stdin is not None
-        assert self._child.stdout is not None
-        self._child.stdin.write(line + "\n")
-        self._child.stdin.flush()
-        answer = self._child.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"{self._child.args} ended")
-        return answer.strip()
-
-    def stop(self) -> None:
-        """End its standard input, which ends it."""
-        assert self._child.stdin is not None
-        self._child.stdin.close()
-        self._child.wait(20)
-
-
-class Candidate:
-    """One server under one kind of request."""
-
-    def __init__(self, name: str, process: Process, port: int, requests: list[str]) -> None:
-        """Send `requests` in turn to `port`."""
-        self.name = name
-        self.process = process
-        self._job = {"url": f"http://127.0.0.1:{port}", "requests": requests}
-
-    def measure(self, load: Process, clients: int, seconds: float) -> dict[str, float]:
-        """Return calls a second, p50 and p99 in milliseconds, and the server's CPU in microseconds a call."""
-        before = float(self.process.ask("cpu"))
-        answer = json.loads(load.ask(json.dumps({**self._job, "clients": clients, "seconds": seconds})))
-        if "error" in answer:
-            raise RuntimeError(answer["error"])
-        spent = float(self.process.ask("cpu")) - before
-        calls = answer.pop("all_calls")
-        return {**answer, "cpu_us": spent / calls * 1e6}
-
-
-@contextmanager
-def issuer_running(directory: Path) -> Generator[tuple[DevelopmentIssuer, str]]:
-    """Serve an issuer's keys from a thread; yield it and the address that its tokens are for."""
-    listener = listen("127.0.0.1", 0)
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    resource = "http://127.0.0.1/mcp"
-    people = [person(number) for number in range(PEOPLE)]
-    issuer = DevelopmentIssuer(url, directory / "issuer", [resource], people)
-    server = Server(server_config(issuer.app))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        yield issuer, resource
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-def person(number: int) -> Person:
-    """Return a person of a tenant of their own."""
-    return Person(f"person-{number}", f"00000000-0000-4000-8000-{number:012d}", f"tenant-{number + 1}", ("regular",))
+Rounds = dict[str, list[dict[str, float]]]
 
 
 def settings_file(directory: Path, name: str, issuer: str, resource: str, database_url: str, key: ContextKey) -> Path:
@@ -121,6 +39,7 @@ def settings_file(directory: Path, name: str, issuer: str, resource: str, databa
     file.write_text(
         f'resource_url = "{resource}"\n'
         'allowed_hosts = ["bench"]\n'
+        'catalog = ["sample"]\n'
         f'[[issuers]]\nissuer = "{issuer}"\naudiences = ["{resource}"]\ntoken_type = "at+jwt"\ntoken_use = "access"\n'
         '[tenancy]\ntiers = ["regular", "platinum"]\n'
         f'[database]\nurl = "{database_url}"\ncontext_keys = ["{key.text()}"]\n'
@@ -151,84 +70,110 @@ def bare_call(tenant: str) -> str:
     return f"POST /claims?tenant={tenant} HTTP/1.1\r\nhost: bench\r\ncontent-length: 0\r\n\r\n"
 
 
-def free_port() -> int:
-    """Return a port that is free at the moment."""
-    listener = listen("127.0.0.1", 0)
-    port = listener.getsockname()[1]
-    listener.close()
-    return port
+@dataclass(frozen=True)
+class Version:
+    """One checkout with its databases prepared: the settings file of each, and how its servers are started."""
+
+    root: Path
+    folder: Path
+    files: dict[str, str]
+    stack: ExitStack
+
+    def server(self, kind: str, database: str) -> tuple[Process, int]:
+        """Start a server of this version; return it and its port."""
+        port = free_port()
+        environment = {**os.environ, "PYTHONPATH": str(self.root), "TENANTGATE_CONFIG": self.files[database]}
+        script = self.root / "tests" / "bench" / "served.py"
+        process = Process(
+            str(script), kind, str(port), environment=environment, log=self.folder / f"{kind}-{database}.log"
+        )
+        self.stack.callback(process.stop)
+        process.ask("ready")
+        return process, port
+
+    def candidates(self, prefix: str, tokens: list[str]) -> list[Candidate]:
+        """Return the server with a million claims in both protocol eras, and its bare endpoint."""
+        full, bare = self.server("full", _LARGE), self.server("bare", _LARGE)
+        bare_calls = [bare_call(f"tenant-{number + 1}") for number in range(PEOPLE)]
+        eras = [Candidate(f"{prefix}{era}", *full, [call(era, token) for token in tokens]) for era in ERAS]
+        return [*eras, Candidate(f"{prefix}bare", *bare, bare_calls)]
 
 
-def measured(directory: Path, say: Any, wanted: int, seconds: float) -> dict[str, Any]:
-    """Set everything up, run all rounds, and return the figures."""
+def prepared(root: Path, folder: Path, issuer: str, resource: str, stack: ExitStack) -> Version:
+    """Let the checkout at `root` fill its databases in `folder`, and keep them running."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o711)
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    process = Process(
+        "checkout.py", str(root), str(folder), issuer, resource, environment=environment, log=folder / "checkout.log"
+    )
+    stack.callback(process.stop)
+    return Version(root, folder, json.loads(process.ask("ready")), stack)
+
+
+def measured(directory: Path, say: Any, wanted: int, seconds: float, against: Path | None = None) -> dict[str, Any]:
+    """Set everything up, run all rounds, and return the figures; `against` is the root of another checkout."""
     with ExitStack() as stack:
-        stack.enter_context(folder_lock(directory))
-        postgres = stack.enter_context(EmbeddedPostgres(directory / "postgres"))
-        key = development_key(directory / "context.key")
-        say("filling 1,010,000 claims (the first time takes half a minute)")
-        urls = prepare(postgres, key)
         issuer, resource = stack.enter_context(issuer_running(directory))
-        tokens = [issuer.mint(person(number)) for number in range(PEOPLE)]
-
-        def server(kind: str, database: str) -> tuple[Process, int]:
-            port = free_port()
-            file = settings_file(directory, f"{kind}-{database}", issuer.url, resource, urls[database], key)
-            environment = {**os.environ, "TENANTGATE_CONFIG": str(file)}
-            process = Process(
-                "served.py", kind, str(port), environment=environment, log=directory / f"{kind}-{database}.log"
-            )
-            stack.callback(process.stop)
-            process.ask("ready")
-            return process, port
-
+        tokens = tokens_of(issuer)
+        say("filling 1,010,000 claims (the first time takes half a minute)")
+        here = prepared(ROOT, directory, issuer.url, resource, stack)
+        candidates = here.candidates("", tokens)
+        if against is not None:
+            folder = directory / f"against-{against.resolve().name}"
+            other = prepared(against.resolve(), folder, issuer.url, resource, stack)
+            candidates += other.candidates(AGAINST, tokens)
+        small = Candidate("small", *here.server("full", _SMALL), [call(ERAS[0], token) for token in tokens])
         load = Process("load.py", environment=dict(os.environ), log=directory / "load.log")
         stack.callback(load.stop)
-        full, small, bare = server("full", _LARGE), server("full", _SMALL), server("bare", _LARGE)
-        candidates = [
-            Candidate("2025-11-25", *full, [call("2025-11-25", token) for token in tokens]),
-            Candidate("2026-07-28", *full, [call("2026-07-28", token) for token in tokens]),
-            Candidate("bare", *bare, [bare_call(f"tenant-{number + 1}") for number in range(PEOPLE)]),
-        ]
-        rounds: dict[str, list[dict[str, float]]] = {}
+        rounds: Rounds = {}
         for one in range(wanted):
             for clients in CLIENTS:
                 for candidate in candidates:
                     say(f"round {one + 1} of {wanted}: {candidate.name}, {clients} clients")
-                    rounds.setdefault(f"{candidate.name}/{clients}", []).append(
-                        candidate.measure(load, clients, seconds)
-                    )
-        growing = Candidate("small", *small, [call("2025-11-25", token) for token in tokens])
+                    measure = candidate.measure(load, clients, seconds)
+                    rounds.setdefault(f"{candidate.name}/{clients}", []).append(measure)
         growth: list[float] = []
         for one in range(2 * wanted + 1):
             say(f"growth, {one + 1} of {2 * wanted + 1}")
-            few, many = growing.measure(load, 1, 1.0), candidates[0].measure(load, 1, 1.0)
+            few, many = small.measure(load, 1, 1.0), candidates[0].measure(load, 1, 1.0)
             growth.append(many["p50_ms"] / few["p50_ms"])
         say("profile")
-        profiles = {candidate.name: profile(candidate, load, directory) for candidate in candidates}
+        profiled = {candidate.name: profiles.profile(candidate, load, directory) for candidate in candidates}
+    return {**summary(rounds, against), "growth_p50": round(median(growth), 3), "profiles": profiled}
+
+
+def tokens_of(issuer: DevelopmentIssuer) -> list[str]:
+    """Return a token for each person."""
+    return [issuer.mint(person(number)) for number in range(PEOPLE)]
+
+
+def summary(rounds: Rounds, against: Path | None) -> dict[str, Any]:
+    """Return the medians of the rounds, and the ratios that the targets are about."""
     figures = {
         name: {key: round(median(one[key] for one in several), 3) for key in several[0]}
         for name, several in rounds.items()
     }
-    return {
+    result: dict[str, Any] = {
         "machine": {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()},
         "claims": {name: tenants * 1_000 for name, tenants in SIZES.items()},
         "figures": figures,
-        "of_bare_at_8_clients": {
-            era: round(figures[f"{era}/8"]["calls_per_s"] / figures["bare/8"]["calls_per_s"], 3)
-            for era in ("2025-11-25", "2026-07-28")
-        },
-        "growth_p50": round(median(growth), 3),
-        "verification": verification.measure(figures["2025-11-25/8"]["cpu_us"]),
-        "profiles": profiles,
+        "of_bare_at_8_clients": {era: ratio(rounds, era, "bare", "calls_per_s") for era in ERAS},
+        "of_bare_by_cpu": {era: ratio(rounds, "bare", era, "cpu_us") for era in ERAS},
+        "verification": verification.measure(figures[f"{ERAS[0]}/8"]["cpu_us"]),
     }
+    if against is not None:
+        bare = f"{AGAINST}bare"
+        result["against"] = {
+            "of_bare_at_8_clients": {era: ratio(rounds, f"{AGAINST}{era}", bare, "calls_per_s") for era in ERAS},
+            "of_bare_by_cpu": {era: ratio(rounds, bare, f"{AGAINST}{era}", "cpu_us") for era in ERAS},
+            # More than 1: this version answers more calls, or needs less CPU time for one.
+            "calls_to_before": {one: ratio(rounds, one, f"{AGAINST}{one}", "calls_per_s") for one in (*ERAS, "bare")},
+            "cpu_before_to_now": {one: ratio(rounds, f"{AGAINST}{one}", one, "cpu_us") for one in (*ERAS, "bare")},
+        }
+    return result
 
 
-def profile(candidate: Candidate, load: Process, directory: Path) -> list[str]:
-    """Return where the time of one server goes: the functions with the most time of their own."""
-    candidate.process.ask("profile")
-    candidate.measure(load, 8, 2.0)
-    file = directory / f"{candidate.name}.prof"
-    candidate.process.ask(f"report {file}")
-    out = StringIO()
-    pstats.Stats(str(file), stream=out).strip_dirs().sort_stats("tottime").print_stats(_PROFILE_LINES)
-    return [line for line in out.getvalue().splitlines() if line[:1] == " " and line.strip()]
+def ratio(rounds: Rounds, one: str, other: str, key: str) -> float:
+    """Return the median over the rounds of `one` to `other`, measured one after the other, at 8 clients."""
+    pairs = zip(rounds[f"{one}/8"], rounds[f"{other}/8"], strict=True)
+    return round(median(first[key] / second[key] for first, second in pairs), 3)

@@ -67,7 +67,7 @@ def first_page(settings: Settings) -> Statement[dict[str, Any]]:
     table = load_catalog(["sample"]).tables["app.claims"]
     with psycopg.connect(settings.database.url.get_secret_value(), cursor_factory=psycopg.RawCursor) as connection:
         facts = read_facts(connection, [table.name])[table.name]
-    return CompiledTable(table, facts).listing((), "filed_at", True, "beginning")
+    return CompiledTable(table, facts).listing((), "filed_at", descending=True, start="beginning")
 
 
 def answer_questions(server: Server, loop: asyncio.AbstractEventLoop) -> None:

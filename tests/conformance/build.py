@@ -15,13 +15,15 @@ from typing import Any, Final
 from fixture_documents import CatalogueWithFixtures, add_documents
 from fixture_tools import LISTED, Context, call_fixture
 from mcp_types import CallToolRequestParams, ListToolsResult
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import server.app
+import server.protocol.surface
 from server.dev.sample import SAMPLE_DOCUMENTS
 from server.dev.stack import Stack, development_stack
+from server.http.outcome import Outcome, VerifiedRequest
 from server.http.serving import Server, listen, server_config
-from server.protocol.calls import ToolCalls
+from server.protocol.endpoint import Endpoint
 from server.protocol.surface import Protocol
 from server.settings import Settings
 
@@ -43,21 +45,12 @@ class ProtocolWithFixtures(Protocol):
         return await call_fixture(context, params) or await super()._call_tool(context, params)
 
 
-class CallsOfOurTools(ToolCalls):
-    """The short way of our tools; a fixture's result is more than text, so it takes the SDK's way."""
+class EndpointWithFixtures(Endpoint):
+    """Ours; a fixture's result is more than text, so a call of it goes the SDK's way."""
 
-    def __init__(self, protocol: Protocol, rest: ASGIApp) -> None:
-        super().__init__(protocol, rest)
-        self._others: Final = rest
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        unread = [await receive()]
-
-        async def again() -> Message:
-            return unread.pop() if unread else await receive()
-
-        is_fixture = any(f'"{tool.name}"'.encode() in unread[0]["body"] for tool in LISTED)
-        await (self._others if is_fixture else super().__call__)(scope, again, send)
+    async def __call__(self, request: VerifiedRequest) -> Outcome:
+        is_fixture = any(f'"{tool.name}"'.encode() in request.body for tool in LISTED)
+        return await (self._rest(request) if is_fixture else super().__call__(request))
 
 
 class WithToken:
@@ -86,8 +79,8 @@ def test_build() -> Generator[str]:
             known = {name: getattr(stack.settings, name) for name in ("issuers", "tenancy", "database", "documents")}
             settings = Settings.model_validate({"resource_url": url, "allowed_origins": [origin], **known})
             server.app.Protocol = ProtocolWithFixtures
-            server.app.Catalogue = CatalogueWithFixtures
-            server.app.ToolCalls = CallsOfOurTools
+            server.protocol.surface.Catalogue = CatalogueWithFixtures
+            server.app.Endpoint = EndpointWithFixtures
             token = stack.issuer.mint(PERSON, resource=url)
             app: Any = WithToken(server.app.create_app(settings), token)
             serving = Server(server_config(app))

@@ -1,133 +1,78 @@
-"""The development issuer's signing keys: made once, kept in files that only their owner can read."""
+"""The development issuer's signing keys: made once, kept in a file that only its owner can read."""
 
-import base64
-import hashlib
 import json
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Literal
+from tempfile import NamedTemporaryFile
+from typing import Any, Final
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from server.errors import StartupError
 
-Purpose = Literal["access-rs256", "access-es256", "identity-rs256"]
-PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-
 # Cognito signs ID tokens and access tokens with different keys, so a verifier that mixes them up fails here as well.
-PURPOSES: Final[tuple[Purpose, ...]] = ("access-rs256", "access-es256", "identity-rs256")
-
-
-@dataclass(frozen=True, slots=True)
-class SigningKey:
-    """One private key; `kid` is the thumbprint of its public half (RFC 7638), so it survives a restart."""
-
-    private: PrivateKey
-    algorithm: Literal["RS256", "ES256"]
-    kid: str
-
-    def sign(self, claims: Mapping[str, Any], token_type: str) -> str:
-        """Return `claims` as a compact JWS whose header carries `kid` and `typ` (RFC 7515 section 4.1)."""
-        headers = {"kid": self.kid, "typ": token_type}
-        return jwt.encode(dict(claims), self.private, algorithm=self.algorithm, headers=headers)
-
-    def public(self) -> dict[str, str]:
-        """Return the public half as a JWK with `alg`, `use` and `kid` (RFC 7517 section 4)."""
-        return {**_public_members(self.private), "alg": self.algorithm, "use": "sig", "kid": self.kid}
+PURPOSES: Final = ("access-RS256", "access-ES256", "identity-RS256")
 
 
 class SigningKeys:
-    """All keys of one folder: the newest of each purpose signs, every one stays published."""
+    """The keys of one folder: the newest of each purpose signs, every one stays published."""
 
     def __init__(self, folder: Path) -> None:
-        """Read the keys of `folder` and make what is missing; StartupError when a file cannot be trusted."""
-        self._folder = folder
+        """Read the keys of `folder`, made on first use; StartupError when the file cannot be trusted."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for purpose in PURPOSES:
-            if not self._load(purpose):
-                # When another process starts at this moment, the first key that is written is the key of both.
-                _write_new(self._path(purpose, 1), _generate(purpose))
-        self._keys: dict[Purpose, tuple[SigningKey, ...]] = {purpose: self._load(purpose) for purpose in PURPOSES}
+        file = folder / "keys.json"
+        if not file.exists():
+            # Only the owner can read the draft, and a link is complete and never replaces: when several processes
+            # start at once, the first one makes the keys of all.
+            with NamedTemporaryFile("w", dir=folder) as draft, suppress(FileExistsError):
+                json.dump({"keys": [_generate(purpose) for purpose in PURPOSES]}, draft)
+                draft.flush()
+                os.link(draft.name, file)
+        self._keys = _read(file)
 
-    def newest(self, purpose: Purpose) -> SigningKey:
-        """Return the key that signs for `purpose` now."""
-        return self._keys[purpose][-1]
+    def sign(self, purpose: str, claims: Mapping[str, Any], token_type: str) -> str:
+        """Return `claims`, without those that are None, as a compact JWS with `kid` and `typ` in its header."""
+        present = {name: value for name, value in claims.items() if value is not None}
+        key = [key for key in self._keys if str(key.key_id).startswith(purpose)][-1]
+        return jwt.encode(present, key, algorithm=key.algorithm_name, headers={"kid": key.key_id, "typ": token_type})
 
-    def add(self, purpose: Purpose) -> SigningKey:
-        """Make one more key for `purpose`, keep it, and sign with it from now on; older ones stay published."""
-        private = _generate(purpose)
-        number = len(self._keys[purpose]) + 1
-        while not _write_new(self._path(purpose, number), private):
-            number += 1
-        self._keys[purpose] = self._load(purpose)
-        return self.newest(purpose)
+    def rotate(self) -> str:
+        """Sign access tokens with a new RS256 key until this process ends, and return its `kid`; the others stay."""
+        key = jwt.PyJWK(_generate("access-RS256"))
+        self._keys.append(key)
+        return str(key.key_id)
 
-    def published(self) -> dict[str, list[dict[str, str]]]:
+    def published(self) -> dict[str, list[dict[str, Any]]]:
         """Return the key set, public halves only (RFC 7517 section 5)."""
-        return {"keys": [key.public() for purpose in PURPOSES for key in self._keys[purpose]]}
-
-    def find(self, kid: str) -> SigningKey | None:
-        """Return the key named `kid`, or None when it is not one of ours."""
-        return next((key for keys in self._keys.values() for key in keys if key.kid == kid), None)
-
-    def _path(self, purpose: Purpose, number: int) -> Path:
-        return self._folder / f"{purpose}-{number:04}.pem"
-
-    def _load(self, purpose: Purpose) -> tuple[SigningKey, ...]:
-        return tuple(_read(path) for path in sorted(self._folder.glob(f"{purpose}-*.pem")))
+        return {"keys": [_public(key) for key in self._keys]}
 
 
-def _generate(purpose: Purpose) -> PrivateKey:
-    if purpose == "access-es256":
-        return ec.generate_private_key(ec.SECP256R1())
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def _generate(purpose: str) -> dict[str, Any]:
+    """Return a new private key as a JWK; its `kid` starts with its purpose, which ends with its algorithm."""
+    if purpose.endswith("ES256"):
+        members = ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()), as_dict=True)
+    else:
+        members = RSAAlgorithm.to_jwk(rsa.generate_private_key(public_exponent=65537, key_size=2048), as_dict=True)
+    return {**members, "alg": purpose[-5:], "kid": f"{purpose}-{secrets.token_hex(16)}"}
 
 
-def _write_new(path: Path, private: PrivateKey) -> bool:
-    """Write `path` in one step with mode 0600; False when that name is taken."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+def _public(key: jwt.PyJWK) -> dict[str, Any]:
+    members: dict[str, Any] = key.Algorithm.to_jwk(key.key.public_key(), as_dict=True)
+    # `use` says it (RFC 7517 section 4.3).
+    members.pop("key_ops", None)
+    return {**members, "alg": key.algorithm_name, "use": "sig", "kid": key.key_id}
+
+
+def _read(file: Path) -> list[jwt.PyJWK]:
+    if file.stat().st_mode & 0o077:
+        raise StartupError(f"The signing keys {file} can be read by other users; run `chmod 600` on it or delete it.")
     try:
-        # A link appears whole or not at all, so no other process can read half a key.
-        os.link(draft, path)
-    except FileExistsError:
-        return False
-    finally:
-        draft.unlink()
-    return True
-
-
-def _read(path: Path) -> SigningKey:
-    if path.stat().st_mode & 0o077:
-        raise StartupError(f"Signing key {path} can be read by other users; run `chmod 600` on it or delete it.")
-    try:
-        private = load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError) as error:
-        raise StartupError(f"Signing key {path} cannot be read; delete it and a new one is made.") from error
-    if isinstance(private, rsa.RSAPrivateKey):
-        return SigningKey(private, "RS256", _thumbprint(private))
-    if isinstance(private, ec.EllipticCurvePrivateKey):
-        return SigningKey(private, "ES256", _thumbprint(private))
-    raise StartupError(f"Signing key {path} is neither RSA nor elliptic-curve; delete it and a new one is made.")
-
-
-def _public_members(private: PrivateKey) -> dict[str, str]:
-    """Return the members that RFC 7638 section 3.2 hashes, and no others."""
-    if isinstance(private, rsa.RSAPrivateKey):
-        members = RSAAlgorithm.to_jwk(private.public_key(), as_dict=True)
-        return {name: str(members[name]) for name in ("e", "kty", "n")}
-    members = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
-    return {name: str(members[name]) for name in ("crv", "kty", "x", "y")}
-
-
-def _thumbprint(private: PrivateKey) -> str:
-    canonical = json.dumps(_public_members(private), separators=(",", ":"), sort_keys=True)
-    return base64.urlsafe_b64encode(hashlib.sha256(canonical.encode()).digest()).rstrip(b"=").decode()
+        return jwt.PyJWKSet.from_json(file.read_text()).keys
+    except (OSError, ValueError, jwt.PyJWTError):
+        # Not `from` the cause: its text may hold a private key.
+        raise StartupError(f"The signing keys {file} cannot be read; delete it and new ones are made.") from None

@@ -9,7 +9,7 @@ Value = TypeVar("Value")
 class ExpiringStore(Generic[Value]):
     """A dictionary that forgets entries after `lifetime_s` seconds, and the oldest ones beyond `capacity`."""
 
-    def __init__(self, *, lifetime_s: float, capacity: int) -> None:
+    def __init__(self, *, lifetime_s: float, capacity: int = 1000) -> None:
         self._lifetime_s = lifetime_s
         self._capacity = capacity
         # One lifetime for all: the order of insertion is the order of expiry.
@@ -25,8 +25,8 @@ class ExpiringStore(Generic[Value]):
 
     def get(self, key: str) -> Value | None:
         """Return what `key` holds, or None when it is unknown or expired."""
-        entry = self._entries.get(key)
-        return entry[1] if entry is not None and entry[0] > time.monotonic() else None
+        expires_at, value = self._entries.get(key, (0, None))
+        return value if expires_at > time.monotonic() else None
 
     def take(self, key: str) -> Value | None:
         """Return what `key` holds and forget it, so that nobody gets it twice."""

@@ -1,6 +1,5 @@
 """The development issuer's tokens, in the shape of Amazon Cognito's."""
 
-import base64
 import hashlib
 import time
 import uuid
@@ -8,13 +7,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 import jwt
+from jwt.utils import base64url_encode
+from mcp.shared.auth import OAuthToken
 
 from server.dev.issuer.grants import Grant
 from server.dev.issuer.keys import SigningKeys
 from server.dev.people import Person
 
 ACCESS_LIFETIME_S: Final = 3600
+COMMAND_LINE_CLIENT: Final = "tenantgate-command-line"
 Algorithm = Literal["RS256", "ES256"]
+
+
+class IssuedTokens(OAuthToken):
+    """A token response that may carry an ID token (OpenID Connect Core 1.0 section 3.1.3.3)."""
+
+    id_token: str | None = None
 
 
 class Tokens:
@@ -25,90 +33,76 @@ class Tokens:
         self.keys = keys
 
     def access(
-        self,
-        claims: Mapping[str, Any],
-        *,
-        lifetime_s: int = ACCESS_LIFETIME_S,
-        algorithm: Algorithm = "RS256",
+        self, claims: Mapping[str, Any], *, lifetime_s: int = ACCESS_LIFETIME_S, algorithm: Algorithm = "RS256"
     ) -> str:
         """Return an access token with `claims` over the standard ones; None removes a claim (RFC 9068 section 2)."""
-        standard = {"token_use": "access", "version": 2, **self._standard(lifetime_s)}
-        present = {name: value for name, value in {**standard, **claims}.items() if value is not None}
-        key = self.keys.newest("access-rs256" if algorithm == "RS256" else "access-es256")
-        return key.sign(present, "at+jwt")
+        standard = {**self._standard(lifetime_s), "token_use": "access", "version": 2}
+        return self.keys.sign(f"access-{algorithm}", {**standard, **claims}, "at+jwt")
 
-    def identity(self, grant: Grant, access_token: str, *, nonce: str | None) -> str:
-        """Return an ID token for the client of `grant` (OpenID Connect Core 1.0 section 2)."""
-        person = grant.person
-        claims = {
-            **self._standard(ACCESS_LIFETIME_S),
-            **person_claims(person),
-            "sub": person.subject,
-            "aud": grant.client_id,
-            "token_use": "id",
-            "auth_time": grant.auth_time,
-            "at_hash": _half_hash(access_token),
-            "origin_jti": grant.origin,
-            "cognito:username": person.name,
-            "name": person.name,
-            "email": f"{person.name}@example.com",
-        }
-        if nonce is not None:
-            claims["nonce"] = nonce
-        return self.keys.newest("identity-rs256").sign(claims, "JWT")
+    def for_person(
+        self, grant: Grant, scopes: Sequence[str], refresh_token: str | None, nonce: str | None
+    ) -> OAuthToken:
+        """Return what the token endpoint answers for `grant`; an ID token only with the scope `openid`."""
+        claims = access_claims(grant.person, grant.sign_in.client.client_id, scopes, grant.sign_in.resource)
+        access_token = self.access({**claims, "auth_time": grant.auth_time, "origin_jti": grant.origin})
+        return IssuedTokens(
+            access_token=access_token,
+            expires_in=ACCESS_LIFETIME_S,
+            scope=" ".join(scopes),
+            refresh_token=refresh_token,
+            id_token=self._identity(grant, access_token, nonce) if "openid" in scopes else None,
+        )
+
+    def for_client(self, client_id: str, scopes: Sequence[str], resource: str) -> OAuthToken:
+        """Return what the token endpoint answers to a client that acts for itself."""
+        access_token = self.access(_client_claims(client_id, scopes, resource))
+        return OAuthToken(access_token=access_token, expires_in=ACCESS_LIFETIME_S, scope=" ".join(scopes))
 
     def read(self, token: str) -> dict[str, Any] | None:
         """Return the claims of an access token that this issuer signed and that is not expired, else None."""
+        # The audience is the protected resource; this issuer only recognises its own work.
+        options: Any = {"verify_aud": False, "require": ["exp", "sub", "client_id"]}
         try:
-            kid = str(jwt.get_unverified_header(token).get("kid"))
-            key = self.keys.find(kid)
-            if key is None:
-                return None
-            # The audience is the protected resource; this issuer only recognises its own work.
-            claims = jwt.decode(
-                token,
-                key.private.public_key(),
-                algorithms=[key.algorithm],
-                issuer=self._issuer,
-                options={"verify_aud": False, "require": ["exp", "sub", "client_id"]},
-            )
-        except jwt.InvalidTokenError:
+            key = jwt.PyJWKSet.from_dict(self.keys.published())[jwt.get_unverified_header(token)["kid"]]
+            claims = jwt.decode(token, key, algorithms=[key.algorithm_name], issuer=self._issuer, options=options)
+        except (jwt.PyJWTError, KeyError):
             return None
         return claims if claims.get("token_use") == "access" else None
+
+    def _identity(self, grant: Grant, access_token: str, nonce: str | None) -> str:
+        """Return an ID token for the client of `grant` (OpenID Connect Core 1.0 section 2)."""
+        name = grant.person.name
+        claims = {
+            **self._standard(ACCESS_LIFETIME_S),
+            **_person_claims(grant.person),
+            "aud": grant.sign_in.client.client_id,
+            "token_use": "id",
+            "auth_time": grant.auth_time,
+            "nonce": nonce,
+            # Core 1.0 section 3.1.3.6.
+            "at_hash": base64url_encode(hashlib.sha256(access_token.encode()).digest()[:16]).decode(),
+            "origin_jti": grant.origin,
+            "cognito:username": name,
+            "name": name,
+            "email": f"{name}@example.com",
+        }
+        return self.keys.sign("identity-RS256", claims, "JWT")
 
     def _standard(self, lifetime_s: int) -> dict[str, Any]:
         now = int(time.time())
         return {"iss": self._issuer, "iat": now, "auth_time": now, "exp": now + lifetime_s, "jti": str(uuid.uuid4())}
 
 
-def person_claims(person: Person) -> dict[str, Any]:
-    """Return what both kinds of tokens say of a person's tenant and groups; absent when there is none, as Cognito."""
-    claims: dict[str, Any] = {}
-    if person.groups:
-        claims["cognito:groups"] = list(person.groups)
-    if person.tenant is not None:
-        claims["custom:tenant_id"] = person.tenant
-    return claims
-
-
 def access_claims(person: Person, client_id: str, scopes: Sequence[str], resource: str) -> dict[str, Any]:
     """Return the claims of a person's access token; `aud` is the requested resource (RFC 8707 section 2.2)."""
-    return {
-        **person_claims(person),
-        "sub": person.subject,
-        "username": person.name,
-        "client_id": client_id,
-        "scope": " ".join(scopes),
-        "aud": resource,
-    }
+    return {**_client_claims(client_id, scopes, resource), **_person_claims(person), "username": person.name}
 
 
-def machine_claims(client_id: str, scopes: Sequence[str], resource: str) -> dict[str, Any]:
+def _client_claims(client_id: str, scopes: Sequence[str], resource: str) -> dict[str, Any]:
     """Return the claims of a client-credentials token: the client is its own subject and is in no group."""
     return {"sub": client_id, "client_id": client_id, "scope": " ".join(scopes), "aud": resource}
 
 
-def _half_hash(access_token: str) -> str:
-    """Return `at_hash` (OpenID Connect Core 1.0 section 3.1.3.6)."""
-    digest = hashlib.sha256(access_token.encode()).digest()
-    return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+def _person_claims(person: Person) -> dict[str, Any]:
+    """Return what both kinds of tokens say of a person; no claim where there is no group or tenant, as Cognito."""
+    return {"sub": person.subject, "cognito:groups": list(person.groups) or None, "custom:tenant_id": person.tenant}

@@ -52,7 +52,7 @@ class Corpus:
 
     @classmethod
     def load(cls, folder: Path, cache: Path) -> "Corpus":
-        """Read every .md and .txt file below `folder` with its side-car, and embed what `cache` does not hold.
+        """Read every .md and .txt file below `folder` with its sidecar, and embed what `cache` does not hold.
 
         Blocking: seconds for a folder seen first, milliseconds afterwards. Raises StartupError, naming the file.
         """
@@ -88,15 +88,15 @@ class Corpus:
 
 
 def _documents(folder: Path) -> Iterator[Path]:
-    """Yield the documents in the order of their names; refuse a folder without any, and a side-car without one."""
+    """Yield the documents in the order of their names; refuse a folder without any, and a sidecar without one."""
     if not folder.is_dir():
         raise StartupError(f"The documents' folder {folder} does not exist; create it or name another.")
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in paths:
-        # A misspelt side-car would leave its document without attributes, and so invisible to everyone.
+        # A misspelt sidecar would leave its document without attributes, and so invisible to everyone.
         if path.name.endswith(SUFFIX) and not path.with_name(path.name.removesuffix(SUFFIX)).exists():
             raise StartupError(
-                f"The side-car {path} belongs to no document; name it after one, e.g. guide.md{SUFFIX}, or remove it."
+                f"The sidecar {path} belongs to no document; name it after one, e.g. guide.md{SUFFIX}, or remove it."
             )
     documents = [path for path in paths if path.suffix in (".md", ".txt")]
     if not documents:

@@ -15,7 +15,7 @@ class Faults:
     ignore_filter: int = 0
 
     def take(self, name: str) -> bool:
-        """Use up one fault of that name, and tell whether there was one."""
+        """Use up one fault of that name, and return whether there was one."""
         left: int = getattr(self, name)
         setattr(self, name, max(left - 1, 0))
         return left > 0

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from server.documents.bedrock.labels import KEY_CHARACTERS
 from server.documents.upload.attributes import (
-    KEY_CHARACTERS,
     Metadata,
     is_boolean,
     is_list,
@@ -106,7 +106,7 @@ def _list_contains(attribute: Any, value: Any) -> bool:
 
 
 def _string_contains(attribute: Any, value: Any) -> bool:
-    """Tell whether a string contains the value, or a list has a member that does."""
+    """Return whether a string contains the value, or a list has a member that does."""
     texts = [attribute] if is_string(attribute) else attribute if is_string_list(attribute) else []
     return any(value in text for text in texts)
 

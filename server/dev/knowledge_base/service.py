@@ -51,7 +51,7 @@ class KnowledgeBase:
         asked = parse_retrieve(body)
         offset = self._offset(asked)
         matches = everything if self.faults.take("ignore_filter") else asked.matches
-        # One more than asked for tells whether there is a next page.
+        # One more than asked for shows whether there is a next page.
         search = partial(self.corpus.search, asked.text, matches, limit=asked.limit + 1, offset=offset)
         found = await to_thread.run_sync(search, limiter=self.searches)
         answer: dict[str, Any] = {"retrievalResults": [_result(passage) for passage in found[: asked.limit]]}

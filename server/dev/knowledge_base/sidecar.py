@@ -1,4 +1,4 @@
-"""The side-car of a development document; a broken one stops the start, naming the file."""
+"""The sidecar of a development document; a broken one stops the start, naming the file."""
 
 from pathlib import Path
 
@@ -7,18 +7,18 @@ from server.errors import StartupError
 
 
 def read_sidecar(document: Path) -> Sidecar:
-    """Read the side-car of `document`; no attributes when there is none, StartupError when it is broken."""
+    """Read the sidecar of `document`; no attributes when there is none, StartupError when it is broken."""
     path = document.with_name(document.name + SUFFIX)
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return Sidecar()
     except OSError as error:
-        raise StartupError(f"The side-car {path} cannot be read ({error.strerror}); make it readable.") from error
+        raise StartupError(f"The sidecar {path} cannot be read ({error.strerror}); make it readable.") from error
     sidecar, errors = parse_sidecar(content)
     if errors:
         raise StartupError(
-            f"The side-car {path} is broken: {errors[0]}; "
-            'write {"metadataAttributes": {"tier": "regular", "document_type": "policy"}} or remove the file.'
+            f"The sidecar {path} is broken: {errors[0]}; "
+            'write {"metadataAttributes": {"tier": "regular", "document_type": "guide"}} or remove the file.'
         ) from errors[0]
     return sidecar

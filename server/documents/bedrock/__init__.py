@@ -1,1 +1,1 @@
-"""Amazon Bedrock Knowledge Bases as a document store: a bounded call of Retrieve, its errors."""
+"""Amazon Bedrock Knowledge Bases as a document store: requests, filters, results and errors of Retrieve."""

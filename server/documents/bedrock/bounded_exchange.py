@@ -82,7 +82,7 @@ def _shut(connection: socket.socket) -> None:
 
 
 class _Connection(AWSHTTPConnection):
-    """Tells the call of this thread which socket it reads."""
+    """Reports the socket that it reads to the call of this thread."""
 
     def getresponse(self) -> Any:
         """Wait for the answer's head."""

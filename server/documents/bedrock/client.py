@@ -1,10 +1,10 @@
-"""Bedrock's Retrieve through boto3: off the event loop, within a deadline, each failure told apart from the others.
+"""Bedrock's Retrieve as a document store: through boto3, off the event loop, within a deadline, every failure named.
 
 Source: the Retrieve operation of the Agents for Amazon Bedrock Runtime API, limits and errors included.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, cast
@@ -14,7 +14,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from server.documents.bedrock.bounded_exchange import BoundedCall, bound
-from server.documents.bedrock.errors import RetrieveFailure, named, told
+from server.documents.bedrock.errors import RetrieveFailure, named, reported
+from server.documents.bedrock.result import found_in
+from server.documents.bedrock.retrieval_filter import retrieval_filter
+from server.documents.store import Condition, Found
 from server.errors import ArgumentsError, SettingsError
 from server.settings import DocumentsSettings
 
@@ -29,7 +32,7 @@ _PAGES: Final = 10
 
 
 class KnowledgeBase:
-    """One knowledge base; it can be asked anything, so no tool is given it."""
+    """One knowledge base as a document store."""
 
     def __init__(self, settings: DocumentsSettings) -> None:
         """Create the client: region, credentials and endpoint come from the settings and AWS's standard variables.
@@ -59,31 +62,35 @@ class KnowledgeBase:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
-    async def retrieve(self, text: str, retrieval_filter: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
-        """Return at least `limit` raw results, best first, or all that there are.
+    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
+        """Return at least `limit` passages that meet every condition, best first, or all that there are.
 
         Raises ArgumentsError for what the service would refuse, UnavailableError when a retry may help, and
         MisconfiguredError when it does not. When the caller is cancelled the exchange is broken off.
         """
-        request = self.request(text, retrieval_filter, limit)
+        request = self.request(query, conditions, limit)
+        return [found_in(result) for result in await self._retrieve(request, limit)]
+
+    async def _retrieve(self, request: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
+        """Return the raw results of all pages, fetched by a worker thread within the deadline."""
         seconds = self._settings.timeout_ms / 1000
         call = BoundedCall(seconds)
         work = partial(call.run, partial(self._pages, request, limit))
         try:
             async with asyncio.timeout(seconds):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        except Exception as error:  # noqa: BLE001  # botocore's parser fails in any way at an answer that is none
-            raise told(error) from RetrieveFailure(named(error))
+        except Exception as error:  # noqa: BLE001  # botocore's parser raises anything for an invalid answer
+            raise reported(error) from RetrieveFailure(named(error))
         finally:
             call.break_off()
 
-    def request(self, text: str, retrieval_filter: Mapping[str, Any], limit: int) -> dict[str, Any]:
+    def request(self, query: str, conditions: Sequence[Condition], limit: int) -> dict[str, Any]:
         """Return the parameters of Retrieve; ArgumentsError beyond its limits, which botocore does not check."""
-        if not 1 <= len(text) <= MAXIMUM_TEXT_CHARACTERS:
+        if not 1 <= len(query) <= MAXIMUM_TEXT_CHARACTERS:
             raise ArgumentsError(f"The query must have 1 to {MAXIMUM_TEXT_CHARACTERS:,} characters; nothing was read.")
         if not 1 <= limit <= MAXIMUM_RESULTS:
             raise ArgumentsError(f"The limit must be from 1 to {MAXIMUM_RESULTS}; nothing was read.")
-        search: dict[str, Any] = {"numberOfResults": limit, "filter": retrieval_filter}
+        search: dict[str, Any] = {"numberOfResults": limit, "filter": retrieval_filter(conditions)}
         if self._settings.search_type:
             search["overrideSearchType"] = self._settings.search_type
         if self._settings.reranking_model_arn:
@@ -97,7 +104,7 @@ class KnowledgeBase:
             }
         return {
             "knowledgeBaseId": self._settings.knowledge_base_id,
-            "retrievalQuery": {"text": text},
+            "retrievalQuery": {"text": query},
             "retrievalConfiguration": {"vectorSearchConfiguration": search},
         }
 

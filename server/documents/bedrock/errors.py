@@ -21,29 +21,29 @@ _MISCONFIGURED: Final = (
     "tell your administrator, who finds the reason in the server's log."
 )
 _BUSY_CODES: Final = frozenset({"ThrottlingException", "ServiceQuotaExceededException"})
-# 4xx that are nobody's fault here: another change to the knowledge base, or the store behind it.
+# 4xx that neither the caller nor the settings cause: the knowledge base changes, or the store behind it fails.
 _PASSING_CODES: Final = frozenset({"ConflictException", "DependencyFailedException"})
 _log: Final = structlog.get_logger("knowledge_base")
 
 
-class RetrieveFailure(Exception):  # noqa: N818  # the cause of an error that is told; never raised alone
+class RetrieveFailure(Exception):  # noqa: N818  # the cause of an error that is reported; never raised alone
     """What an operator may know of a failed call: never the service's message, which can repeat the question."""
 
 
-def told(error: Exception) -> ToolError:
-    """Return what the caller is told; a refusal of this server itself is also logged for its operator."""
+def reported(error: Exception) -> ToolError:
+    """Return what the caller reads; a refusal of this server itself is also logged for its operator."""
     match error:
         case TimeoutError() | CallOverError():
             answer: ToolError = UnavailableError(_SLOW)
         case AnswerTooLargeError():
             answer = UnavailableError(_LARGE)
         case ClientError():
-            answer = _told_by_code(*_identified(error)[:2])
+            answer = _reported_by_code(*_identified(error)[:2])
         case HTTPClientError() | ConnectionError():
             answer = UnavailableError(_DOWN)
         case BotoCoreError():
             answer = MisconfiguredError(_MISCONFIGURED)
-        case _:  # whatever botocore's parser stumbles over in an answer that is none
+        case _:  # any error of botocore's parser about an answer that is not valid
             answer = UnavailableError(_GARBLED)
     if isinstance(answer, MisconfiguredError):
         _log.error("the knowledge base cannot be asked as configured", reason=named(error))
@@ -61,7 +61,7 @@ def named(error: Exception) -> str:
     return type(error).__name__
 
 
-def _told_by_code(code: str, status: int) -> ToolError:
+def _reported_by_code(code: str, status: int) -> ToolError:
     if status == 429 or code in _BUSY_CODES:
         return UnavailableError(_BUSY)
     if code in _PASSING_CODES or not 400 <= status < 500:

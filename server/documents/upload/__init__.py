@@ -1,1 +1,1 @@
-"""Bring documents in safely: check the folder, upload, ingest, canaries."""
+"""How documents get in safely: check the folder, upload, ingest, write canaries."""

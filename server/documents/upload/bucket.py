@@ -1,6 +1,6 @@
-"""The documents in S3: a document is never there without its side-car, nor with labels that are not its own.
+"""The documents in S3: a document is never there without its sidecar, nor with labels of another version.
 
-Orders of writing and deleting are chosen so that this holds after every single request, whenever the run is cut off.
+The order of writing and deleting keeps this true after every single request, whenever the run is interrupted.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ class Bucket:
         return {one["Key"].removeprefix(self.prefix): one["Size"] for one in found}
 
     def upload(self, document: Document, sidecar: bytes, sizes: dict[str, int]) -> Outcome:
-        """Bring the document and its side-car to the bucket, as far as they differ from what `sizes` says is there."""
+        """Bring the document and its sidecar to the bucket, as far as they differ from what `sizes` says is there."""
         content = document.path.read_bytes()
         new_labels = self._differs(document.name + SUFFIX, sidecar, sizes)
         new_content = self._differs(document.name, content, sizes)
@@ -45,7 +45,7 @@ class Bucket:
         return "uploaded" if new_labels or new_content else "unchanged"
 
     def delete(self, name: str) -> Outcome:
-        """Delete a document and then its side-car, whichever of the two is there."""
+        """Delete a document and then its sidecar, whichever of the two is there."""
         self._delete(name)
         self._delete(name + SUFFIX)
         return "deleted"
@@ -70,6 +70,6 @@ class Bucket:
 
 
 def no_longer_wanted(sizes: dict[str, int], documents: list[Document]) -> Iterator[str]:
-    """Yield the names of documents in the bucket that the folder no longer has, side-cars left alone included."""
+    """Yield the names of documents in the bucket that the folder no longer has, also of sidecars without a document."""
     kept = {document.name for document in documents}
     yield from sorted({name.removesuffix(SUFFIX) for name in sizes} - kept)

@@ -1,12 +1,11 @@
-"""Canaries: one document a tier (and tenant) that nobody asks for, by which `doctor` proves who sees what."""
+"""Canaries: one document per tier (and tenant) that nobody asks for; with them `doctor` proves who sees what."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from server.documents.isolation import SHARED_TENANT
-from server.documents.policies import CANARY_TYPE
+from server.documents.isolation import CANARY_TYPE, SHARED_TENANT
 from server.documents.upload.labels import Rules
 from server.documents.upload.sidecar import SUFFIX
 
@@ -22,7 +21,7 @@ def write_canaries(folder: Path, rules: Rules) -> list[str]:
         tenant = labels.get("tenant_id", SHARED_TENANT).replace(SHARED_TENANT, "everyone")
         path = place / f"{labels['tier']}-{tenant}.txt"
         path.with_name(path.name + SUFFIX).write_text(json.dumps({"metadataAttributes": labels}), encoding="utf-8")
-        # Short and about nothing, so that it is seldom near a question.
+        # Short and about nothing, so that it is seldom similar to a question.
         path.write_text(f"{CANARY_TYPE} {labels['tier']} {tenant}\n", "utf-8")
         names.append(path.relative_to(folder).as_posix())
     return names

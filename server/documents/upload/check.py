@@ -1,4 +1,4 @@
-"""What is wrong with a folder of documents, before anybody can search it."""
+"""Find what is wrong with a folder of documents before anybody can search it."""
 
 import re
 from collections.abc import Iterator
@@ -23,12 +23,12 @@ from server.errors import SettingsError
 
 # S3 takes other characters too, but they break addresses, shells and terminals.
 _NAME: Final = re.compile(r"[A-Za-z0-9 !_.*'()/&$@=;:+,?-]{1,900}")
-_EXAMPLE: Final = 'write {"metadataAttributes": {"tier": "regular", "document_type": "policy"}}'
+_EXAMPLE: Final = 'write {"metadataAttributes": {"tier": "regular", "document_type": "guide"}}'
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The documents of a folder, the bytes of each sound side-car, and every mistake."""
+    """The documents of a folder, the bytes of each valid sidecar, and every mistake."""
 
     documents: list[Document] = field(default_factory=list[Document])
     sidecars: dict[str, bytes] = field(default_factory=dict[str, bytes])
@@ -36,7 +36,7 @@ class Checked:
 
 
 def check_folder(folder: Path, rules: Rules) -> Checked:
-    """Look at every document and side-car below `folder`; SettingsError when there is no such folder."""
+    """Look at every document and sidecar below `folder`; SettingsError when there is no such folder."""
     if not folder.is_dir():
         raise SettingsError(f"the documents folder {folder} does not exist; name an existing one")
     checked = Checked(documents=list(documents_in(folder)))
@@ -47,7 +47,7 @@ def check_folder(folder: Path, rules: Rules) -> Checked:
         message = f"belongs to no document; name it after one, such as guide.md{SUFFIX}, or remove it"
         checked.findings.append(Finding(name, "orphan-sidecar", message))
     if not checked.documents:
-        checked.findings.append(Finding(".", "no-documents", "holds no document; add one with its side-car"))
+        checked.findings.append(Finding(".", "no-documents", "holds no document; add one with its sidecar"))
     return checked
 
 
@@ -55,11 +55,13 @@ def _document_findings(document: Document, folder: Path) -> Iterator[Finding]:
     name, path = document.name, document.path
     suffix = path.suffix
     if not _NAME.fullmatch(name):
-        yield Finding(ascii(name), "unsafe-name", "has a character that addresses cannot carry; rename it")
+        yield Finding(ascii(name), "unsafe-name", "has a character that is not safe in an address; rename it")
     if not path.resolve().is_relative_to(folder.resolve()):
         yield Finding(name, "outside-link", "leads out of the folder; copy the file in, so that it is what was checked")
     if suffix not in FORMATS:
-        yield Finding(name, "unsupported-format", f"is of no kind that Bedrock reads; use {', '.join(sorted(FORMATS))}")
+        yield Finding(
+            name, "unsupported-format", f"is of a kind that Bedrock does not read; use {', '.join(sorted(FORMATS))}"
+        )
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -69,7 +71,7 @@ def _document_findings(document: Document, folder: Path) -> Iterator[Finding]:
     if len(content) > limit:
         yield Finding(name, "oversized-document", f"is larger than {limit / 1024 / 1024:g} MB; split it")
     if not content.strip():
-        yield Finding(name, "empty-document", "is empty; write it or remove it with its side-car")
+        yield Finding(name, "empty-document", "is empty; write it or remove it with its sidecar")
     if suffix in TEXTS and not _is_utf_8(content):
         yield Finding(name, "not-utf-8", "is not UTF-8; save it in that encoding")
 
@@ -88,7 +90,7 @@ def _sidecar_findings(document: Document, rules: Rules, sidecars: dict[str, byte
         content = document.sidecar.read_bytes()
     except FileNotFoundError:
         yield Finding(
-            document.name, "missing-sidecar", f"has no side-car, so nobody would find it; {_EXAMPLE} as {name}"
+            document.name, "missing-sidecar", f"has no sidecar, so nobody would find it; {_EXAMPLE} as {name}"
         )
         return
     except OSError as error:

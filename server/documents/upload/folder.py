@@ -1,4 +1,4 @@
-"""A folder of documents with side-cars, as it will lie in the bucket."""
+"""A folder of documents with sidecars, as it will lie in the bucket."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final
 
 from server.documents.upload.sidecar import SUFFIX
 
-# What Bedrock's data sources take, and the largest file of each kind.
+# What Bedrock's data sources accept, and the largest file of each kind.
 MAXIMUM_BYTES: Final = 50 * 1024 * 1024
 MAXIMUM_IMAGE_BYTES: Final = 3_932_160
 IMAGES: Final = frozenset({".jpeg", ".png"})
@@ -24,19 +24,19 @@ class Document:
 
     @property
     def sidecar(self) -> Path:
-        """Where its side-car lies, or ought to."""
+        """Where its sidecar is, or should be."""
         return self.path.with_name(self.path.name + SUFFIX)
 
 
 def documents_in(folder: Path) -> Iterator[Document]:
-    """Yield every document, in the order of their names; whatever starts with a dot is not one."""
+    """Yield every document, in the order of their names; names that start with a dot are left out."""
     for path in _files(folder):
         if not path.name.endswith(SUFFIX):
             yield Document(path.relative_to(folder).as_posix(), path)
 
 
 def orphans_in(folder: Path) -> Iterator[str]:
-    """Yield the names of the side-cars that belong to no document."""
+    """Yield the names of the sidecars without a document."""
     for path in _files(folder):
         if path.name.endswith(SUFFIX) and not path.with_name(path.name.removesuffix(SUFFIX)).exists():
             yield path.relative_to(folder).as_posix()

@@ -1,4 +1,4 @@
-"""Bedrock's ingestion of what lies in the bucket: started, waited for, and asked which documents it could not take."""
+"""Bedrock's ingestion of the bucket: started, waited for, and its failed documents reported."""
 
 import time
 import uuid
@@ -40,7 +40,7 @@ class DataSource:
     patience_s: float = 3_600.0
 
     def ingest(self, report: Callable[[str], None]) -> Ingested:
-        """Start an ingestion and wait for its end, telling its state; StartupError after an hour."""
+        """Start an ingestion and wait for its end, reporting its state; StartupError after an hour."""
         deadline = time.monotonic() + self.patience_s
         job = self._start(deadline, report)
         pauses = _pauses()
@@ -58,7 +58,7 @@ class DataSource:
         return {"knowledgeBaseId": self.knowledge_base_id, "dataSourceId": self.data_source_id}
 
     def _start(self, deadline: float, report: Callable[[str], None]) -> dict[str, Any]:
-        """Start, after whatever runs already: that one may have begun before the last upload."""
+        """Start after the ingestion that runs already, because that one may have begun before the last upload."""
         token = str(uuid.uuid4())
         pauses = _pauses()
         while True:

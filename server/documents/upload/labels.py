@@ -1,4 +1,4 @@
-"""What the labels of a document must say, so that the right people find it and nobody else."""
+"""Check that the labels of a document let the right people find it, and nobody else."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,10 +8,11 @@ from typing import Final, Literal, TypeAlias
 from server.documents.isolation import SHARED_TENANT
 from server.documents.upload.attributes import Attribute
 from server.documents.upload.finding import Finding
+from server.settings import TENANT_ID
 
 Store: TypeAlias = Literal["s3-vectors", "opensearch", "aurora"]
 
-_TENANT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_TENANT: Final = re.compile(TENANT_ID)
 # Amazon S3 Vectors: custom metadata of one vector.
 _VECTOR_KEYS: Final = 35
 _VECTOR_BYTES: Final = 1024
@@ -28,16 +29,16 @@ class Rules:
 
 
 def label_findings(name: str, attributes: Mapping[str, Attribute], rules: Rules) -> Iterator[Finding]:
-    """Yield what is wrong with the labels of one document; `name` is its side-car's."""
+    """Yield what is wrong with the labels of one document; `name` is its sidecar's."""
     yield from _isolating_findings(name, attributes, rules)
     tier, tenant = attributes.get("tier"), attributes.get("tenant_id")
     if isinstance(tier, str) and rules.tiers and tier not in rules.tiers:
         yield Finding(name, "unknown-tier", f"names the unknown tier {tier!r}; known: {', '.join(rules.tiers)}")
     if tenant is not None and "tenant_id" not in rules.isolate_by:
-        message = "names a tenant, but by the setting documents.isolate_by every tenant of the tier would find it"
+        message = "names a tenant, but documents.isolate_by has no tenant_id, so answers that hold it are withheld"
         yield Finding(name, "unenforced-tenant", f'{message}; set it to ["tier", "tenant_id"], or remove the label')
     elif isinstance(tenant, str) and not _is_tenant(tenant, rules):
-        known = f"known: {', '.join(rules.tenants)}" if rules.tenants else "use lower-case letters, digits and hyphens"
+        known = f"known: {', '.join(rules.tenants)}" if rules.tenants else "use letters, digits and _ . : @ -"
         message = f"names the unknown tenant {tenant!r}; {known}, or {SHARED_TENANT!r} for every tenant of the tier"
         yield Finding(name, "unknown-tenant", message)
     if rules.store == "s3-vectors" and (len(attributes) > _VECTOR_KEYS or _size(attributes) > _VECTOR_BYTES):

@@ -1,4 +1,4 @@
-"""Side-cars: the metadata of a document, in `<document>.metadata.json` beside it.
+"""Sidecars: the metadata of a document, in `<document>.metadata.json` beside it.
 
 Source: "Include metadata in a data source" of the Amazon Bedrock Knowledge Bases guide.
 """
@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from server.documents.bedrock.labels import KEY_CHARACTERS, RESERVED_PREFIXES
 from server.documents.upload.attributes import (
-    KEY_CHARACTERS,
     Attribute,
     is_boolean,
     is_number,
@@ -21,7 +21,6 @@ from server.documents.upload.finding import Kind
 
 SUFFIX: Final = ".metadata.json"
 MAXIMUM_BYTES: Final = 10 * 1024
-RESERVED_PREFIXES: Final = ("x-amz-bedrock", "_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Sidecar:
 
 
 class SidecarError(ValueError):
-    """What is wrong within a side-car, without the file's name."""
+    """What is wrong within a sidecar, without the file's name."""
 
     def __init__(self, kind: Kind, message: str) -> None:
         """Keep the kind beside the sentence."""
@@ -64,7 +63,7 @@ def parse_sidecar(content: bytes) -> tuple[Sidecar, list[SidecarError]]:
 
 
 def _declared(content: bytes) -> dict[str, Any]:
-    """Return the attributes as they were written; raise SidecarError for what is no side-car at all."""
+    """Return the attributes as they were written; raise SidecarError when it is not a sidecar at all."""
     if len(content) > MAXIMUM_BYTES:
         raise SidecarError("oversized-sidecar", "it is larger than 10 KB")
     try:
@@ -80,7 +79,7 @@ def _declared(content: bytes) -> dict[str, Any]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse an object that says the same key twice: which tier it means would be anyone's guess."""
+    """Refuse an object with the same key twice: parsers may pick different values, so the tier would be unclear."""
     document = dict(pairs)
     if len(document) != len(pairs):
         raise SidecarError("duplicate-key", "it has the same key twice")
@@ -115,7 +114,7 @@ def _texts(key: str, value: Any) -> Iterator[str]:
 
 
 def _is_text(text: str) -> bool:
-    """Tell whether the text can be sent: JSON can name half of a surrogate pair, UTF-8 cannot."""
+    """Whether the text can be sent: JSON can contain half of a surrogate pair, UTF-8 cannot."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 

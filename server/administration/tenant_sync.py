@@ -1,0 +1,136 @@
+"""Bring the registry in line with a table of the operator's own: new tenants, returned ones, vanished ones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, LiteralString, cast
+
+import psycopg
+from psycopg import sql
+
+from server.administration.administrator import first_line
+from server.administration.tenants import insert_tenants, rename_tenants, set_active, stored_tenants
+from server.errors import SettingsError, StartupError
+from server.tenant_id import IdType, canonical_tenant
+
+_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A table or view, its column of tenant ids, perhaps one of names, and a condition: SQL that the operator wrote."""
+
+    schema: str
+    relation: str
+    key: str
+    name: str | None = None
+    where: str | None = None
+
+    @classmethod
+    def parse(cls, relation: str, key: str, name: str | None, where: str | None) -> "Source":
+        """Read `schema.table`; raise SettingsError for any other form."""
+        schema, dot, table = relation.partition(".")
+        if not schema or not dot or not table or "." in table:
+            raise SettingsError("--from must be schema.table, such as shop.accounts")
+        return cls(schema, table, key, name, where)
+
+    def query(self) -> sql.Composed:
+        """Return the statement that reads the ids and names as text; a column that repeats an id is no problem."""
+        names = sql.Identifier(self.name) if self.name is not None else sql.SQL("NULL")
+        # The line breaks end a comment in the condition.
+        condition = sql.SQL(cast("LiteralString", f"\n{self.where}\n")) if self.where is not None else sql.SQL("true")
+        return sql.SQL("SELECT DISTINCT {}::text, {}::text FROM {} WHERE ({}) ORDER BY 1, 2").format(
+            sql.Identifier(self.key), names, sql.Identifier(self.schema, self.relation), condition
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a sync does to the registry, as ids in their order."""
+
+    added: tuple[str, ...]
+    activated: tuple[str, ...]
+    deactivated: tuple[str, ...]
+    renamed: tuple[str, ...]
+    unchanged: int
+
+
+def sync_tenants(
+    connection: psycopg.Connection[Any],
+    source: Source,
+    id_type: IdType,
+    *,
+    dry_run: bool = False,
+    allow_empty: bool = False,
+) -> Changes:
+    """Add, activate, deactivate and rename tenants so that the active ones are those of `source`; all, or nothing.
+
+    Nothing is deleted. Raises StartupError when the source cannot be read as a whole, holds what is not a tenant id,
+    or is empty and `allow_empty` is not given.
+    """
+    with connection.transaction():
+        # Two syncs at once would each undo the other's; people go on being looked up.
+        connection.execute("LOCK TABLE tenancy.tenants IN SHARE ROW EXCLUSIVE MODE")
+        wanted = _canonical(_read(connection, source), source, id_type)
+        if not wanted and not allow_empty:
+            raise StartupError(
+                f"{source.schema}.{source.relation} gives no tenant at all, so every tenant would be deactivated; "
+                "correct --from and --where, or pass --allow-empty"
+            )
+        stored = {one.tenant: one for one in stored_tenants(connection)}
+        names = {tenant: name for tenant, name in wanted.items() if name and tenant in stored}
+        changes = Changes(
+            added=tuple(sorted(wanted.keys() - stored.keys())),
+            activated=tuple(sorted(one for one in wanted if one in stored and not stored[one].active)),
+            deactivated=tuple(one.tenant for one in stored.values() if one.active and one.tenant not in wanted),
+            renamed=tuple(sorted(tenant for tenant, name in names.items() if stored[tenant].name != name)),
+            unchanged=sum(
+                one.active and one.tenant in wanted and names.get(one.tenant, one.name) == one.name
+                for one in stored.values()
+            ),
+        )
+        if not dry_run:
+            insert_tenants(connection, {tenant: wanted[tenant] or tenant for tenant in changes.added})
+            set_active(connection, list(changes.activated), active=True)
+            set_active(connection, list(changes.deactivated), active=False)
+            rename_tenants(connection, {tenant: names[tenant] for tenant in changes.renamed})
+    return changes
+
+
+def _read(connection: psycopg.Connection[Any], source: Source) -> dict[str | None, str | None]:
+    """Return the names of the source by id, as the database writes them."""
+    found: dict[str | None, str | None] = {}
+    try:
+        # A source whose row level security hid rows would deactivate their tenants: then it is an error instead.
+        connection.execute("SET LOCAL row_security = off")
+        # Streamed, and as one statement: a condition that holds a second one is refused.
+        for key, name in connection.cursor().stream(source.query()):
+            found.setdefault(key, name)
+        connection.execute("SET LOCAL row_security = on")
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StartupError(
+            f"the source cannot be read as a whole: {first_line(error)}; let database.admin_url name a login that may "
+            "read it, and that row level security does not bind"
+        ) from error
+    except (psycopg.ProgrammingError, psycopg.DataError) as error:
+        raise StartupError(
+            f"the source cannot be read: {first_line(error)}; correct --from, --key, --name-column or --where"
+        ) from error
+    return found
+
+
+def _canonical(found: Mapping[str | None, str | None], source: Source, id_type: IdType) -> dict[str, str | None]:
+    wanted: dict[str, str | None] = {}
+    malformed: list[str] = []
+    for key, name in found.items():
+        tenant = canonical_tenant(key, id_type)
+        if tenant is None:
+            malformed.append("NULL" if key is None else repr(key[:60]))
+        else:
+            wanted.setdefault(tenant, name.strip() if name is not None else None)
+    if malformed:
+        shown = ", ".join(malformed[:_SHOWN]) + (", …" if len(malformed) > _SHOWN else "")
+        raise StartupError(
+            f"{source.key} of {source.schema}.{source.relation} holds {len(malformed)} values that are not tenant ids "
+            f"of the type {id_type} ({shown}); leave them out with --where, or set tenancy.id_type"
+        )
+    return wanted

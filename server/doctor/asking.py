@@ -1,0 +1,82 @@
+"""How the doctor asks the database: one connection, fixed settings, and a check that cannot be made offends."""
+
+import re
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg import RawCursor
+
+from server.administration.administrator import first_line
+from server.doctor.offender import Offender
+from server.doctor.report import Check
+from server.errors import StartupError, UnreachableError
+
+_CONNECT_S: Final = 5
+# For one transaction alone, so that a pooler's next client never meets them. Whatever the database or the role says
+# otherwise, names are written in full and without needless quotes, and texts are read as the SQL standard has them.
+_SETTLE: Final[LiteralString] = """
+SELECT set_config('transaction_read_only', 'on', true), set_config('search_path', 'pg_catalog', true),
+       set_config('quote_all_identifiers', 'off', true), set_config('standard_conforming_strings', 'on', true),
+       set_config('statement_timeout', $1, true), set_config('idle_in_transaction_session_timeout', '0', true)
+"""
+# No mistake of the database: it was too busy just now, or somebody changes a table at this moment.
+LATER: Final = (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
+_DENIED: Final = re.compile(r"permission denied for (table|view|relation|function) (\w+)")
+
+
+@contextmanager
+def login_connection(url: str) -> Generator[psycopg.Connection[Any]]:
+    """Connect as the login in autocommit mode, with psycopg's RawCursor.
+
+    Raises UnreachableError when the database does not answer, then or later.
+    """
+    try:
+        # Nothing is prepared, for a pooler may hand each transaction another connection of the database.
+        with psycopg.connect(
+            url, autocommit=True, connect_timeout=_CONNECT_S, cursor_factory=RawCursor, prepare_threshold=None
+        ) as connection:
+            yield connection
+    except psycopg.OperationalError as error:
+        raise UnreachableError(f"the database cannot be reached ({first_line(error)}); check database.url") from error
+    except psycopg.Error as error:
+        raise StartupError(f"the database cannot be asked ({first_line(error)}); check database.url") from error
+
+
+@contextmanager
+def settled(connection: psycopg.Connection[Any], timeout_ms: int) -> Generator[None]:
+    """Open one transaction that only reads, under settings on which the answers do not depend otherwise."""
+    with connection.transaction():
+        connection.execute(_SETTLE, (str(timeout_ms),))
+        yield
+
+
+def made(name: str, purpose: str, connection: psycopg.Connection[Any], find: Callable[[], Iterable[Offender]]) -> Check:
+    """Return the check that `find` makes inside the open transaction; when it cannot be made, that is what offends.
+
+    Raises UnreachableError when the database is away, or too busy to answer now.
+    """
+    try:
+        # Undone, so that no lock on a table is kept until all checks are made.
+        with connection.transaction(force_rollback=True):
+            return Check(name, purpose, tuple(find()))
+    except LATER as error:
+        raise UnreachableError(f"the check {name} cannot be made now ({first_line(error)}); try again") from error
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as error:
+        problem = f"this check cannot be made: {first_line(error)}"
+        return Check(name, purpose, (Offender(name, problem, _remedy(error, connection.info.user)),))
+    except Exception as error:  # noqa: BLE001  # a mistake of the doctor's own must not let anything be served
+        problem = f"this check failed: {type(error).__name__}: {first_line(error)}"
+        return Check(name, purpose, (Offender(name, problem, "report it, with this line and the declaration"),))
+
+
+def _remedy(error: psycopg.Error, login: str) -> str:
+    denied = _DENIED.match(error.diag.message_primary or "")
+    if denied is None:
+        return "run `tenantgate migrate`, and compare what it made with the database"
+    if denied[1] == "function":
+        return f"let {login} call the function again: GRANT EXECUTE ON FUNCTION pg_catalog.{denied[2]}(…) TO {login}"
+    return f"let {login} read it again: GRANT SELECT ON pg_catalog.{denied[2]} TO {login}"

@@ -1,0 +1,172 @@
+"""Live proofs on real rows: nobody without a tenant sees one, and every row that a tenant sees is theirs."""
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg import sql
+
+from server.administration.administrator import first_line
+from server.catalog.declarations import Table, Through
+from server.database.statement import Statement
+from server.doctor.asking import LATER
+from server.doctor.contexts import Signer
+from server.doctor.declared import Declared
+from server.doctor.offender import Offender
+from server.doctor.report import Proved
+from server.doctor.row_statements import SAMPLE_ROWS, Counts, any_row, counting
+from server.doctor.tenants import family, is_possible, nobody
+from server.doctor.undeclared import CORE
+
+# Rows are found by index even where a table is small: a tenant without rows then costs nothing.
+_BY_INDEX: Final[LiteralString] = "SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)"
+_SEE_OTHERS: Final = "see what the other checks say of it"
+# After so long, what is left is looked at by samples.
+_EXACT_S: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One question about a relation: without a context, as a stranger who has no rows, or as a tenant.
+
+    `sample` takes the place of `statement` when that takes too long.
+    """
+
+    name: str
+    offenders: list[Offender]
+    query: sql.Composed | None = None
+    tenant: str = ""
+    is_stranger: bool = False
+    statement: Statement[Counts] | None = None
+    sample: Statement[Counts] | None = None
+
+
+class RowProofs:
+    """The proofs of all declared relations, and what they found.
+
+    `without_context`, `strangers` and `foreign` hold what offends: rows seen without a tenant, by a tenant that does
+    not exist, and rows of others. `exact` counts every row, else a sample.
+    """
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], signer: Signer | None, declared: Declared, *, exact: bool
+    ) -> None:
+        """Look at nothing yet; without a signer whose contexts are accepted, only at what is seen without one."""
+        self.without_context: Final[list[Offender]] = []
+        self.strangers: Final[list[Offender]] = []
+        self.foreign: Final[list[Offender]] = []
+        self.notices: Final[list[str]] = []
+        self.proved: Final[list[Proved]] = []
+        self._connection: Final = connection
+        self._signer: Final = signer
+        self._declared: Final = declared
+        self._exact: Final = exact
+        self._exact_until: Final = time.monotonic() + _EXACT_S
+
+    def run(self, tenants: Sequence[str]) -> None:
+        """Look at every relation, as each of `tenants` too; inside the open transaction, whose locks are not kept."""
+        self._connection.execute(_BY_INDEX)
+        for name in sorted(CORE):
+            exists = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(*name.split(".")))
+            self._answer([_Look(name, self.without_context, exists)])
+        provable = {table.name for table in self._declared.provable}
+        for table in self._declared.present:
+            looks = [_Look(table.name, self.without_context, any_row(self._declared, table.name))]
+            if self._signer is not None and table.name in provable:
+                looks += self._looks(table, tenants)
+            if self._answer(looks) and len(looks) > 1:
+                self.proved.append(Proved(table.name, _how(table, self._declared.facts[table.name].kind)))
+
+    def _looks(self, table: Table, tenants: Sequence[str]) -> Iterator[_Look]:
+        kind = family(self._declared, table)
+        sample = counting(self._declared, table, sample=True)
+        stranger = _Look(table.name, self.strangers, tenant=nobody(kind), is_stranger=True)
+        if table.shared:
+            # Shared rows are for every tenant, so none of them can be anybody else's: they are readable, that is all.
+            yield replace(stranger, is_stranger=False, statement=sample)
+            return
+        statement = sample
+        if self._exact and time.monotonic() < self._exact_until:
+            statement = counting(self._declared, table, sample=False)
+        elif self._exact:
+            self.notices.append(_sampled(table.name))
+        yield replace(stranger, statement=statement, sample=sample)
+        for tenant in tenants:
+            if is_possible(self._declared, tenant, kind):
+                yield replace(
+                    stranger,
+                    tenant=tenant,
+                    is_stranger=False,
+                    offenders=self.foreign,
+                    statement=statement,
+                    sample=sample,
+                )
+
+    def _answer(self, looks: Sequence[_Look]) -> bool:
+        """Put the questions one after the other; return whether each was answered as isolation demands."""
+        pending, is_well = deque(looks), True
+        while pending:
+            try:
+                with self._connection.transaction(force_rollback=True):
+                    while pending:
+                        is_well &= self._ask(pending[0])
+                        pending.popleft()
+            except LATER:
+                is_well &= self._postpone(pending)
+            except psycopg.OperationalError:
+                raise
+            except psycopg.Error as error:
+                look = pending.popleft()
+                look.offenders.append(Offender(look.name, f"cannot be read: {first_line(error)}", _SEE_OTHERS))
+                is_well = False
+        return is_well
+
+    def _ask(self, look: _Look) -> bool:
+        problem = self._seen_as_tenant(look, look.statement) if look.statement else self._seen_without_context(look)
+        if problem:
+            look.offenders.append(Offender(look.name, problem, _SEE_OTHERS))
+        return problem is None
+
+    def _seen_without_context(self, look: _Look) -> str | None:
+        query = look.query or sql.SQL("SELECT true")
+        return "rows are seen without a tenant context" if self._connection.execute(query).fetchall()[0][0] else None
+
+    def _seen_as_tenant(self, look: _Look, statement: Statement[Counts]) -> str | None:
+        if self._signer is None:
+            return "no context can be signed"
+        values = (look.tenant, self._signer.sign(statement, look.tenant))
+        enforced, rows = self._connection.execute(statement.sent, values).fetchall()[0]
+        if enforced != look.tenant:
+            return f"as the tenant {look.tenant}, the tenant {enforced} is enforced"
+        counts = statement.read(rows)[0]
+        if look.is_stranger and counts["seen"]:
+            return f"a tenant that does not exist sees {counts['seen']} rows"
+        if counts["others"]:
+            return f"the tenant {look.tenant} sees {counts['others']} rows that are not theirs"
+        return None
+
+    def _postpone(self, pending: deque[_Look]) -> bool:
+        """Replace a question that takes too long by one about a sample, else say that it was not answered."""
+        look = pending.popleft()
+        if look.sample is None or look.statement is look.sample:
+            self.notices.append(f"{look.name}: a proof on its rows was not finished in time and was left out")
+            return False
+        pending.appendleft(replace(look, statement=look.sample))
+        if (said := _sampled(look.name)) not in self.notices:
+            self.notices.append(said)
+        return True
+
+
+def _how(table: Table, kind: str) -> str:
+    """Return what isolates a relation, in a few words."""
+    view = "view, " if kind == "v" else ""
+    if isinstance(table.tenant, Through):
+        return f"{view}child of {table.tenant.parent}"
+    return f"{view}own column {table.tenant}" if table.tenant else f"{view}shared"
+
+
+def _sampled(name: str) -> str:
+    return f"{name}: {SAMPLE_ROWS:,} rows per tenant were looked at, for all of them would have taken too long"

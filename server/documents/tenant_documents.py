@@ -1,0 +1,90 @@
+"""The documents as one caller may see them: conditions from the verified token, one search, a check of the answer."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias, cast
+
+import structlog
+
+from server.documents.isolation import CANARIES, Caller, Isolation, isolating_among
+from server.documents.names import document_names
+from server.documents.store import MAXIMUM_PASSAGES, Condition, DocumentStore
+from server.errors import ArgumentsError, WithheldError
+
+Label: TypeAlias = str | int | float | bool | list[str]
+
+_NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
+_WITHHELD: Final = (
+    "The document store returned a passage outside what you may see, so the whole answer was withheld. "
+    "A retry does not help; report this to your administrator."
+)
+_log: Final = structlog.get_logger("documents")
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One passage that the caller may see.
+
+    `document` is the file name, with as much of its path as tells it apart within the answer. `score` is the store's
+    relevance, higher is better, comparable within one answer. `page` is the page within the document, when known.
+    """
+
+    text: str
+    document: str
+    score: float | None
+    labels: Mapping[str, Label]
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TenantDocuments:
+    """A store's documents as one caller sees them; `isolate_by` is the setting documents.isolate_by."""
+
+    _store: DocumentStore
+    _isolate_by: Sequence[str]
+    _caller: Caller
+
+    async def search(self, query: str, limit: int, labels: Mapping[str, str] = _NO_LABELS) -> list[Passage]:
+        """Return at most `limit` passages, best first, whose document has all of `labels`; these can only narrow.
+
+        Raises RefusedError without a tier, ArgumentsError for a limit or label that cannot be asked for, WithheldError
+        when the store returns anything that the caller may not see, and UnavailableError or MisconfiguredError when it
+        fails.
+        """
+        isolation = Isolation.of(self._caller, self._isolate_by)
+        if (name := isolating_among(labels)) is not None:
+            raise ArgumentsError(f"The label {name!a} is not for a caller to choose; nothing was read.")
+        if not 1 <= limit <= MAXIMUM_PASSAGES:
+            raise ArgumentsError(f"The limit must be from 1 to {MAXIMUM_PASSAGES}; nothing was read.")
+        narrowing = tuple(Condition(name, (value,)) for name, value in labels.items())
+        # One more for each canary that may be among them, so that canaries never take the place of an answer.
+        asked = min(limit + len(isolation.conditions), MAXIMUM_PASSAGES)
+        results = await self._store.search(query, (*isolation.conditions, *narrowing), asked)
+        if not all(isolation.admits(one.labels) for one in results):
+            _log.critical(
+                "security: the document store returned a passage outside the caller's isolation",
+                tenant=self._caller.tenant,
+                tier=self._caller.tier,
+            )
+            raise WithheldError(_WITHHELD)
+        kept = [one for one in results if one.text and not CANARIES.holds(one.labels)][:limit]
+        names = document_names([one.path for one in kept])
+        return [
+            Passage(one.text, name, one.score, _sound(one.labels), one.page)
+            for one, name in zip(kept, names, strict=True)
+        ]
+
+
+def _sound(labels: Mapping[str, Any]) -> dict[str, Label]:
+    """Return the labels that are texts, numbers, booleans or lists of texts; a store may hold others."""
+    return {key: value for key, value in labels.items() if _is_label(value)}
+
+
+def _is_label(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(isinstance(one, str) for one in cast("list[Any]", value))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return abs(value) <= sys.float_info.max  # neither NaN nor infinite
+    return isinstance(value, str | bool)

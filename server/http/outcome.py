@@ -1,0 +1,92 @@
+"""A request that was let in, and what it came to: the answer that leaves and the decision that is recorded before."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from anyio import CancelScope
+from pydantic_core import to_json
+from starlette.types import Scope
+
+from server.auth.access_token import AccessToken
+
+# Codes of our own JSON-RPC errors, beside those of the protocol.
+UNAUTHORIZED: Final = -32001
+FORBIDDEN: Final = -32003
+LIMITED: Final = -32004
+UNAVAILABLE: Final = -32005
+
+Headers = tuple[tuple[bytes, bytes], ...]
+JSON: Final[Headers] = ((b"content-type", b"application/json"),)
+_NOT_STORED: Final[Headers] = (*JSON, (b"cache-control", b"no-store"))
+
+
+class Decision(NamedTuple):
+    """What was decided about one request: the fields of its log line and its audit record, described here alone.
+
+    Both also have `status`, the HTTP status of the answer; the log line has `ms`. An unknown field is left out.
+    """
+
+    method: str
+    """The HTTP method."""
+    issuer: str | None = None
+    """Who asked, as the verified token says: the identity provider, the person (or client) there, and the client."""
+    subject: str | None = None
+    client: str | None = None
+    tenant: str | None = None
+    """For whom: the tenant and the tier that the token led to."""
+    tier: str | None = None
+    tool: str | None = None
+    """The tool that was called; only a tool that exists is named."""
+    outcome: str | None = None
+    """What a tool call came to: `answered`, `cancelled` (the client left), or the name of the error."""
+    refused: str | None = None
+    """Why the request was refused."""
+    cause: str | None = None
+    """What only the operator may know about it; not in the audit record."""
+
+    @classmethod
+    def of(cls, token: AccessToken, **known: str | None) -> "Decision":
+        """Return what was decided about a POST with a verified token, with what is known beside its caller."""
+        return cls("POST", token.issuer, token.subject, token.client_id, **known)
+
+    def recorded(self, status: int) -> dict[str, Any]:
+        """Return the fields of the audit record."""
+        known = zip(self._fields, self, strict=True)
+        return {name: value for name, value in known if value is not None and name != "cause"} | {"status": status}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A whole answer and its decision; the answer's length is added when it is sent."""
+
+    status: int
+    body: bytes
+    headers: Headers
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRequest:
+    """A POST with a verified token and its whole body.
+
+    `asked` is the tenant of the address as the caller wrote it, None at the address for all. `cancellation` is
+    cancelled when the client leaves.
+    """
+
+    scope: Scope
+    headers: dict[bytes, bytes]
+    body: bytes
+    token: AccessToken
+    asked: str | None
+    cancellation: CancelScope = field(default_factory=CancelScope)
+
+    def decision(self, **known: str | None) -> Decision:
+        """Return what was decided about this request, with what is known beside its caller."""
+        return Decision.of(self.token, **known)
+
+
+def refusal(status: int, code: int, message: str, decision: Decision, *headers: tuple[str, str]) -> Outcome:
+    """Return a JSON-RPC error of no particular request, so that a client can show the reason."""
+    body = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
+    added = ((name.encode(), value.encode()) for name, value in headers)
+    return Outcome(status, to_json(body), (*_NOT_STORED, *added), decision)

@@ -1,0 +1,151 @@
+"""Every request that is not a plain tools/call: answered by the SDK in the request's own task, its answer a value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import anyio
+import pydantic_core
+import structlog
+from mcp.server import Server
+from mcp.server.connection import Connection
+from mcp.server.runner import serve_one
+from mcp.server.streamable_http import check_accept_headers
+from mcp.shared.exceptions import NoBackChannelError
+from mcp.shared.inbound import find_duplicated_routing_header
+from mcp.shared.jsonrpc_dispatcher import handler_exception_to_error_data
+from mcp.shared.message import ServerMessageMetadata
+from mcp.shared.transport_context import TransportContext
+from mcp_types import (
+    DEFAULT_NEGOTIATED_VERSION,
+    HEADER_MISMATCH,
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    PROTOCOL_VERSION_META_KEY,
+    ErrorData,
+    JSONRPCNotification,
+    JSONRPCRequest,
+)
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Scope
+
+from server.http.outcome import JSON, Outcome, VerifiedRequest, refusal
+from server.protocol.surface import Pending
+
+_VERSION: Final = "mcp-protocol-version"
+_TRANSPORT: Final = TransportContext(kind="streamable-http", can_send_request=False)
+_log: Final = structlog.get_logger("endpoint")
+
+
+class SdkEndpoint:
+    """Answers the handshake versions itself, without a session, and hands every other version to the SDK's transport.
+
+    The SDK runs a handshake-era request in tasks of its own, where a caller who leaves cannot be followed, and puts
+    the text of unforeseen errors into the answer.
+    """
+
+    def __init__(self, server: Server[Any], modern: ASGIApp) -> None:
+        """Answer from the handlers of `server`; `modern` is the SDK's transport over the same server."""
+        self._server: Final = server
+        self._modern: Final = modern
+
+    async def __call__(self, request: VerifiedRequest) -> Outcome:
+        """Return what the request came to: what a tool call left, or else the SDK's own answer."""
+        pending = Pending(request)
+        # RFC 9110 section 5.5: blanks around a value do not belong to it; the HTTP parser leaves those at its end.
+        headers = [(name, value.strip(b" \t")) for name, value in request.scope["headers"]]
+        scope = pending.attached({**request.scope, "headers": headers})
+        version = Request(scope).headers.get(_VERSION)
+        if version is not None and version not in HANDSHAKE_PROTOCOL_VERSIONS:
+            answered = await _captured(self._modern, scope, request)
+        else:
+            answered = await self._handshake(Request(scope), version, request)
+        return pending.called.result() if pending.called.done() else answered
+
+    async def _handshake(self, http: Request, version: str | None, request: VerifiedRequest) -> Outcome:
+        def refused(status: int, code: int, message: str) -> Outcome:
+            return refusal(status, code, message, request.decision())
+
+        if not check_accept_headers(http)[0]:
+            return refused(406, INVALID_REQUEST, "The client must accept application/json.")
+        try:
+            body = pydantic_core.from_json(request.body, allow_inf_nan=False)
+        except ValueError:
+            return refused(400, PARSE_ERROR, "The body is not JSON.")
+        try:
+            # Nothing that a client tells a server without sessions has an effect, so it is acknowledged and dropped.
+            if isinstance(body, dict) and "id" not in body:
+                JSONRPCNotification.model_validate(body)
+                return Outcome(202, b"", (), request.decision())
+            message = JSONRPCRequest.model_validate(body)
+        except ValidationError:
+            return refused(400, INVALID_REQUEST, "The body must be one JSON-RPC request or notification.")
+        if find_duplicated_routing_header(http.headers.items()) or _claimed_version(message) not in {None, version}:
+            return refused(400, HEADER_MISMATCH, "The headers and the body name different protocol versions.")
+        return Outcome(200, await self._answer(http, message, version), JSON, request.decision())
+
+    async def _answer(self, http: Request, message: JSONRPCRequest, version: str | None) -> bytes:
+        connection = Connection.from_envelope(version or DEFAULT_NEGOTIATED_VERSION, None, None)
+        context = _OneRequest(message.id, ServerMessageMetadata(request_context=http))
+        answer: dict[str, Any] = {"jsonrpc": "2.0", "id": message.id}
+        try:
+            answer["result"] = await serve_one(
+                self._server, context, message.method, message.params, connection=connection, lifespan_state={}
+            )
+        except Exception as error:  # noqa: BLE001  # whatever it is, its text is for the operator alone
+            told = handler_exception_to_error_data(error)
+            if told is None:
+                _log.exception("a handler failed")
+                told = ErrorData(code=INTERNAL_ERROR, message="Internal error; the error was logged.")
+            answer["error"] = told.model_dump(exclude_none=True)
+        return pydantic_core.to_json(answer)
+
+
+async def _captured(app: ASGIApp, scope: Scope, request: VerifiedRequest) -> Outcome:
+    """Run an ASGI application on the body that was read, and return its whole answer."""
+    unread: list[Message] = [{"type": "http.request", "body": request.body, "more_body": False}]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        if not unread:
+            # Whoever waits for more waits for the client to leave, and is cancelled with the request.
+            await anyio.sleep_forever()
+        return unread.pop()
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    start, *parts = sent
+    headers = tuple((name, value) for name, value in start["headers"] if name != b"content-length")
+    return Outcome(start["status"], b"".join(part.get("body", b"") for part in parts), headers, request.decision())
+
+
+@dataclass(slots=True)
+class _OneRequest:
+    """The SDK's dispatch context of a request whose only way back is its own answer."""
+
+    request_id: int | str
+    message_metadata: ServerMessageMetadata
+    transport: TransportContext = _TRANSPORT
+    cancel_requested: anyio.Event = field(default_factory=anyio.Event)
+    can_send_request: bool = False
+
+    async def send_raw_request(self, method: str, params: object, opts: object = None) -> dict[str, Any]:  # noqa: ARG002
+        """Refuse: nobody would answer."""
+        raise NoBackChannelError(method)
+
+    async def notify(self, method: str, params: object, opts: object = None) -> None:
+        """Drop it: there is no stream to put it on."""
+
+    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
+        """Drop it: there is no stream to put it on."""
+
+
+def _claimed_version(message: JSONRPCRequest) -> Any:
+    """Return the version that the body names as the 2026-07-28 protocol does, or None."""
+    meta: Any = (message.params or {}).get("_meta")
+    return cast("Mapping[str, Any]", meta).get(PROTOCOL_VERSION_META_KEY) if isinstance(meta, Mapping) else None

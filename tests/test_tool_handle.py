@@ -1,0 +1,85 @@
+"""R125: from what a tool is handed, no pool, key, setting or other tenant's handle can be reached."""
+
+from server_of_its_own import one_more_tool, server_of_its_own
+
+# Runs inside the server, as a tool of an integrator would, and walks every attribute from its own two arguments.
+WALK = """
+from server.catalog.tool import Arguments, CodeTool, Result
+import importlib
+from psycopg_pool import AsyncConnectionPool
+
+PARTS = [
+    ("server.database.context_keys", "ContextKey"),
+    ("server.database.cursors", "Cursors"),
+    ("server.database.database", "Database"),
+    ("server.database.pool", "Pool"),
+    ("server.settings", "Settings"),
+    ("server.settings", "DatabaseSettings"),
+]
+FORBIDDEN = (*(getattr(importlib.import_module(module), name) for module, name in PARTS), AsyncConnectionPool, bytes)
+# What every object has and that leads to the whole program: its class, and the modules of its functions.
+PASSED_OVER = {"__class__", "__globals__", "__builtins__", "__module__", "__subclasshook__", "__doc__"}
+
+
+class Walk(Arguments):
+    pass
+
+
+class Walked(Result):
+    seen: int
+    found: list[str]
+
+
+def neighbours(thing):
+    if isinstance(thing, dict):
+        yield from (("[]", value) for pair in thing.items() for value in pair)
+    elif isinstance(thing, (list, tuple, set, frozenset)):
+        yield from (("[]", value) for value in thing)
+    for name in dir(thing):
+        if name not in PASSED_OVER:
+            try:
+                yield name, getattr(thing, name)
+            except Exception:
+                continue
+
+
+async def walk(arguments, access):
+    seen, found, todo = {}, [], [("arguments", arguments), ("access", access)]
+    while todo:
+        path, thing = todo.pop()
+        if id(thing) in seen or isinstance(thing, (str, int, float, type(None), type, type(walk.__call__))):
+            continue
+        seen[id(thing)] = thing
+        if isinstance(thing, FORBIDDEN):
+            found.append(f"{path}: {type(thing).__name__}")
+            continue
+        if path.count(".") < 6 and len(seen) < 20000:
+            todo += [(f"{path}.{name}", value) for name, value in neighbours(thing)]
+    return Walked(seen=len(seen), found=sorted(found))
+
+
+TOOL = CodeTool(
+    name="walk", title="Walk", description="Walks.", arguments=Walk, result=Walked, scope=None, call=walk
+)
+"""
+
+
+def test_nothing_unscoped_can_be_reached_from_a_tools_arguments(stack, tmp_path) -> None:
+    with one_more_tool(tmp_path / "tools", "walk", WALK), server_of_its_own(stack) as server:
+        walked = server.call("walk")["structuredContent"]
+    assert walked["found"] == []
+    assert walked["seen"] > 20
+
+
+def test_a_handle_is_of_no_use_to_a_call_that_was_not_given_it(stack, tmp_path) -> None:
+    """What a tool keeps of an earlier call still reads that caller's tenant alone, and a copy of it reads nothing."""
+    keeps = WALK.replace(
+        "async def walk(arguments, access):\n",
+        "KEPT = []\n\n\nasync def walk(arguments, access):\n    import copy\n    KEPT.append(access)\n"
+        "    try:\n        await copy.copy(access).search('x', 1)\n    except KeyError:\n"
+        "        return Walked(seen=len(KEPT), found=[KEPT[0].context.tenant])\n",
+    )
+    with one_more_tool(tmp_path / "tools", "walk", keeps), server_of_its_own(stack) as server:
+        assert server.call("walk")["structuredContent"] == {"seen": 1, "found": ["broker-a"]}
+        other = type(server)(server.url, stack.issuer.mint("emma-broker-b"))
+        assert other.call("walk")["structuredContent"] == {"seen": 2, "found": ["broker-a"]}
