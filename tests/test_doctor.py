@@ -82,6 +82,17 @@ def test_a_relation_that_public_may_read_can_be_accepted_by_name_and_is_listed_e
         )
 
 
+def test_a_policy_for_the_owner_of_a_view_matters_where_the_view_reads_alone(examined) -> None:
+    # desk_views owns a view over the tickets, and none over the notes.
+    with examined.broken("CREATE POLICY own ON desk.notes TO desk_views USING (true)", "DROP POLICY own ON desk.notes"):
+        assert examined.offenders() == {}
+    with examined.broken(
+        "CREATE POLICY own ON desk.tickets TO desk_views USING (true)", "DROP POLICY own ON desk.tickets"
+    ):
+        (check,) = examined.report().failed
+        assert check.offenders[0].problem.startswith("its policy own, for desk_views, is for desk_views too and shows")
+
+
 def test_a_statement_that_cannot_be_run_is_named_with_the_column_that_is_not_granted(examined, tmp_path) -> None:
     declared = (
         '[[tool]]\nname = "{}"\ndescription = "d"\nscope = "desk:read"\nsql = "{}"\ncolumns.title = {{ type = "{}" }}\n'
