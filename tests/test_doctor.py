@@ -138,7 +138,7 @@ def test_nothing_starts_on_a_database_that_does_not_isolate_and_the_reason_is_na
     assert require_isolation(examined.settings(), examined.catalog) is not None
     with (
         examined.broken("ALTER ROLE app_user CREATEDB", "ALTER ROLE app_user NOCREATEDB"),
-        pytest.raises(StartupError, match=r"app_user has CREATEDB; remedy: ALTER ROLE app_user NOCREATEDB.*doctor"),
+        pytest.raises(StartupError, match=r"app_user: has CREATEDB; remedy: ALTER ROLE app_user NOCREATEDB.*doctor"),
     ):
         require_isolation(examined.settings(), examined.catalog)
 
@@ -192,7 +192,7 @@ def test_the_verb_prints_a_table_or_json_and_its_exit_code_says_whether_all_hold
     ]
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
-    assert "0001_login_attributes: app_user has CREATEDB" in refused.stderr
+    assert "0001_login_attributes: app_user: has CREATEDB" in refused.stderr
 
 
 def test_the_administrator_is_asked_where_it_is_configured_and_demanded_by_its_option(tenantgate) -> None:

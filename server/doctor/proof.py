@@ -133,7 +133,7 @@ def _said(report: Report) -> object:
 def _failures(report: Report) -> str:
     """Return what offends, each with its remedy, in one line."""
     found = [
-        f"{check.name}: {one.object} {one.problem}; remedy: {one.remedy}"
+        f"{check.name}: {one.object}: {one.problem}; remedy: {one.remedy}"
         for check in report.failed
         for one in check.offenders
     ]

@@ -47,7 +47,7 @@ def _problem(name: str, grants: Sequence[Grant], parts: Mapping[str, str], login
             f"{login} may read it{how}, and it belongs to {parts[name]}, whose policies do not bind a query of it "
             "alone: the rows of all tenants"
         )
-    return f"{_KINDS[grants[0].kind]} that {login} may read{how} and that is not declared"
+    return f"is {_KINDS[grants[0].kind]} that {login} may read{how} and that is not declared"
 
 
 def _remedy(name: str, grants: Sequence[Grant], parts: Mapping[str, str]) -> str:
