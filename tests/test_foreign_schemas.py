@@ -90,7 +90,7 @@ def test_every_order_of_every_listing_shows_each_row_once_on_pages_of_any_size(f
     assert not differences, shown_first(differences)
 
 
-@pytest.mark.parametrize("calls", [60, pytest.param(3_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("calls", [40, pytest.param(3_000, marks=pytest.mark.slow)])
 def test_random_filters_find_what_the_model_finds(foreign: Foreign, calls: int) -> None:
     differences = []
     for number, tenant in enumerate(foreign.schema.tenants):
@@ -138,7 +138,7 @@ def test_a_statement_of_the_operator_joins_and_adds_up_one_tenants_rows(foreign:
     assert not differences, shown_first(differences)
 
 
-@pytest.mark.parametrize("foreign", ["shop"], indirect=True)
+@pytest.mark.parametrize("foreign", NAMES[:1], indirect=True)
 @pytest.mark.parametrize(
     "payload", [r'{"a": "\u0000"}', r'["\ud800"]', '{"a": 1, "a": 2}', "1e400", '"' + "x" * 30_000 + '"']
 )
@@ -164,7 +164,7 @@ def test_another_spelling_of_a_tenant_is_the_same_tenant(foreign: Foreign) -> No
     assert not differences, shown_first(differences)
 
 
-@pytest.mark.parametrize("foreign", ["metering"], indirect=True)
+@pytest.mark.parametrize("foreign", NAMES[1:2], indirect=True)
 def test_a_tenant_that_is_a_number_in_the_token_is_the_same_tenant(foreign: Foreign) -> None:
     comparison = Comparison(
         foreign.serving.client("7", tenant_id=7, **{"custom:tenant_id": None}).answer, "7", Chance(1)
@@ -197,8 +197,11 @@ def test_the_application_reads_all_rows_as_before(foreign: Foreign) -> None:
             assert seen == len(foreign.rows.rows[relation])
 
 
+# The very names of NAMES: pytest makes a fixture anew for another object, even an equal one.
 @pytest.mark.parametrize(
-    ("foreign", "name"), [(one["schema"], name) for name, one in MISTAKES.items()], indirect=["foreign"]
+    ("foreign", "name"),
+    [(NAMES[NAMES.index(one["schema"])], name) for name, one in MISTAKES.items()],
+    indirect=["foreign"],
 )
 def test_each_mistake_is_found_and_its_remedy_is_enough(foreign: Foreign, name: str) -> None:
     mistake = MISTAKES[name]

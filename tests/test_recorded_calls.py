@@ -1,7 +1,7 @@
 """The sample tools answer byte for byte what they answered when `recorded_calls.json` was recorded.
 
 A call is added as a line without an answer. After a change that is meant, either name it in `recorded_changes.json` or
-run this file as a program: it records every answer anew, and the difference of the file shows the reviewer what changed.
+run this file as a program: it records every answer anew, and the difference of the file shows the reviewer what it is.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""The audit trail: one record a decision, chained by hashes, so that a change anywhere shows.
+"""The audit trail: one record per decision, chained by hashes, so that any change is found.
 
 Each line is a JSON object whose `hash` covers its own text and the hash of the line before. A file beside the trail
-(`FILE.head`) holds the number and hash of the last record, so that a cut tail shows as well. Whoever can rewrite both
-files can rewrite history: ship them to a system that the server cannot write to.
+(`FILE.head`) holds the number and hash of the last record, so that records removed at the end are found too. Whoever
+can rewrite both files can rewrite history: ship them to a system that the server cannot write to.
 """
 
 import errno

@@ -6,23 +6,23 @@ about types, pages and sums in docs/catalog.md, each tried on PostgreSQL.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Final, Literal, LiteralString, cast
+from typing import Final, Literal, LiteralString, cast
 
 from psycopg import sql
 
 from server.catalog.declarations import TEXT_CHARACTERS, Bucket, Column, Measure, Table
 from server.catalog.expressions import SQL, Composable, bucketed, column_of, placeholder, position_of, shown
 from server.catalog.facts import ColumnFacts, RelationFacts
-from server.database.statement import Statement
+from server.database.statement import Row, Statement
 
-Row = dict[str, Any]
 # A filter of a WHERE clause: the declared column, and how its value is compared.
 Comparison = Literal["equals", "contains", "from", "before", "at_least", "at_most"]
 Filter = tuple[str, Comparison]
 # What a cursor says of the last row: there is none, its sort value is not null, or it is null.
 Start = Literal["beginning", "value", "null"]
 _STATEMENTS_KEPT: Final = 512
-_TOTAL: Final = "total"
+# One, with as many decimal places as a division by it keeps.
+_ONE: Final = SQL("1.0000000000000000000000000000000000000000")
 
 
 class CompiledTable:
@@ -104,7 +104,7 @@ class CompiledTable:
         results: list[Composable] = [SQL("key"), SQL("count(*) AS count")]
         for place, (name, column) in enumerate(measured):
             raw, exact = sql.Identifier(f"raw{place}"), sql.Identifier(f"exact{place}")
-            sources.append(SQL("{} AS {}").format(self._reference(name), raw))
+            sources.append(SQL("{} AS {}").format(_number(self._reference(name), self._facts_of(name)), raw))
             sources.append(SQL("{} AS {}").format(_exact(self._reference(name), self._facts_of(name)), exact))
             results.extend(_measures(name, column, self._facts_of(name), raw, exact))
         most = self.table.summary.max_groups if self.table.summary else 0
@@ -137,19 +137,26 @@ class CompiledTable:
 
     def _order(self, sort: str | None) -> list[Composable]:
         """Return what rows are ordered by: the sort value, then the key, which ends every tie."""
-        key = [column_of(column) for column in self.key if not sort or column != self.table.column_of(sort)]
-        return [*([self._sorted(sort)] if sort else []), *key]
+        return [*([self._sorted(sort)] if sort else []), *map(column_of, self._ties(sort))]
+
+    def _ties(self, sort: str | None) -> list[str]:
+        """Return the columns of the key that tell rows of one sort value apart."""
+        if not sort or self._is_cut(sort):
+            return list(self.key)
+        return [column for column in self.key if column != self.table.column_of(sort)]
+
+    def _is_cut(self, name: str) -> bool:
+        # A text counts with what is shown of it: a cursor has an end.
+        column = self.table.columns[name]
+        return column.type == "text" and bool(column.max_length) and self._facts_of(name).kind != "e"
 
     def _sorted(self, name: str) -> Composable:
-        column, facts = self.table.columns[name], self._facts_of(name)
-        if column.type == "text" and column.max_length and facts.kind != "e":
-            # A text counts with what is shown of it: a cursor has an end.
-            return SQL("left({}, {})").format(self._reference(name), sql.Literal(column.max_length))
+        if self._is_cut(name):
+            return SQL("left({}, {})").format(self._reference(name), sql.Literal(self.table.columns[name].max_length))
         return self._reference(name)
 
     def _positions(self, sort: str | None) -> list[Composable]:
-        key = [column for column in self.key if not sort or column != self.table.column_of(sort)]
-        found = [position_of(column_of(column), self.facts.columns[column]) for column in key]
+        found = [position_of(column_of(column), self.facts.columns[column]) for column in self._ties(sort)]
         return [*([position_of(self._sorted(sort), self._facts_of(sort))] if sort else []), *found]
 
     def _shown(self, name: str) -> Composable:
@@ -174,6 +181,8 @@ class CompiledTable:
             zoned = facts.base == "timestamp with time zone"
             form = SQL("{} = {}::timestamptz") if zoned else SQL("{} = ({}::timestamptz AT TIME ZONE 'UTC')")
             return form.format(reference, value)
+        if column.type == "decimal":
+            reference = _number(reference, facts)
         if facts.kind == "e":
             # As text: a label that the type does not have is then no row, and no error.
             return SQL("{}::text {} {}").format(reference, operator, value)
@@ -214,11 +223,18 @@ def _after(order: Sequence[Composable], after: sql.SQL, first: int) -> sql.Compo
     return SQL("({}) {} ({})").format(SQL(", ").join(order), after, SQL(", ").join(values))
 
 
+def _number(reference: Composable, facts: ColumnFacts) -> Composable:
+    """Return a number as it is shown: 0.7 of a column of type real is not the 0.7 of a parameter otherwise."""
+    if facts.base == "real":
+        return SQL("{}::text::float8").format(reference)
+    return SQL("{}::numeric").format(reference) if facts.base == "money" else reference
+
+
 def _exact(reference: Composable, facts: ColumnFacts) -> Composable:
     """Return a number that adds up without rounding, in whatever order the rows come."""
     if facts.base in {"real", "double precision"}:
         return SQL("{}::text::numeric").format(reference)
-    return SQL("{}::numeric").format(reference) if facts.base == "money" else reference
+    return _number(reference, facts)
 
 
 def _measures(
@@ -236,7 +252,8 @@ def _measures(
             case "total":
                 return SQL("round(coalesce(sum({}), 0), {})::text").format(exact, scale)
             case "average":
-                return SQL("round(avg({}), {})::text").format(exact, scale)
+                # Not avg(), which keeps 16 digits in all: of large numbers, too few behind the point.
+                return SQL("round(sum({}) * {} / nullif(count({}), 0), {})::text").format(exact, _ONE, exact, scale)
             case "largest" | "smallest":
                 extreme = SQL("max({})" if measure == "largest" else "min({})").format(raw)
                 return extreme if whole else SQL("{}::text").format(extreme)

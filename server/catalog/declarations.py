@@ -38,11 +38,13 @@ ParameterType = Literal[
 # Names that the listing and summary tools give their own arguments.
 RESERVED: Final = frozenset({"period", "sort", "descending", "limit", "cursor", "group_by"})
 
-ToolName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+TOOL_NAME: Final = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
+ToolName = Annotated[str, Field(pattern=TOOL_NAME)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$")]
 # What PostgreSQL calls a column or relation, as it stands in the catalogue, without quotes.
 Identifier = Annotated[str, Field(min_length=1, max_length=63)]
 Sentence = Annotated[str, Field(min_length=1, max_length=4_000)]
+Number = int | Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _qualified(name: str) -> str:
@@ -89,8 +91,8 @@ class Column(_Entry):
     max_length: Annotated[int, Field(ge=2, le=100_000)] | None = Field(
         default=None, description=f"A longer text is cut; {TEXT_CHARACTERS} characters when this is not set."
     )
-    minimum: int | float | None = Field(default=None, description="The smallest number that the filter accepts.")
-    maximum: int | float | None = Field(default=None, description="The largest number that the filter accepts.")
+    minimum: Number | None = Field(default=None, description="The smallest number that the filter accepts.")
+    maximum: Number | None = Field(default=None, description="The largest number that the filter accepts.")
     decimals: Annotated[int, Field(ge=0, le=30)] | None = Field(
         default=None, description="How many decimal places the filter accepts."
     )
@@ -113,8 +115,11 @@ def _misfits(column: Column) -> list[str]:
     scalar = not column.is_array and kind != "json"
     rules = (
         (column.filter is True and not scalar, f"filter = true is not for {kind}; remove it"),
-        (column.filter == "contains" and kind != "text", 'filter = "contains" is for text alone'),
-        (column.filter == "range" and not (number or moment), 'filter = "range" is for numbers, dates and timestamps'),
+        (column.filter == "contains" and kind != "text", 'filter = "contains" is for text alone; remove it'),
+        (
+            column.filter == "range" and not (number or moment),
+            'filter = "range" is for numbers and times; write filter = true',
+        ),
         (column.sort and not scalar, f"sort is not for {kind}; remove it"),
         (bool(column.group) and not scalar, f"group is not for {kind}; remove it"),
         (
@@ -125,20 +130,31 @@ def _misfits(column: Column) -> list[str]:
             isinstance(column.group, tuple) and not moment,
             "a list in group is for dates and timestamps; write group = true",
         ),
-        (bool(column.measures) and not number, "measures are for integers and decimals alone"),
+        (bool(column.measures) and not number, "measures are for integers and decimals alone; remove them"),
         (
             column.period and not (moment and column.filter == "range"),
             'period needs a date or timestamp with filter = "range"',
         ),
-        (bool(column.values) and kind not in {"text", "text[]"}, "values are for text alone"),
-        (column.max_length is not None and kind not in {"text", "text[]"}, "max_length is for text alone"),
+        (bool(column.values) and kind not in {"text", "text[]"}, "values are for text alone; remove them"),
+        (column.max_length is not None and kind not in {"text", "text[]"}, "max_length is for text alone; remove it"),
         (
             any(x is not None for x in (column.minimum, column.maximum)) and not number,
-            "minimum and maximum are for numbers",
+            "minimum and maximum are for numbers; remove them",
         ),
-        (column.decimals is not None and kind != "decimal", "decimals is for type decimal alone"),
+        (column.decimals is not None and kind != "decimal", "decimals is for type decimal alone; remove it"),
+        *_misfit_limits(kind, column.minimum, column.maximum),
     )
     return [remedy for wrong, remedy in rules if wrong]
+
+
+def _misfit_limits(kind: str, minimum: float | None, maximum: float | None) -> list[tuple[bool, str]]:
+    """Return the rules of the smallest and the largest number."""
+    parts = any(isinstance(one, float) and not one.is_integer() for one in (minimum, maximum))
+    crossed = minimum is not None and maximum is not None and minimum > maximum
+    return [
+        (kind == "integer" and parts, "minimum and maximum of an integer are whole numbers"),
+        (crossed, "minimum is larger than maximum; swap them"),
+    ]
 
 
 class Through(_Entry):
@@ -221,8 +237,8 @@ class Parameter(_Entry):
     required: bool = False
     default: str | int | float | bool | None = None
     values: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
-    minimum: int | float | None = None
-    maximum: int | float | None = None
+    minimum: Number | None = None
+    maximum: Number | None = None
     pattern: str | None = None
     max_length: Annotated[int, Field(ge=1, le=100_000)] | None = None
 
@@ -232,9 +248,12 @@ class Parameter(_Entry):
         if self.required and self.default is not None:
             raise ValueError("a required parameter has no default; remove one of the two")
         if not text and (self.values or self.pattern or self.max_length):
-            raise ValueError("values, pattern and max_length are for text alone")
+            raise ValueError("values, pattern and max_length are for text alone; remove them")
         if not number and (self.minimum is not None or self.maximum is not None):
-            raise ValueError("minimum and maximum are for integer and decimal alone")
+            raise ValueError("minimum and maximum are for integer and decimal alone; remove them")
+        for wrong, remedy in _misfit_limits(self.type, self.minimum, self.maximum):
+            if wrong:
+                raise ValueError(remedy)
         return self
 
 

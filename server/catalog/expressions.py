@@ -61,7 +61,7 @@ def _shown_scalar(reference: Composable, kind: str, base: str, characters: int) 
             return _moment(reference, base)
         case "json":
             return SQL(
-                "CASE WHEN length({}::text) > {} THEN to_jsonb(left({}::text, {}) || '…') ELSE {}::jsonb END"
+                "CASE WHEN length({}::text) > {} THEN to_json(left({}::text, {}) || '…') ELSE {}::json END"
             ).format(reference, sql.Literal(_JSON_CHARACTERS), reference, sql.Literal(_JSON_CHARACTERS - 1), reference)
         case _:
             return reference
@@ -101,8 +101,9 @@ def bucketed(reference: Composable, facts: ColumnFacts, bucket: Bucket | None, z
 # What a result of an operator's own SELECT is converted to before it is shown, and the type that it then has.
 _RESULTS: Final[dict[str, tuple[LiteralString, str]]] = {
     "text": ("text", "text"),
-    "integer": ("bigint", "bigint"),
-    "decimal": ("numeric", "numeric"),
+    # Sums of integers have no end, and only a rounded number is printed without a point.
+    "integer": ("numeric", "integer"),
+    "decimal": ("text", "numeric"),
     "boolean": ("boolean", "boolean"),
     "date": ("date", "date"),
     "timestamp": ("timestamptz", "timestamp with time zone"),
@@ -118,6 +119,15 @@ def shown_as(reference: Composable, kind: str, characters: int) -> Composable:
     if kind.endswith("[]"):
         converted = SQL("{}::{}[]").format(reference, SQL(cast_to))
         return _shown_array(converted, scalar, base, characters)
+    if scalar == "timestamp":
+        # Which of the two types it is, only the database knows.
+        return SQL("CASE WHEN pg_typeof({}) = 'timestamp'::regtype THEN {} ELSE {} END").format(
+            reference,
+            _moment(SQL("{}::timestamp").format(reference), "timestamp without time zone"),
+            _moment(SQL("{}::timestamptz").format(reference), base),
+        )
     if scalar == "json":
-        return _shown_scalar(SQL("to_jsonb({})").format(reference), "json", base, characters)
+        return _shown_scalar(SQL("to_json({})").format(reference), "json", base, characters)
+    if scalar == "integer":
+        return SQL("round({}::numeric)").format(reference)
     return _shown_scalar(SQL("{}::{}").format(reference, SQL(cast_to)), kind, base, characters)

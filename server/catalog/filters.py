@@ -93,8 +93,8 @@ class Filters:
             shown[f"{stem_}_from"] = first.isoformat() if first else None
             shown[f"{stem_}_to"] = last.isoformat() if last else None
             found.append(((name, "from"), first))
-            # The day after is excluded, so the whole last day counts; there is none after the last day of all.
-            found.append(((name, "before"), last + timedelta(days=1) if last and last < date.max else None))
+            # The day after is excluded, so the whole last day counts.
+            found.append(((name, "before"), _day_after(last) if last else None))
         for name in self._numbers:
             least, most = arguments[f"min_{name}"], arguments[f"max_{name}"]
             if least is not None and most is not None and least > most:
@@ -121,6 +121,11 @@ class Filters:
 def stem(name: str) -> str:
     """Return the name that `_from` and `_to` are put behind: `placed_at` and `placed_on` lose their ending."""
     return name[:-3] if name.endswith(("_at", "_on")) and len(name) > len("_at") else name
+
+
+def _day_after(day: date) -> str:
+    """Return the next day as PostgreSQL reads it, whose years have no end."""
+    return (day + timedelta(days=1)).isoformat() if day < date.max else "10000-01-01"
 
 
 def bound(value: object) -> str:

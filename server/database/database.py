@@ -4,7 +4,6 @@ import asyncio
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
@@ -13,14 +12,34 @@ import structlog
 from server.database.context_keys import CONTEXT_LIFETIME_S
 from server.database.pool import WAIT_S, Pool
 from server.database.statement import Principal, R, Statement
-from server.errors import UnavailableError, WithheldError
+from server.errors import MisconfiguredError, RefusedError, ToolError, UnavailableError, WithheldError
 from server.settings import DatabaseSettings
 
 _DOWN: Final = "The database is not available; nothing was read. Retry in a few seconds."
 _SLOW: Final = "The database took too long; nothing was read. Retry, or narrow the filters."
 _BUSY: Final = "Your tenant has too many calls running at once; nothing was read. Retry in a few seconds."
 _WITHHELD: Final = "The database did not confirm your tenant; nothing was returned. The error was logged."
+_NOT_COMPUTED: Final = (
+    "The database could not compute this answer; nothing was returned. Change the arguments; "
+    "a retry with the same ones does not help."
+)
+_MISFIT: Final = (
+    "This tool does not fit the database; nothing was read. A retry does not help; "
+    "tell your administrator, who finds the reason in the server's log."
+)
 _log: Final = structlog.get_logger("database")
+
+
+class _CodeError(Exception):
+    """What the log may know of a failed statement: its SQLSTATE. PostgreSQL's own words can repeat a row."""
+
+
+def _failure(statement: str, error: psycopg.Error) -> ToolError:
+    """Return what the caller reads of a statement that failed by its values (SQLSTATE class 22) or by its names."""
+    if isinstance(error, psycopg.DataError):
+        return RefusedError(_NOT_COMPUTED)
+    _log.error("a statement does not fit the database", statement=statement, sqlstate=error.sqlstate)
+    return MisconfiguredError(_MISFIT)
 
 
 class Database:
@@ -58,8 +77,9 @@ class Database:
     async def fetch(self, statement: Statement[R], values: Sequence[object], principal: Principal) -> list[R]:
         """Run `statement` for `principal` and return its rows.
 
-        Raises UnavailableError when the database is down, busy or too slow, and WithheldError when it does not accept
-        the context or enforces another one.
+        Raises UnavailableError when the database is down, busy or too slow, WithheldError when it does not accept the
+        context or enforces another one, RefusedError when it cannot compute the answer, and MisconfiguredError when the
+        statement does not fit it.
         """
         if not self.proved:
             raise UnavailableError(_DOWN)
@@ -73,6 +93,8 @@ class Database:
             raise WithheldError(_WITHHELD) from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise UnavailableError(_DOWN) from error
+        except psycopg.Error as error:
+            raise _failure(statement.name, error) from _CodeError(error.sqlstate)
         finally:
             places.release()
         if row is None or row[0] != principal.tenant:
@@ -102,18 +124,3 @@ class Database:
             expiry_s=int(time.time()) + CONTEXT_LIFETIME_S,
             digest=statement.digest,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class TenantDatabase:
-    """The database as one principal sees it; the only handle that a tool is given."""
-
-    _database: Database
-    _principal: Principal
-
-    async def fetch(self, statement: Statement[R], *values: object) -> list[R]:
-        """Run `statement` and return its rows, as row level security lets this principal see them.
-
-        Raises UnavailableError when the database is down, busy or too slow, and WithheldError as Database does.
-        """
-        return await self._database.fetch(statement, values, self._principal)

@@ -1,17 +1,21 @@
 """A named query, wrapped so that the signed tenant context and the query travel in one statement."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from types import GenericAlias
-from typing import Final, Generic, LiteralString, TypeVar, cast
+from typing import Any, Final, Generic, LiteralString, TypeVar, cast
 
 from psycopg.sql import Composed
 from pydantic import TypeAdapter
+from pydantic_core import from_json
 
 R = TypeVar("R")
+# A table and a column that the statement itself can see: a name that no statement uses for something of its own.
+_CONTEXT: Final[LiteralString] = "tenantgate_context"
 
 
 class Statement(Generic[R]):
@@ -35,20 +39,33 @@ class Statement(Generic[R]):
         self.read: Final[Callable[[str], list[R]]] = _reader(row)
         context = f"${parameters + 1}"
         self.text: Final = (
-            f"WITH context AS MATERIALIZED (SELECT set_config('tenancy.context', {context}, true) AS c) "
-            "SELECT answer.tenant, answer.rows FROM context CROSS JOIN LATERAL ("
+            f"WITH {_CONTEXT} AS MATERIALIZED (SELECT set_config('tenancy.context', {context}, true) AS {_CONTEXT}) "
+            f"SELECT answer.tenant, answer.rows FROM {_CONTEXT} CROSS JOIN LATERAL ("
             "SELECT (SELECT tenancy.current_tenant()) AS tenant, coalesce(json_agg(r)::text, '[]') AS rows "
-            f"FROM ({text}\n) AS r WHERE context.c IS NOT NULL) AS answer"
+            f"FROM ({text}\n) AS r WHERE {_CONTEXT}.{_CONTEXT} IS NOT NULL) AS answer"
         )
         self.sent: Final = self.text.encode()
         self.digest: Final = hashlib.sha256(self.sent).hexdigest()
 
 
+Row = dict[str, Any]
+
+
 @cache
 def _reader(row: type[R]) -> Callable[[str], list[R]]:
     """Return the function that converts the JSON array to rows: one per type, for the statements that share it."""
+    if row == Row:
+        return cast("Callable[[str], list[R]]", _read_rows)
     rows = cast("type[list[R]]", GenericAlias(list, row))
     return TypeAdapter(rows).validate_json
+
+
+def _read_rows(text: str) -> list[Row]:
+    try:
+        return from_json(text)
+    except ValueError:
+        # Half of a surrogate pair, which PostgreSQL's type json may hold; it is made readable later.
+        return json.loads(text)
 
 
 @dataclass(frozen=True, slots=True)

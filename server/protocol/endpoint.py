@@ -52,7 +52,7 @@ def plain_call(request: VerifiedRequest) -> Call | None:
             return None
         params = cast("dict[str, Any]", message["params"])
         arguments = _arguments_in(params)
-        # Arguments that are no object get a sentence of our own; everything else is the SDK's to refuse.
+        # Arguments that are not an object get our own sentence; everything else is refused by the SDK.
         methods.validate_client_request(
             _METHOD, version, params if arguments is not None else params | {"arguments": {}}
         )
@@ -80,7 +80,7 @@ def _arguments_in(params: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _agrees(message: dict[str, Any], headers: dict[bytes, bytes]) -> bool:
-    """Whether the headers that repeat the body do so rightly (2026-07-28 transport); no tool repeats an argument."""
+    """Whether the headers that repeat parts of the body agree with it (2026-07-28); no tool repeats an argument."""
     if any(name.startswith(b"mcp-param-") for name in headers):
         return False
     routing = {name: headers[name.encode()].decode("latin-1") for name in _ROUTING if name.encode() in headers}

@@ -1,4 +1,4 @@
-"""Every request that is no plain tools/call, answered by the SDK's functions in its own task, its answer as a value."""
+"""Every request that is not a plain tools/call: answered by the SDK in the request's own task, its answer a value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,7 +55,7 @@ class SdkEndpoint:
     async def __call__(self, request: VerifiedRequest) -> Outcome:
         """Return what the request came to: what a tool call left, or else the SDK's own answer."""
         pending = Pending(request)
-        # RFC 9110 section 5.5: blanks around a value are none of it; the HTTP parser leaves those at its end.
+        # RFC 9110 section 5.5: blanks around a value do not belong to it; the HTTP parser leaves those at its end.
         headers = [(name, value.strip(b" \t")) for name, value in request.scope["headers"]]
         scope = pending.attached({**request.scope, "headers": headers})
         version = Request(scope).headers.get(_VERSION)

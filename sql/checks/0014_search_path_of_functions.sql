@@ -1,5 +1,5 @@
 -- Functions that run with their owner's rights fix their search path: otherwise whoever calls them chooses what they call.
 SELECT name, 'its search path is the caller''s',
-       format('ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp', name)
+       format('ALTER ROUTINE %s SET search_path = pg_catalog, pg_temp', name)
 FROM routine
 WHERE definer AND NOT EXISTS (SELECT FROM unnest(settings) AS setting WHERE setting LIKE 'search_path=%')

@@ -3,7 +3,7 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any, Final, LiteralString, cast
+from typing import Any, Final, LiteralString
 
 import psycopg
 from dataset import PASSWORD, make_database
@@ -24,6 +24,14 @@ _COLUMNS: Final[LiteralString] = """
   number text NOT NULL, customer text NOT NULL, status text NOT NULL, placed_at timestamptz NOT NULL, due_on date,
   amount numeric(12, 2) NOT NULL, quantity integer, active boolean NOT NULL
 """
+# The proof of isolation looks at rows as two of these tenants.
+_TENANTS: Final[LiteralString] = """
+INSERT INTO tenancy.tenants (tenant_id, name)
+SELECT '00000000-0000-4000-8000-00000000000' || n, 'Tenant ' || n FROM generate_series(0, 9) AS n
+"""
+_VALUES: Final[LiteralString] = """
+  'N-' || n, 'Customer ' || n, 'open', timestamptz '2026-01-01' - n * interval '1 hour', NULL, n, n, true
+"""
 # One child after four tables with a tenant column, which is a UUID in every other one.
 _CHILD_AFTER: Final = 5
 
@@ -39,6 +47,10 @@ def prepare_depot(postgres: EmbeddedPostgres, key: ContextKey, folder: Path) -> 
         for number in range(TABLES):
             connection.execute(_create(number))
         _protect(connection, load_catalog([str(catalog)]))
+        connection.execute(_TENANTS)
+        for number in range(TABLES):
+            connection.execute(_rows(number))
+        connection.execute("ANALYZE")
     with psycopg.connect(admin_url, autocommit=True) as connection:
         put_key(connection, key)
         statement = sql.SQL("ALTER ROLE {} PASSWORD {}")
@@ -57,7 +69,6 @@ def _is_child(number: int) -> bool:
 
 
 def _create(number: int) -> sql.Composed:
-    kind = "uuid" if number % 2 else "text"
     own: LiteralString = (
         "parent_id bigint NOT NULL REFERENCES {parent}" if _is_child(number) else "account {kind} NOT NULL"
     )
@@ -65,8 +76,23 @@ def _create(number: int) -> sql.Composed:
     return sql.SQL(text).format(
         table=sql.Identifier("depot", _name(number)),
         parent=sql.Identifier("depot", _name(number - 1)),
-        kind=sql.SQL(cast("LiteralString", kind)),
+        kind=_kind(number),
     )
+
+
+def _rows(number: int) -> sql.Composed:
+    """Return the statement that inserts 100 rows, ten for each tenant."""
+    owner: LiteralString = "('00000000-0000-4000-8000-00000000000' || n % 10)::{kind}"
+    if _is_child(number):
+        owner = "n"
+    text: LiteralString = (
+        "INSERT INTO {table} SELECT n, " + owner + ", " + _VALUES + " FROM generate_series(1, 100) AS n"
+    )
+    return sql.SQL(text).format(table=sql.Identifier("depot", _name(number)), kind=_kind(number))
+
+
+def _kind(number: int) -> sql.SQL:
+    return sql.SQL("uuid") if number % 2 else sql.SQL("text")
 
 
 def _name(number: int) -> str:

@@ -1,0 +1,109 @@
+"""Databases with settings and privileges of their own: checks hold all the same, or say in one line what is missing."""
+
+import json
+import subprocess
+import sys
+
+import psycopg
+import pytest
+from examined_database import CATALOG, KEY, Examined
+from examined_database import examined as examined  # noqa: PLC0414  # a fixture
+
+# What the login's own settings answer is taken from it, so that the database's defaults reach it.
+DEFAULTS = {
+    "standard_conforming_strings": ("off", {"standard_conforming_strings"}),
+    "quote_all_identifiers": ("on", set()),
+    "search_path": ("public, app, desk", {"search_path"}),
+    "DateStyle": ("SQL, DMY", {"DateStyle"}),
+    "default_transaction_isolation": ("serializable", set()),
+    "default_transaction_deferrable": ("on", set()),
+    "enable_indexscan": ("off", set()),
+    "backslash_quote": ("off", set()),
+    "bytea_output": ("escape", {"bytea_output"}),
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_defaults_of_the_database_change_no_verdict(examined, name) -> None:
+    """What would change the form of answers is an offence of its own check, which names the setting alone."""
+    value, expected = DEFAULTS[name]
+    before = f"ALTER ROLE app_user RESET {name}; ALTER DATABASE examined SET {name} = {value}"
+    with psycopg.connect(examined.admin_url) as connection:
+        query = "SELECT coalesce((SELECT option_value FROM pg_roles, pg_options_to_table(rolconfig) "
+        query += "WHERE rolname = 'app_user' AND option_name = %s), '')"
+        own = connection.execute(query.encode(), (name,)).fetchall()[0][0]
+    restored = f"ALTER DATABASE examined RESET {name};" + (f"ALTER ROLE app_user SET {name} = '{own}'" if own else "")
+    with examined.broken(before, restored):
+        assert examined.offenders() == ({"0018_session_defaults": expected} if expected else {})
+
+
+HARDENED = {
+    "pg_roles": ("SELECT ON pg_catalog.pg_roles", "permission denied for view pg_roles", "catalogue"),
+    "pg_proc": ("SELECT ON pg_catalog.pg_proc", "permission denied for table pg_proc", "0012_context_functions"),
+    "pg_class": ("SELECT ON pg_catalog.pg_class", "permission denied for table pg_class", "catalogue"),
+    "pg_attribute": ("SELECT ON pg_catalog.pg_attribute", "permission denied for table pg_attribute", "catalogue"),
+    "pg_settings": (
+        "SELECT ON pg_catalog.pg_settings",
+        "permission denied for view pg_settings",
+        "0018_session_defaults",
+    ),
+    "pg_get_expr": (
+        "EXECUTE ON FUNCTION pg_catalog.pg_get_expr(pg_node_tree, oid)",
+        "permission denied for function pg_get_expr",
+        "catalogue",
+    ),
+    "aclexplode": (
+        "EXECUTE ON FUNCTION pg_catalog.aclexplode(aclitem[])",
+        "permission denied for function aclexplode",
+        "catalogue",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HARDENED)
+def test_a_check_that_cannot_be_made_is_an_offence_with_the_databases_own_words(examined, name) -> None:
+    what, words, check = HARDENED[name]
+    with examined.broken(f"REVOKE {what} FROM PUBLIC", f"GRANT {what} TO PUBLIC"):
+        report = examined.report()
+    found = {one.name: one for one in report.failed}
+    (offender,) = found[check].offenders
+    assert offender.object == check
+    assert offender.problem == f"this check cannot be made: {words}"
+    assert offender.remedy.startswith("let app_user ")
+    assert examined.offenders() == {}
+
+
+@pytest.fixture
+def tenantgate(examined: Examined, tmp_path):
+    config = tmp_path / "tenantgate.toml"
+    config.write_text(
+        f'resource_url = "http://127.0.0.1:1/mcp"\ncatalog = {json.dumps(CATALOG)}\n'
+        '[[issuers]]\nissuer = "http://127.0.0.1:1"\naudiences = ["x"]\n'
+        f'[database]\nurl = "{examined.url}"\nadmin_url = "{examined.admin_url}"\ncontext_keys = ["{KEY.text()}"]\n'
+    )
+
+    def run(verb: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "server", verb, "--config", str(config)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    return run
+
+
+def test_neither_doctor_nor_serve_ends_with_a_traceback(examined, tenantgate) -> None:
+    what, words, _ = HARDENED["pg_roles"]
+    with examined.broken(f"REVOKE {what} FROM PUBLIC", f"GRANT {what} TO PUBLIC"):
+        doctor, serve = tenantgate("doctor"), tenantgate("serve")
+    assert (doctor.returncode, serve.returncode) == (1, 1)
+    assert words in doctor.stdout
+    assert words in serve.stderr
+    assert doctor.stderr.count("\n") == serve.stderr.count("\n") == 1
+    assert "Traceback" not in doctor.stdout + doctor.stderr + serve.stderr
+
+
+def test_migrate_names_the_roles_that_lose_rows(examined, tenantgate) -> None:
+    grant = "GRANT USAGE ON SCHEMA desk TO desk_reports; GRANT SELECT ON desk.notes TO desk_reports"
+    assert "desk_" not in tenantgate("migrate").stdout
+    with examined.broken(f"CREATE ROLE desk_reports; {grant}", "DROP OWNED BY desk_reports; DROP ROLE desk_reports"):
+        migrated = tenantgate("migrate")
+    assert migrated.returncode == 0, migrated.stderr
+    assert "desk_reports sees no row of desk.notes: no policy of the table is for it" in migrated.stdout
