@@ -195,7 +195,7 @@ def test_whatever_columns_are_called_the_file_is_valid_and_says_the_same(columns
     text = toml_of(outcome, f"remark {comment}")
     (table,) = CatalogFile.model_validate(tomllib.loads(text)).table
     assert table == outcome.table
-    assert list(problems_of([("file", CatalogFile(table=(table,)))], [])) == []
+    assert list(problems_of([("file", CatalogFile(table=(table,)))], {}, complete=True)) == []
     assert list(differences(table, one.facts)) == []
 
 

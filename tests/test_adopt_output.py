@@ -8,7 +8,7 @@ from adoption.place import place_for
 from server.administration.steps import steps_of
 from server.adoption.files import read_file, sealed
 from server.adoption.output import Change
-from server.errors import CatalogError, SettingsError
+from server.errors import CatalogError, SettingsError, StartupError
 
 TEXT = """
 CREATE SCHEMA app;
@@ -210,3 +210,32 @@ def test_a_file_is_recognized_until_a_single_character_changes(tmp_path, suffix)
     assert read_file(file).state == "edited"
     file.write_text("a = 1\n")
     assert read_file(file).state == "of somebody else"
+
+
+def test_a_name_like_the_mark_of_a_step_is_refused(place) -> None:
+    """Otherwise whoever may create a table could have SQL run by the administrator."""
+    place.admin.execute(
+        'CREATE TABLE app."x\n-- tenantgate: step y\nSELECT 1; --" (id int PRIMARY KEY, account_id text)'
+    )
+    with pytest.raises(StartupError, match="has a line like '-- tenantgate: step'; rename what is called so"):
+        place.adopt("account_id")
+    assert state(place) == {}
+
+
+def test_policies_that_row_level_security_would_put_into_force_are_a_person_s_decision(place) -> None:
+    place.admin.execute("CREATE POLICY old ON app.orders AS RESTRICTIVE USING (false)")
+    reason = place.adopt("account_id").decisions.undecided["app.orders"].reason
+    assert reason == (
+        "it has policies that row level security would put into force: old (restrictive, for ALL to PUBLIC USING"
+        " false); drop them first"
+    )
+
+
+def test_a_declaration_by_hand_that_cannot_be_isolated_is_named(place) -> None:
+    folder = place.output / "tools"
+    folder.mkdir(parents=True)
+    (folder / "own.toml").write_text(
+        '[[table]]\nname = "app.orders"\ntenant = "nobody"\nscope = "x"\n[table.columns]\nid = { type = "integer" }\n'
+    )
+    with pytest.raises(CatalogError, match=r"app\.orders: it has no column nobody; correct `tenant`"):
+        place.adopt("account_id")

@@ -25,7 +25,8 @@ from server.adoption.relations import read_database
 from server.adoption.report import Report, how_found
 from server.adoption.request import Request
 from server.adoption.toml_text import toml_of
-from server.errors import SettingsError
+from server.catalog.policy_problems import obstacles
+from server.errors import CatalogError, SettingsError
 from server.settings import Settings
 
 _APPLIED: Final[LiteralString] = "SELECT name FROM tenantgate.own_migrations"
@@ -42,7 +43,7 @@ def adopt(settings: Settings, request: Request, output: Path, *, update: bool = 
     with _reader(settings.database.admin_url.get_secret_value(), login) as connection:
         database = read_database(connection)
         check_request(request, database)
-        decisions = _with_edited(decide(database, request, login, _taken(standing)), standing)
+        decisions = _with_edited(decide(database, request, login, standing.tools), standing)
         if not decisions.declared:
             raise SettingsError(_nothing(decisions))
         check_rights(connection, decisions)
@@ -74,14 +75,11 @@ def _reader(admin_url: str, login: str) -> Generator[psycopg.Connection[Any]]:
         yield connection
 
 
-def _taken(standing: Standing) -> set[str]:
-    """Return the names of the tools of a person's own files."""
-    tables = standing.declared.values()
-    return {tool.tool for table in tables for tool in (table.list, table.summary) if tool is not None}
-
-
 def _with_edited(decisions: Decisions, standing: Standing) -> Decisions:
-    """Return the decisions with the tables of a person's files as these say, those that were not decided included."""
+    """Return the decisions with the tables of a person's files as these say, those that were not decided included.
+
+    Raises CatalogError when such a table cannot be isolated as it is declared.
+    """
     relations = decisions.database.relations
     own = {
         name: Declared(table, decisions.declared[name].choice if name in decisions.declared else Choice({}, ()))
@@ -89,7 +87,15 @@ def _with_edited(decisions: Decisions, standing: Standing) -> Decisions:
         if name in relations
     }
     undecided = {name: one for name, one in decisions.undecided.items() if name not in own}
-    return replace(decisions, declared={**decisions.declared, **own}, undecided=undecided)
+    edited = replace(decisions, declared={**decisions.declared, **own}, undecided=undecided)
+    found = [
+        problem
+        for one in own.values()
+        for problem in obstacles(one.table, edited.tables, edited.database.facts, edited.id_type)
+    ]
+    if found:
+        raise CatalogError(dict.fromkeys(found))
+    return edited
 
 
 def _sections(connection: psycopg.Connection[Any], decisions: Decisions, request: Request, login: str) -> list[Section]:

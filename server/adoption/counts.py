@@ -1,5 +1,6 @@
 """How many rows and tenants each table has, counted by the administrator, whom no policy binds."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,11 +9,13 @@ import psycopg
 from psycopg import sql
 
 from server.adoption.decisions import Decisions
+from server.adoption.keys import TABLES
 from server.adoption.relations import Found
 from server.adoption.ways import Own, Parent, Shared, Undecided, Way
 
-# A count that takes longer is replaced by the planner's estimate.
+# A count that takes longer is replaced by the planner's estimate, and so are those after the last of all seconds.
 _LONGEST_S: Final = 10
+_ALL_S: Final = 60
 _Connection = psycopg.Connection[Any]
 
 
@@ -37,10 +40,12 @@ def count_rows(connection: _Connection, decisions: Decisions) -> dict[str, Count
     connection.execute(sql.SQL("SET statement_timeout = {}").format(sql.Literal(_LONGEST_S * 1_000)))
     # Otherwise a table whose policies bind the administrator would be counted in part; so it is an error.
     connection.execute("SET row_security = off")
+    end = time.monotonic() + _ALL_S
     for name in (*decisions.declared, *decisions.undecided):
         found = decisions.database.relations[name]
-        if found.facts.kind in {"r", "p"}:
-            counted[name] = _count(connection, decisions.ways, found)
+        if found.facts.kind in TABLES:
+            in_time = time.monotonic() < end
+            counted[name] = _count(connection, decisions.ways, found) if in_time else Count(found.estimate, exact=False)
     connection.execute("RESET row_security")
     connection.execute("RESET statement_timeout")
     return counted

@@ -1,7 +1,7 @@
 """Which tables are declared and how, and which are not decided and why."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from server.adoption.declaring import Declared, Declaring, Refused
@@ -51,16 +51,10 @@ def decide(database: Database, request: Request, login: str, taken: Collection[s
         for name, found in database.relations.items()
         if name in ways and request.wants(found.facts.schema, found.facts.name)
     }
-    id_type = _id_type(database, ways)
-    declaring = Declaring(database, wanted, taken)
-    declared: dict[str, Declared] = {}
-    undecided: dict[str, Undecided] = {}
+    decider = _Decider(database, request, login, _id_type(database, ways), Declaring(database, wanted, taken))
     for name, way in ways.items():
-        outcome = _outcome(database, request, declaring, declared, name, way, login, id_type)
-        if isinstance(outcome, Undecided):
-            undecided[name] = outcome
-        else:
-            declared[name] = outcome
+        decider.decide(name, way)
+    declared, undecided = decider.declared, decider.undecided
     kept = {ancestor for name in wanted & declared.keys() for ancestor in _with_ancestors(name, declared)}
     for name, found in database.relations.items():
         if found.facts.kind in _KINDS and not found.extension and request.wants(found.facts.schema, found.facts.name):
@@ -70,7 +64,7 @@ def decide(database: Database, request: Request, login: str, taken: Collection[s
         ways,
         {name: one for name, one in declared.items() if name in kept},
         {name: one for name, one in sorted(undecided.items()) if name in wanted or name not in ways},
-        id_type,
+        decider.id_type,
     )
 
 
@@ -80,50 +74,61 @@ def is_ours(found: Found, login: str) -> bool:
     return floor or (bool(found.policies) and all(one.name in _OURS for one in found.policies))
 
 
-def _outcome(  # noqa: PLR0913, PLR0917  # what a decision depends on
-    database: Database,
-    request: Request,
-    declaring: Declaring,
-    declared: Mapping[str, Declared],
-    name: str,
-    way: Way,
-    login: str,
-    id_type: Family,
-) -> Declared | Undecided:
-    if isinstance(way, Undecided):
-        return way
-    found = database.relations[name]
-    keeps = request.keeps_policies(name) or is_ours(found, login)
-    reason = _why_not(found, way, declared, id_type, keeps_policies=keeps)
-    if reason is not None:
-        return Undecided(reason)
-    try:
-        outcome = declaring.declare(name, way)
-    except Refused as refusal:
-        return Undecided(str(refusal))
-    tables = {one: declared[one].table for one in declared} | {name: outcome.table}
-    found_obstacles = obstacles(outcome.table, tables, database.facts, id_type)
-    return Undecided(found_obstacles[0].removeprefix(f"{name}: ")) if found_obstacles else outcome
+@dataclass
+class _Decider:
+    """Decides one table after the other, parents first."""
 
+    database: Database
+    request: Request
+    login: str
+    id_type: Family
+    declaring: Declaring
+    declared: dict[str, Declared] = field(default_factory=dict[str, Declared])
+    undecided: dict[str, Undecided] = field(default_factory=dict[str, Undecided])
 
-def _why_not(
-    found: Found, way: Way, declared: Mapping[str, Declared], id_type: Family, *, keeps_policies: bool
-) -> str | None:
-    if isinstance(way, Parent) and way.parent not in declared:
-        return f"its way leads to {way.parent} (by {way.through}), which is not decided"
-    if found.name.count(".") > 1:
-        return "a name with a dot in it cannot be declared"
-    if found.facts.row_security and not keeps_policies:
-        return _existing(found)
-    return _other_type(found, way, id_type) if isinstance(way, Own) else None
+    def decide(self, name: str, way: Way) -> None:
+        outcome = self._outcome(name, way)
+        if isinstance(outcome, Undecided):
+            self.undecided[name] = outcome
+        else:
+            self.declared[name] = outcome
+
+    def _outcome(self, name: str, way: Way) -> Declared | Undecided:
+        if isinstance(way, Undecided):
+            return way
+        if (reason := self._why_not(self.database.relations[name], way)) is not None:
+            return Undecided(reason)
+        try:
+            outcome = self.declaring.declare(name, way)
+        except Refused as refusal:
+            return Undecided(str(refusal))
+        tables = {one: declared.table for one, declared in self.declared.items()} | {name: outcome.table}
+        found = obstacles(outcome.table, tables, self.database.facts, self.id_type)
+        return Undecided(found[0].removeprefix(f"{name}: ")) if found else outcome
+
+    def _why_not(self, found: Found, way: Way) -> str | None:
+        if isinstance(way, Parent) and way.parent not in self.declared:
+            return f"its way leads to {way.parent} (by {way.through}), which is not decided"
+        if found.name.count(".") > 1:
+            return "a name with a dot in it cannot be declared"
+        ours = is_ours(found, self.login)
+        if found.policies and not found.facts.row_security and not ours:
+            return f"it has policies that row level security would put into force: {_policies(found)}; drop them first"
+        if found.facts.row_security and not ours and not self.request.keeps_policies(found.name):
+            return _existing(found)
+        return _other_type(found, way, self.id_type) if isinstance(way, Own) else None
 
 
 def _existing(found: Found) -> str:
-    policies = "; ".join(_described(one) for one in found.policies) or "none, so that it shows nothing"
     return (
-        f"row level security is on already, with policies of its own: {policies}. Those for PUBLIC bind the login too. "
+        f"row level security is on already, with policies of its own: {_policies(found)}. Those for PUBLIC bind the "
+        "login too. "
         f"--keep-policies {found.name} keeps them for the roles that have grants today, and takes them from the login"
     )
+
+
+def _policies(found: Found) -> str:
+    return "; ".join(_described(one) for one in found.policies) or "none, so that it shows nothing"
 
 
 def _described(policy: Policy) -> str:

@@ -17,6 +17,7 @@ from server.catalog.protection.script import Script
 from server.catalog.protection.subject import Subject
 from server.catalog.protection.table import protect_table
 from server.catalog.protection.view import protect_view
+from server.errors import StartupError
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,9 @@ class Section:
         return "".join(character if character.isprintable() else " " for character in self.name)
 
     def text(self) -> str:
-        """Return the steps with their marks."""
+        """Return the steps with their marks; raises StartupError when a name would be taken for a mark."""
+        if any(line.startswith(STEP) for step in self.steps for line in step.split("\n")):
+            raise StartupError(f"a name in the SQL of {self.label} has a line like {STEP!r}; rename what is called so")
         return "\n".join(f"{STEP} {self.label}\n{step.rstrip()}\n" for step in self.steps)
 
 

@@ -10,8 +10,9 @@ from server.adoption.decisions import Decisions
 from server.adoption.files import File, files_in, sealed
 from server.adoption.migration_text import Section, files_of
 from server.adoption.naming import file_name
+from server.catalog.checks import tools_in
 from server.catalog.declarations import Table
-from server.catalog.loading import load_catalog
+from server.catalog.loading import read_declarations
 from server.errors import SettingsError
 
 Kind = Literal["new", "different", "gone"]
@@ -30,17 +31,19 @@ class Change:
 class Standing:
     """What stands in the output folder before a run.
 
-    `declared` are the tables of files that a person wrote or edited: they count as they stand. `written` are the files
-    that are still as `adopt` wrote them, and `kept` those that are not, by path.
+    `declared` are the tables of files that a person wrote or edited: they count as they stand, with the names of all
+    `tools` in these files. `written` are the files that are still as `adopt` wrote them, and `kept` those that are not,
+    by path.
     """
 
     folder: Path
     written: Mapping[Path, File]
     kept: Mapping[Path, File]
     declared: Mapping[str, Table]
+    tools: frozenset[str]
 
     @property
-    def tools(self) -> Path:
+    def declarations(self) -> Path:
         """The folder of declarations."""
         return self.folder / "tools"
 
@@ -62,15 +65,16 @@ def standing_in(folder: Path) -> Standing:
     files = [*files_in(folder / "tools", ".toml"), *files_in(folder / "migrations", ".sql")]
     written = {file.path: file for file in files if file.state == "as written"}
     kept = {file.path: file for file in files if file.state != "as written"}
-    own = [str(path) for path in kept if path.suffix == ".toml"]
-    return Standing(folder, written, kept, dict(load_catalog(own).tables) if own else {})
+    own = read_declarations(path for path in kept if path.suffix == ".toml")
+    tables = {table.name: table for one in own for table in one.table}
+    return Standing(folder, written, kept, tables, frozenset(name for one in own for name in tools_in(one)))
 
 
 def tool_changes(standing: Standing, texts: Mapping[str, str], exists: Collection[str]) -> list[Change]:
     """Return the changes of the declarations: `texts` holds the file of each table, `exists` every relation."""
     changes: list[Change] = []
     expected: set[Path] = set()
-    for name, path in _paths(standing.tools, texts).items():
+    for name, path in _paths(standing.declarations, texts).items():
         expected.add(path)
         if name in standing.declared:
             continue
@@ -137,4 +141,4 @@ def _highest(paths: Iterable[Path]) -> int:
 
 
 def _tables_in(file: File) -> set[str]:
-    return set(load_catalog([str(file.path)]).tables)
+    return {table.name for one in read_declarations([file.path]) for table in one.table}

@@ -17,7 +17,9 @@ SELECT c.oid::bigint, n.nspname::text, c.relname::text, obj_description(c.oid, '
          (SELECT coalesce(sum(pg_total_relation_size(t.relid)), 0)::bigint
           FROM pg_partition_tree(c.oid) t WHERE t.isleaf)
        WHEN 'v' THEN 0 ELSE pg_total_relation_size(c.oid) END,
-       greatest(c.reltuples, 0)::bigint,
+       greatest(CASE c.relkind WHEN 'p' THEN
+         (SELECT sum(p.reltuples) FROM pg_partition_tree(c.oid) t JOIN pg_catalog.pg_class p ON p.oid = t.relid
+          WHERE t.isleaf) ELSE c.reltuples END, 0)::bigint,
        (SELECT pn.nspname || '.' || p.relname FROM pg_catalog.pg_inherits i
         JOIN pg_catalog.pg_class p ON p.oid = i.inhparent JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
         WHERE i.inhrelid = c.oid ORDER BY i.inhseqno LIMIT 1),
@@ -39,6 +41,7 @@ FROM pg_catalog.pg_constraint k
 WHERE k.contype = 'f' AND k.conparentid = 0 AND k.conrelid = ANY ($1::oid[]) AND k.confrelid = ANY ($1::oid[])
 ORDER BY k.conrelid, k.conname
 """
+_WITH_POLICIES: Final[LiteralString] = "SELECT DISTINCT polrelid::bigint FROM pg_catalog.pg_policy"
 _COMMENTS: Final[LiteralString] = """
 SELECT d.objoid::bigint, a.attname::text, d.description
 FROM pg_catalog.pg_description d
@@ -141,6 +144,7 @@ def read_database(connection: psycopg.Connection[Any]) -> Database:
     oids = [row[0] for row in rows]
     facts = read_facts(connection, [f"{schema}.{name}" for _, schema, name, *_ in rows])
     comments, values, sources = _comments(connection, oids), _values(connection, oids), _sources(connection, oids)
+    with_policies = {row[0] for row in connection.execute(_WITH_POLICIES).fetchall()}
     found: dict[str, Found] = {}
     for oid, schema, name, comment, size, estimate, part_of, extension in rows:
         own = facts[f"{schema}.{name}"]
@@ -153,7 +157,7 @@ def read_database(connection: psycopg.Connection[Any]) -> Database:
             estimate,
             part_of,
             extension,
-            tuple(policies_on(connection, relation)) if own.row_security else (),
+            tuple(policies_on(connection, relation)) if oid in with_policies else (),
             comments.get(oid, {}),
             values.get(oid, {}),
             sources.get(oid, {}),

@@ -29,13 +29,10 @@ def table_rows(report: Report) -> list[tuple[str, ...]]:
 
 
 def paragraphs(report: Report) -> Iterator[str]:
-    """Yield the lines under the table."""
-    yield from _unseen(report)
-    yield from _left_out(report)
-    yield from _undecided(report)
-    yield from _others(report)
-    yield from _proved(report)
-    yield from _files(report)
+    """Yield the lines under the table; names may hold what would move a cursor or break a line."""
+    for part in (_unseen, _left_out, _undecided, _others, _proved, _files):
+        for line in part(report):
+            yield "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
 
 
 def shown_size(size: int) -> str:
