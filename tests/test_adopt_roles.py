@@ -35,6 +35,11 @@ GRANT SELECT ON ALL TABLES IN SCHEMA shop, billing TO shop_reports, shop_group, 
 GRANT SELECT (id, number) ON shop.orders TO shop_columns;
 GRANT SELECT ON shop.countries TO PUBLIC;
 GRANT SELECT ON shop.jobs TO PUBLIC;
+CREATE SEQUENCE shop.tickets;
+GRANT USAGE ON SEQUENCE shop.tickets TO PUBLIC;
+CREATE FUNCTION shop.order_count() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM shop.orders';
+CREATE SCHEMA extra;
+CREATE EXTENSION pg_stat_statements SCHEMA extra;
 DO $$ DECLARE t record; BEGIN
   FOR t IN SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables WHERE schemaname IN ('shop', 'billing')
   LOOP EXECUTE format('ALTER TABLE %s OWNER TO shop_owner', t.name); END LOOP;
@@ -193,6 +198,16 @@ def test_what_public_could_read_of_an_undeclared_table_is_out_of_the_login_s_rea
     assert counts(place)["shop_idle", "shop.jobs"] == before["shop_idle", "shop.jobs"] == 6
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         place.count("SELECT count(*) FROM shop.jobs", place.login)
+
+
+def test_what_public_could_run_is_out_of_the_login_s_reach_and_others_still_run_it(place, adopted) -> None:
+    assert place.count("SELECT shop.order_count()", "shop_idle") == 6
+    assert place.count("SELECT nextval('shop.tickets')", "shop_reports") == 1
+    for query in ("SELECT shop.order_count()", "SELECT nextval('shop.tickets')"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            place.count(query, place.login)
+    place.register(IDS)
+    assert place.doctor() == []
 
 
 def test_a_second_run_finds_nothing_to_do_and_loses_the_same(place, adopted) -> None:

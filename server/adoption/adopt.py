@@ -47,7 +47,9 @@ def adopt(settings: Settings, request: Request, output: Path, *, update: bool = 
         if not decisions.declared:
             raise SettingsError(_nothing(decisions))
         check_rights(connection, decisions)
-        sections = _sections(connection, decisions, request, login)
+        kept = {name for name in decisions.tables if request.keeps_policies(name)}
+        protecting = Protecting(connection, decisions, login, kept)
+        sections = _sections(connection, decisions, protecting, login)
         changes = [
             *tool_changes(standing, _texts(decisions), database.relations),
             *migration_changes(standing, sections, decisions, _applied(connection)),
@@ -55,12 +57,13 @@ def adopt(settings: Settings, request: Request, output: Path, *, update: bool = 
         counts = count_rows(connection, decisions)
         losses = losses_of(connection, decisions, login)
         proved = prove_tables(connection, decisions, sections, login) if prove else {}
+        accepted = [name for name in protecting.out_of_our_power() if name not in settings.database.accepted_relations]
     writes = update or standing.is_empty
     if writes:
         _write(changes)
-    kept = sorted(standing.declared.keys() & decisions.declared.keys())
-    notes = list(_notes(settings, decisions, output))
-    return Report(decisions, counts, losses, changes, kept, proved, notes, written=writes)
+    edited = sorted(standing.declared.keys() & decisions.declared.keys())
+    notes = list(_notes(settings, decisions, output, accepted))
+    return Report(decisions, counts, losses, changes, edited, proved, notes, written=writes)
 
 
 @contextmanager
@@ -98,19 +101,13 @@ def _with_edited(decisions: Decisions, standing: Standing) -> Decisions:
     return edited
 
 
-def _sections(connection: psycopg.Connection[Any], decisions: Decisions, request: Request, login: str) -> list[Section]:
-    """Return the SQL of everything that is not protected yet, or that the login could read without being declared."""
+def _sections(
+    connection: psycopg.Connection[Any], decisions: Decisions, protecting: Protecting, login: str
+) -> list[Section]:
+    """Return the SQL of everything that is not protected yet, or that the login could reach without being declared."""
     done = protected_tables(connection, decisions, login)
-    kept = {name for name in decisions.tables if request.keeps_policies(name)}
-    protecting = Protecting(connection, decisions, login, kept)
     sections = [protecting.section(name) for name in decisions.tables if name not in done]
-    schemas = {found.facts.schema for found in map(decisions.database.relations.__getitem__, decisions.tables)}
-    for name, found in decisions.database.relations.items():
-        is_part = found.part_of in decisions.tables
-        if name not in decisions.tables and found.facts.schema in schemas and not is_part and not found.extension:
-            section = protecting.out_of_reach(name)
-            sections += [section] if section else []
-    return sections
+    return [*sections, *protecting.out_of_reach()]
 
 
 def _texts(decisions: Decisions) -> dict[str, str]:
@@ -140,8 +137,8 @@ def _nothing(decisions: Decisions) -> str:
     return f"no table could be decided; the first of {len(reasons)} is {reasons[0]}"
 
 
-def _notes(settings: Settings, decisions: Decisions, output: Path) -> Iterator[str]:
-    """Yield what is left to do."""
+def _notes(settings: Settings, decisions: Decisions, output: Path, accepted: Sequence[str]) -> Iterator[str]:
+    """Yield what is left to do; `accepted` are relations that PUBLIC may read and only others can change."""
     id_type = decisions.id_type
     if settings.tenancy.id_type != id_type:
         yield f'Tenant ids are of the type {id_type} here: set id_type = "{id_type}" under [tenancy] in the settings.'
@@ -149,4 +146,9 @@ def _notes(settings: Settings, decisions: Decisions, output: Path) -> Iterator[s
     for key, (named, folder) in folders.items():
         if str((output / folder).absolute()) not in named:
             yield f'Add "{output / folder}" to {key} in the settings.'
+    if accepted:
+        yield (
+            f"PUBLIC may read {', '.join(accepted)}, which this administrator cannot change: name them in "
+            "database.accepted_relations, or have their owner revoke it."
+        )
     yield "Read what was written; then run `tenantgate migrate` and `tenantgate doctor`."

@@ -1,6 +1,6 @@
 """The migrations of an adoption: the SQL that protects each table, step by step, one table per transaction."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ from psycopg import sql
 
 from server.administration.steps import STEP
 from server.adoption.decisions import Decisions
+from server.adoption.reach import reachable
 from server.catalog.declarations import Through
 from server.catalog.protection.exposure import Relation, public_privileges, users_of
 from server.catalog.protection.grants import revoke_all
@@ -22,8 +23,9 @@ from server.errors import StartupError
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The steps of one table or view."""
+    """The steps of one relation, routine or sequence."""
 
+    schema: str
     name: str
     steps: tuple[str, ...]
 
@@ -56,24 +58,48 @@ class Protecting:
         """Return what protects one declared table."""
         subject = self._subject(name)
         if subject.own.kind == "v":
-            return Section(name, (protect_view(subject).text(),))
-        return Section(name, (*_index_steps(subject), protect_table(subject, indexes=False).text()))
+            return Section(subject.own.schema, name, (protect_view(subject).text(),))
+        return Section(subject.own.schema, name, (*_index_steps(subject), protect_table(subject, indexes=False).text()))
 
-    def out_of_reach(self, name: str) -> Section | None:
-        """Return what takes a relation that is not declared out of the login's reach; None when it is out already.
+    def out_of_reach(self) -> Iterator[Section]:
+        """Yield what takes everything that is not declared out of the login's reach, where that is in our power."""
+        for name in self._undeclared():
+            found = self._decisions.database.relations[name]
+            script = Script()
+            script.say(f"{name} is not declared, and {self._login} could read it by a grant of its own or of PUBLIC.")
+            script.begin()
+            revoke_all(script, self._subject(next(iter(self._decisions.tables))), found.relation)
+            script.run(sql.SQL("COMMIT"))
+            yield Section(found.facts.schema, name, (script.text(),))
+        for one in reachable(self._connection, self._login):
+            if one.is_ours:
+                yield Section(one.schema, one.name, (one.script(self._login).text(),))
 
-        The login may use the schemas of the declared tables, and so it could read what PUBLIC can.
-        """
-        relation = self._decisions.database.relations[name].relation
-        if not public_privileges(self._connection, relation) and not self._has_grants(relation):
-            return None
-        any_table = next(iter(self._decisions.tables))
-        script = Script()
-        script.say(f"{name} is not declared, and {self._login} could read it by a grant of its own or of PUBLIC.")
-        script.begin()
-        revoke_all(script, self._subject(any_table), relation)
-        script.run(sql.SQL("COMMIT"))
-        return Section(name, (script.text(),))
+    def out_of_our_power(self) -> list[str]:
+        """Return the relations that PUBLIC may read and whose owner alone can change that."""
+        return [name for name in self._in_reach() if not self._is_ours(name)]
+
+    def _undeclared(self) -> list[str]:
+        return [name for name in self._in_reach() if self._is_ours(name)]
+
+    def _in_reach(self) -> list[str]:
+        """Return the relations that the login could read and nobody declared, nor a table that they are a part of."""
+        relations = self._decisions.database.relations
+        found: list[str] = []
+        for name, one in relations.items():
+            whole = name
+            while whole not in self._decisions.tables and (part_of := relations[whole].part_of) is not None:
+                whole = part_of
+            is_declared = whole in self._decisions.tables
+            if not is_declared and (
+                public_privileges(self._connection, one.relation) or self._has_grants(one.relation)
+            ):
+                found.append(name)
+        return found
+
+    def _is_ours(self, name: str) -> bool:
+        owner = self._decisions.database.relations[name].facts.owner
+        return self._connection.execute("SELECT pg_has_role($1::name, 'USAGE')", (owner,)).fetchall()[0][0]
 
     def _subject(self, name: str) -> Subject:
         tables = self._decisions.tables
@@ -98,23 +124,22 @@ def _index_steps(subject: Subject) -> Iterator[str]:
         yield script.text()
 
 
-def files_of(sections: Iterable[Section], decisions: Decisions) -> list[tuple[str, list[Section]]]:
+def files_of(sections: Collection[Section], decisions: Decisions) -> list[tuple[str, list[Section]]]:
     """Return the sections by schema, one group for each file; parents come before their children.
 
     A schema has two groups when its tables need another schema's, and that one needs its own.
     """
     waiting = {section.name: section for section in sections}
+    schemas_of = {section.name: section.schema for section in sections}
     groups: list[tuple[str, list[Section]]] = []
     while waiting:
         ready = {name for name in waiting if _parents(name, decisions).isdisjoint(waiting)}
         # The schema with the most tables that can come now.
-        schemas = [name.partition(".")[0] for name in ready]
+        schemas = [schemas_of[name] for name in ready]
         schema = max(sorted(set(schemas)), key=schemas.count)
         group: list[Section] = []
         while ready := [
-            name
-            for name in waiting
-            if name.partition(".")[0] == schema and _parents(name, decisions).isdisjoint(waiting)
+            name for name in waiting if schemas_of[name] == schema and _parents(name, decisions).isdisjoint(waiting)
         ]:
             group += [waiting.pop(name) for name in ready]
         groups.append((schema, group))

@@ -38,6 +38,8 @@ def column_texts(table: Table) -> dict[str, str]:
 
 def _argument(argument: Mapping[str, Any], text: str | None) -> dict[str, Any]:
     kept = {key: value for key, value in argument.items() if key not in _LIMITS and not _says_nothing(key, value)}
+    if "anyOf" in kept:
+        kept["anyOf"] = [one for one in kept["anyOf"] if one != {"type": "null"}]
     if kept.get("enum") == list(PERIODS):
         kept = dict(_PERIOD)
     if "enum" in kept or "const" in kept:
@@ -46,4 +48,6 @@ def _argument(argument: Mapping[str, Any], text: str | None) -> dict[str, Any]:
 
 
 def _says_nothing(key: str, value: Any) -> bool:
+    if key == "default":
+        return value is None
     return (key == "minimum" and value in {1, -_BIGINT}) or (key == "maximum" and value == _BIGINT - 1)
