@@ -213,6 +213,7 @@ PLAIN: dict[str, Callable[[int], Any]] = {
     "bool": lambda number: number % 2 == 0,
     "uuid": lambda number: f"{number:032x}",
     "interval": lambda _: "1 hour",
+    "time": lambda _: "12:00",
     "inet": lambda _: "192.0.2.1",
 }
 SIMPLE = {"int2", "int4", "int8", "uuid", "varchar", "text", "bpchar"}
