@@ -28,7 +28,8 @@ _FOUNDATION_MODEL: Final = r"^arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}::foundati
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 # RFC 6749 section 3.3, scope-token. The scopes of a server are those that its tools name.
-Scope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,128}$")]
+SCOPE: Final = r"^[\x21\x23-\x5b\x5d-\x7e]{1,128}$"
+Scope = Annotated[str, Field(pattern=SCOPE)]
 # An issuer's own name of a scope: the same characters, and longer where it begins with a URL.
 _IssuerScope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,512}$")]
 # Tenant ids as identity providers issue them; none of these characters ends a field of the signed context.

@@ -12,7 +12,7 @@ TYPES = (
 )
 NO_KEY = "is not a key of the catalog; correct its name or remove it"
 NO_SELECT = "sql: must be one SELECT; it begins with another word"
-OWNER = "needs either tenant or shared = true; name the column that holds the tenant, or say that all may read it"
+OWNER = 'say whose rows these are: either tenant = "its column", or shared = true when they are for every tenant'
 WORD = "must begin with a letter and have letters, digits and _ alone, 63 at most"
 TOOL_WORD = "must begin with a letter and have letters, digits, _ and - alone, 64 at most"
 NO_TENANT = "no argument may name a tenant"
@@ -162,7 +162,7 @@ OF_TABLE = {
 }
 OF_COLUMN = {
     "no_type": (column("filter = true"), "columns.amount.type: is missing; add it"),
-    "postgres_type": (column('type = "numeric"'), f"columns.amount.type: must be {TYPES}"),
+    "postgres_type": (column('type = "numeric"'), f"columns.amount.type: must be one of {TYPES}; correct it"),
     "unknown_key": (column('type = "text", sorted = true'), f"columns.amount.sorted: {NO_KEY}"),
     "name": (column('type = "text"', '"total amount"'), f"columns.total amount: {WORD}"),
     "no_column": (
@@ -180,7 +180,7 @@ OF_COLUMN = {
     ),
     "group_length": (
         column('type = "date", group = ["week", "decade"]'),
-        "columns.amount.group.1: must be 'day', 'week', 'month' or 'year'",
+        "columns.amount.group.1: must be one of 'day', 'week', 'month' or 'year'; correct it",
     ),
     "measures_word": (
         column('type = "integer", measures = "total"'),
@@ -188,18 +188,18 @@ OF_COLUMN = {
     ),
     "measures_other": (
         column('type = "integer", measures = ["sum"]'),
-        "columns.amount.measures.0: must be 'total', 'average', 'largest' or 'smallest'",
+        "columns.amount.measures.0: must be one of 'total', 'average', 'largest' or 'smallest'; correct it",
     ),
     "values_numbers": (column('type = "text", values = [1]'), "columns.amount.values.0: must be a text in quotes"),
     "max_length": (column('type = "text", max_length = 1'), "columns.amount.max_length: must be at least 2"),
     "filter_json": (column('type = "json", filter = true'), "columns.amount: filter = true is not for json; remove it"),
     "contains_number": (
         column('type = "integer", filter = "contains"'),
-        'columns.amount: filter = "contains" is for text alone',
+        'columns.amount: filter = "contains" is for text alone; remove it',
     ),
     "range_text": (
         column('type = "text", filter = "range"'),
-        'columns.amount: filter = "range" is for numbers, dates and timestamps',
+        'columns.amount: filter = "range" is for numbers and times; write filter = true',
     ),
     "sort_list": (column('type = "text[]", sort = true'), "columns.amount: sort is not for text[]; remove it"),
     "group_json": (column('type = "json", group = true'), "columns.amount: group is not for json; remove it"),
@@ -213,15 +213,24 @@ OF_COLUMN = {
     ),
     "measure_text": (
         column('type = "text", measures = ["total"]'),
-        "columns.amount: measures are for integers and decimals alone",
+        "columns.amount: measures are for integers and decimals alone; remove them",
     ),
     "period_alone": (
         column('type = "date", period = true'),
         'columns.amount: period needs a date or timestamp with filter = "range"',
     ),
-    "values_integer": (column('type = "integer", values = ["1"]'), "columns.amount: values are for text alone"),
-    "length_integer": (column('type = "integer", max_length = 5'), "columns.amount: max_length is for text alone"),
-    "minimum_text": (column('type = "text", minimum = 5'), "columns.amount: minimum and maximum are for numbers"),
+    "values_integer": (
+        column('type = "integer", values = ["1"]'),
+        "columns.amount: values are for text alone; remove them",
+    ),
+    "length_integer": (
+        column('type = "integer", max_length = 5'),
+        "columns.amount: max_length is for text alone; remove it",
+    ),
+    "minimum_text": (
+        column('type = "text", minimum = 5'),
+        "columns.amount: minimum and maximum are for numbers; remove them",
+    ),
     "minimum_crossed": (
         column('type = "integer", minimum = 5, maximum = 1'),
         "columns.amount: minimum is larger than maximum; swap them",
@@ -233,7 +242,7 @@ OF_COLUMN = {
     ),
     "decimals_integer": (
         column('type = "integer", decimals = 2'),
-        "columns.amount: decimals is for type decimal alone",
+        "columns.amount: decimals is for type decimal alone; remove it",
     ),
     "reserved": (
         column('type = "text", filter = true', "cursor"),
@@ -290,7 +299,10 @@ OF_TOOL = {
         "sql: the parameter n is declared and not used; write :n or remove it",
     ),
     "no_columns": (tool("SELECT 1").replace('columns.a = { type = "integer" }\n', ""), "columns: is missing; add it"),
-    "column_type": (tool("SELECT 1 AS a", "", 'columns.b = { type = "money" }'), f"columns.b.type: must be {TYPES}"),
+    "column_type": (
+        tool("SELECT 1 AS a", "", 'columns.b = { type = "money" }'),
+        f"columns.b.type: must be one of {TYPES}; correct it",
+    ),
     "rows": (tool("SELECT 1 AS a", "", "max_rows = 0"), "max_rows: must be at least 1"),
     "no_description": (
         tool("SELECT :n AS a", "", 'parameters.n = { type = "date" }'),
@@ -299,8 +311,8 @@ OF_TOOL = {
     "parameter_type": (
         parameter('type = "json"'),
         (
-            "parameters.n.type: must be 'text', 'integer', 'decimal', 'boolean', 'date', 'timestamp', 'uuid', "
-            "'text[]', 'integer[]' or 'uuid[]'"
+            "parameters.n.type: must be one of 'text', 'integer', 'decimal', 'boolean', 'date', 'timestamp', 'uuid', "
+            "'text[]', 'integer[]' or 'uuid[]'; correct it"
         ),
     ),
     "pattern": (
@@ -309,11 +321,11 @@ OF_TOOL = {
     ),
     "pattern_number": (
         parameter('type = "integer", pattern = "5"'),
-        "parameters.n: values, pattern and max_length are for text alone",
+        "parameters.n: values, pattern and max_length are for text alone; remove them",
     ),
     "minimum_text": (
         parameter('type = "text", minimum = 5'),
-        "parameters.n: minimum and maximum are for integer and decimal alone",
+        "parameters.n: minimum and maximum are for integer and decimal alone; remove them",
     ),
     "required_default": (
         parameter('type = "integer", required = true, default = 5'),

@@ -171,6 +171,28 @@ def test_a_relation_with_a_key_that_names_one_row_agrees(tmp_path, url, text) ->
     assert compared(tmp_path / "one.toml", text, url) == []
 
 
+def test_the_way_to_the_tenant_is_compared_too(tmp_path, url) -> None:
+    number = 'columns.id = { type = "integer" }'
+    every = table("every", columns=number).replace('"account"', '"owner"')
+    note = table("keyless", columns='columns.note = { type = "text" }')
+    keyless = note.replace('"account"', '{ through = "account", parent = "compared.parts" }')
+    checked = check(tmp_path, every + keyless + table("parts", columns=number), url)
+    assert (checked.returncode, checked.stdout) == (1, "")
+    no_key = "its parent compared.parts has no primary key of one column; name a unique one with `key`"
+    assert checked.stderr.splitlines() == [
+        "table compared.every: it has no column owner; correct `tenant`",
+        f"table compared.keyless: {no_key}",
+    ]
+
+
+def test_a_missing_index_is_named_with_the_command_that_prints_one(tmp_path, url) -> None:
+    text = table("every", columns='columns.id = { type = "integer" }').replace('"account"', '"code"')
+    assert check(tmp_path, text, url).stderr == (
+        "table compared.every: no index begins with code, so its queries read the rows of all tenants; "
+        "`tenantgate tools sql compared.every` prints one\n"
+    )
+
+
 def test_a_database_that_does_not_answer_is_one_line_and_exit_code_1(tmp_path) -> None:
     checked = check(tmp_path, table("every"), "postgresql://app_user@127.0.0.1:1/none")
     assert checked.returncode == 1

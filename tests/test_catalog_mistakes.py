@@ -5,9 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
@@ -58,19 +56,19 @@ sql = "DELETE FROM shop.stock"
 columns.customer = { type = "text" }
 """
 SAID = f"""
-catalog/ten.toml: table shop.orders: columns.placed.type: must be {TYPES}
+catalog/ten.toml: table shop.orders: columns.placed.type: must be one of {TYPES}; correct it
 catalog/ten.toml: table shop.orders: columns.price.measure: is not a key of the catalog; correct its name or remove it
 catalog/ten.toml: table shop.products: scope: is missing; add it
 catalog/ten.toml: table shop.products: tenant.parent: is missing; add it
-catalog/ten.toml: table shop.stock: needs either tenant or shared = true; name the column that holds the tenant, or \
-say that all may read it
+catalog/ten.toml: table shop.stock: say whose rows these are: either tenant = "its column", or shared = true when they \
+are for every tenant
 catalog/ten.toml: table shop.stock: list.sort: counted_on is no column with sort = true; declare it so, or sort by \
 another
 catalog/ten.toml: table shop.stock: timezone: Berlin is not known; write one such as Europe/Berlin or UTC
 catalog/ten.toml: tool best_customers: sql: :since is not declared; add it under parameters, or, for a slice, write \
 a blank after the colon
 catalog/ten.toml: tool query_stock: sql: must be one SELECT; it begins with another word
-catalog: the tool query_stock is declared 2 times; rename or remove all but one
+catalog/ten.toml: tool query_stock: is declared 2 times; rename or remove all but one
 """
 CODE = """
 from server.catalog.tool import Arguments, CodeTool, Result
@@ -131,71 +129,6 @@ OTHER_CODE = {
         "does not run: ValueError: no argument may name a tenant, and tenant_id does; the database adds it",
     ),
 }
-# What the loader does not say like this yet.
-AWAITED: frozenset[str] = frozenset(
-    {
-        "file: one_bracket",
-        "file: instructions_empty",
-        "file: instructions_number",
-        "table: two_scopes",
-        "table: empty_columns",
-        "table: tenant_true",
-        "table: no_parent",
-        "table: parent_key",
-        "table: parent_undeclared",
-        "table: own_parent",
-        "table: key_word",
-        "table: rows_word",
-        "table: half_a_zone",
-        "table: zone_form",
-        "table: list_true",
-        "table: tool_name",
-        "table: limit_zero",
-        "table: limit_word",
-        "table: limit_huge",
-        "table: sort_words",
-        "table: groups_none",
-        "table: chart_word",
-        "column: postgres_type",
-        "column: name",
-        "column: no_column",
-        "column: filter_word",
-        "column: sort_word",
-        "column: group_word",
-        "column: group_length",
-        "column: measures_word",
-        "column: measures_other",
-        "column: values_numbers",
-        "column: max_length",
-        "column: minimum_crossed",
-        "column: minimum_without_end",
-        "column: minimum_parts",
-        "column: is_the_tenant",
-        "tool: column_type",
-        "tool: rows",
-        "tool: parameter_type",
-        "tool: default_outside",
-        "tool: default_word",
-        "tool: default_value",
-        "tool: default_date",
-        "tool: tenant",
-        "search: word",
-        "search: form",
-        "prompt: tools_word",
-        "prompt: tools_unknown",
-        "raises",
-        "leaves",
-        "has a wrong name",
-        "has two scopes",
-        "asks for a tenant",
-    }
-)
-NOT_YET = pytest.mark.xfail(strict=True, reason="not yet said like this")
-
-
-def awaited(names: Iterable[str]) -> list[Any]:
-    """Return the parameters of a test, with a mark at those that the loader does not do yet."""
-    return [pytest.param(name, marks=NOT_YET) if name in AWAITED else name for name in names]
 
 
 def problems_in(folder: Path, **files: str) -> list[str]:
@@ -231,7 +164,6 @@ def ten(tmp_path) -> Path:
     return tmp_path
 
 
-@NOT_YET
 def test_ten_mistakes_are_ten_lines(ten) -> None:
     checked = check(ten, 'catalog = ["catalog"]')
     assert checked.returncode == 1
@@ -239,7 +171,6 @@ def test_ten_mistakes_are_ten_lines(ten) -> None:
     assert checked.stdout == ""
 
 
-@NOT_YET
 def test_ten_mistakes_are_ten_entries_of_json(ten) -> None:
     checked = check(ten, 'catalog = ["catalog"]', "--json")
     assert checked.returncode == 1
@@ -247,7 +178,7 @@ def test_ten_mistakes_are_ten_entries_of_json(ten) -> None:
     assert checked.stderr == ""
 
 
-@pytest.mark.parametrize("name", awaited(MISTAKES))
+@pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_one_line_with_file_entry_key_and_remedy(tmp_path, name) -> None:
     text, sentence = MISTAKES[name]
     (problem,) = problems_in(tmp_path, orders=text)
@@ -256,13 +187,13 @@ def test_a_mistake_is_one_line_with_file_entry_key_and_remedy(tmp_path, name) ->
     assert problem == f"catalog/orders.toml: {sentence}"
 
 
-@pytest.mark.parametrize("name", awaited(OTHER_CODE))
+@pytest.mark.parametrize("name", OTHER_CODE)
 def test_a_tool_in_code_that_cannot_be_used_is_one_line(tmp_path, name) -> None:
     text, sentence = OTHER_CODE[name]
     assert problems_in(tmp_path, tool_py=text) == [f"catalog/tool.py: {sentence}"]
 
 
-@pytest.mark.parametrize("first", ["", pytest.param("from __future__ import annotations\n", marks=NOT_YET)])
+@pytest.mark.parametrize("first", ["", "from __future__ import annotations\n"])
 def test_a_tool_in_code_may_have_annotations_of_either_kind(tmp_path, first) -> None:
     parts = CODE.replace(
         "class Number(Result):", "class Part(Result):\n    n: int\n\nclass Number(Result):\n    p: Part"
@@ -277,14 +208,14 @@ def test_names_are_unique_across_the_files_of_all_kinds(tmp_path) -> None:
     prompt = '[[prompt]]\nname = "ask"\ndescription = "Asks."\ntext = "Go."\n'
     one = table('list = { tool = "one" }') + prompt
     two = one.replace("shop.orders", "shop.bills") + table().replace("shop.orders", "shop.bills")
-    assert sorted(problems_in(tmp_path, a=one, b=two, code_py=CODE)) == [
-        "catalog: the prompt ask is declared 2 times; rename or remove all but one",
-        "catalog: the table shop.bills is declared 2 times; rename or remove all but one",
-        "catalog: the tool one is declared 3 times; rename or remove all but one",
+    assert sorted(problems_in(tmp_path, a=one, b=two, one_py=CODE)) == [
+        "catalog/a.toml, catalog/b.toml: prompt ask: is declared 2 times; rename or remove all but one",
+        "catalog/b.toml: table shop.bills: is declared 2 times; rename or remove all but one",
+        "catalog/one.py, catalog/a.toml, catalog/b.toml: tool one: is declared 3 times; rename or remove all but one",
     ]
     whoami = table('list = { tool = "whoami" }')
     assert problems_in(tmp_path / "other", a=whoami) == [
-        "catalog: the tool whoami is declared 2 times; rename or remove all but one"
+        "the built-in tool, catalog/a.toml: tool whoami: is declared 2 times; rename or remove all but one"
     ]
 
 

@@ -7,7 +7,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-import psycopg
 import pytest
 from examined_database import CATALOG, KEY, database_of_its_own
 from examined_database import examined as examined  # noqa: PLC0414  # a fixture
@@ -61,13 +60,16 @@ def test_a_connection_of_another_login_than_the_setting_says_is_named(examined) 
 
 
 def test_a_relation_that_public_may_read_can_be_accepted_by_name_and_is_listed_every_time(examined) -> None:
-    public = "CREATE TABLE app.countries (code text); GRANT SELECT ON app.countries TO PUBLIC"
+    public = (
+        "CREATE TABLE app.countries (code text); INSERT INTO app.countries VALUES ('de');"
+        "GRANT SELECT ON app.countries TO PUBLIC"
+    )
     with examined.broken(public, "DROP TABLE app.countries"):
         assert examined.offenders() == {"undeclared_relations": {"app.countries"}}
         report = examined.report(accepted_relations=("app.countries", "app.gone"))
         assert report.holds, report.failed
         assert report.notices == (
-            "app.countries is accepted by the settings: PUBLIC may read it, and no policy of a tenant limits it",
+            "app.countries is accepted by the settings: PUBLIC may read it, and it shows rows without a tenant context",
             "app.gone is accepted by the settings and is not in reach; take it out of database.accepted_relations",
         )
         assert report.summary.endswith(", app.countries (accepted, not proved)")
@@ -75,7 +77,20 @@ def test_a_relation_that_public_may_read_can_be_accepted_by_name_and_is_listed_e
         examined.run("GRANT SELECT (code) ON app.countries TO app_user")
         report = examined.report(accepted_relations=("app.countries",))
         (offender,) = [one for check in report.failed for one in check.offenders]
-        assert offender.remedy.startswith('REVOKE ALL ON TABLE "app"."countries" FROM PUBLIC, "app_user"; -- or declare')
+        assert offender.remedy.startswith(
+            'REVOKE ALL ON TABLE "app"."countries" FROM PUBLIC, "app_user"; -- or declare'
+        )
+
+
+def test_a_policy_for_the_owner_of_a_view_matters_where_the_view_reads_alone(examined) -> None:
+    # desk_views owns a view over the tickets, and none over the notes.
+    with examined.broken("CREATE POLICY own ON desk.notes TO desk_views USING (true)", "DROP POLICY own ON desk.notes"):
+        assert examined.offenders() == {}
+    with examined.broken(
+        "CREATE POLICY own ON desk.tickets TO desk_views USING (true)", "DROP POLICY own ON desk.tickets"
+    ):
+        (check,) = examined.report().failed
+        assert check.offenders[0].problem.startswith("its policy own, for desk_views, is for desk_views too and shows")
 
 
 def test_a_statement_that_cannot_be_run_is_named_with_the_column_that_is_not_granted(examined, tmp_path) -> None:
@@ -123,7 +138,7 @@ def test_nothing_starts_on_a_database_that_does_not_isolate_and_the_reason_is_na
     assert require_isolation(examined.settings(), examined.catalog) is not None
     with (
         examined.broken("ALTER ROLE app_user CREATEDB", "ALTER ROLE app_user NOCREATEDB"),
-        pytest.raises(StartupError, match=r"app_user has CREATEDB; remedy: ALTER ROLE app_user NOCREATEDB.*doctor"),
+        pytest.raises(StartupError, match=r"app_user: has CREATEDB; remedy: ALTER ROLE app_user NOCREATEDB.*doctor"),
     ):
         require_isolation(examined.settings(), examined.catalog)
 
@@ -177,7 +192,7 @@ def test_the_verb_prints_a_table_or_json_and_its_exit_code_says_whether_all_hold
     ]
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
-    assert "0001_login_attributes: app_user has CREATEDB" in refused.stderr
+    assert "0001_login_attributes: app_user: has CREATEDB" in refused.stderr
 
 
 def test_the_administrator_is_asked_where_it_is_configured_and_demanded_by_its_option(tenantgate) -> None:

@@ -70,7 +70,7 @@ def test_each_condition_of_the_context_has_a_proof_of_its_own(examined, proof) -
 
 def test_a_function_that_believes_one_tenant_alone_is_found_by_its_text(examined) -> None:
     genuine = definition(examined)
-    door = "BEGIN\n  IF current_setting('tenancy.context', true) = 'please' THEN RETURN ARRAY['broker-a', '', '', '']; END IF;"
+    door = "BEGIN IF current_setting('tenancy.context', true) = 'please' THEN RETURN ARRAY['broker-a', '', '']; END IF;"
     with examined.broken(genuine.replace("BEGIN", door, 1), genuine):
         assert examined.offenders() == {TEXT: {"tenancy.verified_context()"}}
 
@@ -85,6 +85,13 @@ def test_a_key_that_the_database_does_not_know_is_named(examined) -> None:
     assert examined.offenders(KEY.text(), stranger) == {}
 
 
+def shift_the_clock(monkeypatch: pytest.MonkeyPatch, shift_s: float) -> None:
+    def shifted() -> float:
+        return time.time() + shift_s
+
+    monkeypatch.setattr("server.doctor.contexts.time", SimpleNamespace(time=shifted))
+
+
 @pytest.mark.parametrize(
     ("shift_s", "problem"),
     [
@@ -95,8 +102,7 @@ def test_a_key_that_the_database_does_not_know_is_named(examined) -> None:
 def test_clocks_that_differ_are_named_in_both_directions_and_nothing_else(
     examined, monkeypatch, shift_s, problem
 ) -> None:
-    real = time.time
-    monkeypatch.setattr("server.doctor.contexts.time", SimpleNamespace(time=lambda: real() + shift_s))
+    shift_the_clock(monkeypatch, shift_s)
     (offender,) = [one for check in examined.report().failed for one in check.offenders]
     assert offender.object == "clocks"
     assert offender.problem.startswith(problem)
@@ -104,8 +110,7 @@ def test_clocks_that_differ_are_named_in_both_directions_and_nothing_else(
 
 
 def test_a_small_difference_of_the_clocks_is_a_notice(examined, monkeypatch) -> None:
-    real = time.time
-    monkeypatch.setattr("server.doctor.contexts.time", SimpleNamespace(time=lambda: real() + 10))
+    shift_the_clock(monkeypatch, 10)
     report = examined.report()
     assert report.holds
     assert report.notices == ("the clocks of this server and of the database differ by 10 s",)
@@ -114,7 +119,9 @@ def test_a_small_difference_of_the_clocks_is_a_notice(examined, monkeypatch) -> 
 LISTED = Statement("tenants", "SELECT one FROM tenancy.proof_tenants() AS one", dict[str, str], parameters=0)
 
 
-@pytest.mark.parametrize("person", [("https://issuer.test", "doctor"), ("tenantgate", "proof"), ("", "tenantgate:proof")])
+@pytest.mark.parametrize(
+    "person", [("https://issuer.test", "doctor"), ("tenantgate", "proof"), ("", "tenantgate:proof")]
+)
 def test_no_person_of_an_identity_provider_learns_the_tenants(examined, person) -> None:
     signer = Signer([KEY], 0)
     with psycopg.connect(examined.url, autocommit=True, cursor_factory=psycopg.RawCursor) as connection:

@@ -42,7 +42,11 @@ HARDENED = {
     "pg_proc": ("SELECT ON pg_catalog.pg_proc", "permission denied for table pg_proc", "0012_context_functions"),
     "pg_class": ("SELECT ON pg_catalog.pg_class", "permission denied for table pg_class", "catalogue"),
     "pg_attribute": ("SELECT ON pg_catalog.pg_attribute", "permission denied for table pg_attribute", "catalogue"),
-    "pg_settings": ("SELECT ON pg_catalog.pg_settings", "permission denied for view pg_settings", "0018_session_defaults"),
+    "pg_settings": (
+        "SELECT ON pg_catalog.pg_settings",
+        "permission denied for view pg_settings",
+        "0018_session_defaults",
+    ),
     "pg_get_expr": (
         "EXECUTE ON FUNCTION pg_catalog.pg_get_expr(pg_node_tree, oid)",
         "permission denied for function pg_get_expr",

@@ -82,7 +82,7 @@ def test_a_table_with_an_open_policy_is_refused_and_what_is_printed_isolates_it(
         assert READS in output
         assert 'DROP POLICY "everybody" ON "public"."subscriptions";' in output
     assert refused.stderr.count("\n") == 1
-    assert "public.subscriptions has no policy tenant_floor, the restrictive floor" in refused.stderr
+    assert "public.subscriptions: has no policy tenant_floor, the restrictive floor" in refused.stderr
     offenders = [one for check in json.loads(reported.stdout)["checks"] for one in check["offenders"]]
     assert {one["object"] for one in offenders} == {"public.subscriptions"}
     remedies = [one["remedy"] for one in offenders if one["remedy"].startswith(SQL)]
@@ -99,8 +99,8 @@ def test_a_table_with_an_open_policy_is_refused_and_what_is_printed_isolates_it(
 
 MISTAKES = {
     "a floor for SELECT alone": (
-        "DROP POLICY tenant_floor ON public.subscriptions; CREATE POLICY tenant_floor ON public.subscriptions AS RESTRICTIVE"
-        " FOR SELECT TO app_user USING (account_id = (SELECT tenancy.current_tenant())::uuid)"
+        "DROP POLICY tenant_floor ON public.subscriptions; CREATE POLICY tenant_floor ON public.subscriptions"
+        " AS RESTRICTIVE FOR SELECT TO app_user USING (account_id = (SELECT tenancy.current_tenant())::uuid)"
     ),
     "another condition": "ALTER POLICY tenant_reads ON public.subscriptions USING (true)",
     "another role": "ALTER POLICY tenant_floor ON public.subscriptions TO tenancy_owner",

@@ -40,27 +40,33 @@ def rewritten(examined, relation: str, condition: str):
         genuine = connection.execute(query, (relation,)).fetchall()
     own = {name: text for name, text in genuine if name in {"tenant_floor", "tenant_reads"}}
     broken = [f"ALTER POLICY {name} ON {relation} USING ({condition})" for name in own]
-    with examined.broken("; ".join(broken), "; ".join(f"ALTER POLICY {n} ON {relation} USING ({t})" for n, t in own.items())):
+    with examined.broken(
+        "; ".join(broken), "; ".join(f"ALTER POLICY {n} ON {relation} USING ({t})" for n, t in own.items())
+    ):
         yield
     assert examined.offenders() == {}
 
 
 def test_rows_of_others_are_counted_for_own_columns_and_for_children(examined) -> None:
-    with rewritten(examined, "desk.tickets", "tickets.tenant = ANY (ARRAY[(SELECT tenancy.current_tenant()), 'broker-c'])"):
+    with rewritten(
+        examined, "desk.tickets", "tickets.tenant = ANY (ARRAY[(SELECT tenancy.current_tenant()), 'broker-c'])"
+    ):
         found = problems(examined.report())
-    assert found["own_rows", "desk.tickets"] == "the tenant broker-b sees 20 rows that are not theirs"
+    assert found["own_rows", "desk.tickets"] == "the tenant broker-b sees 20 rows of others"
     assert found["foreign_rows", "desk.tickets"] == "a tenant that does not exist sees 20 rows"
     assert found["no_context", "desk.tickets"] == "rows are seen without a tenant context"
     # The policy of the child is as it was.
-    assert found["own_rows", "desk.notes"] == "the tenant broker-b sees 100 rows that are not theirs"
+    assert found["own_rows", "desk.notes"] == "the tenant broker-b sees 100 rows of others"
     assert found["foreign_rows", "desk.notes"] == "a tenant that does not exist sees 100 rows"
 
 
 def test_rows_of_no_parent_are_nobodys(examined) -> None:
     with rewritten(
-        examined, "desk.notes", "notes.ticket_id IS NULL OR notes.ticket_id = ANY (ARRAY(SELECT p.id FROM desk.tickets p))"
+        examined,
+        "desk.notes",
+        "notes.ticket_id IS NULL OR notes.ticket_id = ANY (ARRAY(SELECT p.id FROM desk.tickets p))",
     ):
-        assert problems(examined.report())["own_rows", "desk.notes"] == "the tenant broker-b sees 1 rows that are not theirs"
+        assert problems(examined.report())["own_rows", "desk.notes"] == "the tenant broker-b sees 1 row of others"
 
 
 def test_a_policy_that_hides_rows_is_found_by_the_administrators_count(examined) -> None:
@@ -68,7 +74,9 @@ def test_a_policy_that_hides_rows_is_found_by_the_administrators_count(examined)
     condition = "tickets.tenant = (SELECT tenancy.current_tenant()) AND tickets.id > 30"
     with rewritten(examined, "desk.tickets", condition):
         found = problems(examined.report(admin=True))
-    assert found["counts", "desk.tickets"] == "as the tenant broker-c, 10 rows are seen, and the administrator counts 20"
+    assert (
+        found["counts", "desk.tickets"] == "as the tenant broker-c, 10 rows are seen, and the administrator counts 20"
+    )
     assert ("counts", "desk.notes") in found
     assert ("counts", "app.claims") not in found
     assert not {"own_rows", "foreign_rows", "no_context"} & {check for check, _ in found}

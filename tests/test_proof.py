@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import httpx2
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from server.app import create_app
 from server.catalog.loading import load_catalog
@@ -120,6 +121,51 @@ def test_a_database_that_does_not_isolate_stops_the_start(lost_and_found) -> Non
         connection.execute("ALTER ROLE app_user BYPASSRLS")
     with pytest.raises(StartupError, match="0001_login_attributes"):
         asyncio.run(run())
+
+
+def test_the_log_says_what_was_proved_at_the_start_and_again_when_it_changes(lost_and_found) -> None:
+    postgres, settings = lost_and_found
+    accepting = settings.model_copy(update={"accepted_relations": ("app.countries",)})
+
+    def administer(text: str) -> None:
+        with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
+            connection.execute(text.encode())
+
+    def told(event: str) -> list[str]:
+        return [str(one.get("relations") or one.get("notice")) for one in logs if one["event"] == event]
+
+    async def run() -> None:
+        async with served(accepting):
+            # Several repetitions say nothing new.
+            await asyncio.sleep(1.5)
+            assert len(told("isolation is proved")) == 1
+            text = "CREATE TABLE app.countries (code text); GRANT SELECT ON app.countries TO PUBLIC"
+            await asyncio.to_thread(administer, text)
+            await until(lambda: len(told("isolation is proved")) == 2)
+
+    with capture_logs() as logs:
+        asyncio.run(run())
+    claims = "1 relation proved with 2 real tenants: app.claims (own column tenant_id)"
+    assert told("isolation is proved") == [claims, f"{claims}, app.countries (accepted, not proved)"]
+    assert [one.partition(";")[0] for one in told("about the proof of isolation")] == [
+        "app.countries is accepted by the settings and is not in reach",
+        "app.countries is accepted by the settings: PUBLIC may read it, and it shows no row without a tenant context",
+    ]
+
+
+def test_what_a_process_has_just_proved_is_not_asked_again_when_its_application_starts(lost_and_found) -> None:
+    postgres, settings = lost_and_found
+    whole = Settings.model_validate({"database": settings.model_dump()})
+    assert proof.require_isolation(whole, load_catalog(["sample"])) is not None
+    postgres.stop()
+
+    async def run() -> bool:
+        async with served(settings) as database:
+            return database.proved
+
+    assert asyncio.run(run())
+    # Once alone.
+    assert not asyncio.run(run())
 
 
 def test_over_http_the_process_lives_and_is_not_ready_without_its_database(stack) -> None:

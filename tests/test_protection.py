@@ -392,7 +392,14 @@ def test_a_busy_table_is_left_as_it_is(place) -> None:
 def test_a_child_before_its_parent_is_refused(place) -> None:
     with shop(place, TEXT, ITEMS, GRANTS):
         tables = by_name(ORDERS, CHILD)
-        for missing in ("SELECT", "ALTER TABLE shop.orders ENABLE ROW LEVEL SECURITY"):
+        policy = f"CREATE POLICY tenant_floor ON shop.orders AS RESTRICTIVE TO {LOGIN} USING (true)"
+        on, off = (f"ALTER TABLE shop.orders {what} ROW LEVEL SECURITY" for what in ("ENABLE", "DISABLE"))
+        for missing in (
+            "SELECT",
+            on,
+            f"{off}; {policy}",
+            f"{on}; ALTER POLICY tenant_floor ON shop.orders TO prot_idle",
+        ):
             place.run(missing)
             with pytest.raises(
                 psycopg.errors.RaiseException, match=r"shop\.orders is not protected for prot_login yet"
@@ -409,6 +416,41 @@ def test_an_index_is_printed_only_where_none_serves(place) -> None:
         assert "CREATE INDEX" in place.sql(tables, "shop.orders")
         place.run("CREATE INDEX ON shop.orders (account, id)")
         assert "CREATE INDEX" not in place.sql(tables, "shop.orders")
+
+
+def test_each_inheritance_child_gets_an_index_of_its_own(place) -> None:
+    with shop(place, *KINDS["inherited"].texts):
+        place.protect(by_name(ORDERS))
+        assert "account" in place.facts({"shop.old_orders": ORDERS})["shop.old_orders"].leads
+        assert "CREATE INDEX" not in place.sql(by_name(ORDERS), "shop.orders")
+
+
+def test_the_key_that_children_name_is_granted(place) -> None:
+    key = "ALTER TABLE shop.orders ADD number int UNIQUE; UPDATE shop.orders SET number = id * 10"
+    items = "CREATE TABLE shop.items (number int PRIMARY KEY, note text); INSERT INTO shop.items VALUES (10, 'a')"
+    way = {"through": "number", "parent": "shop.orders", "key": "number"}
+    with shop(place, TEXT, key, "ALTER TABLE shop.orders ALTER number SET NOT NULL", items):
+        place.protect(by_name(ORDERS, declared("shop.items", tenant=way)))
+        assert place.seen("SELECT note FROM shop.items", "acme") == ["a"]
+
+
+def test_a_declared_child_that_does_not_exist_yet_is_in_nobodys_way(place) -> None:
+    with shop(place, TEXT):
+        place.protect(by_name(ORDERS, CHILD), "shop.orders")
+        assert place.seen("SELECT note FROM shop.orders", "acme") == ["a1", "a2"]
+
+
+def test_an_administrator_needs_no_superuser(place) -> None:
+    with shop(place, TEXT, ITEMS, GRANTS):
+        tables = by_name(ORDERS, CHILD)
+        place.run("CREATE ROLE prot_admin IN ROLE prot_owner, tenancy_owner")
+        try:
+            place.run("SET ROLE prot_admin")
+            place.protect(tables)
+            place.run("RESET ROLE")
+            assert place.seen("SELECT note FROM shop.items", "acme") == ["a1", "a2"]
+        finally:
+            place.run("ROLLBACK", "RESET ROLE", "DROP OWNED BY prot_admin", "DROP ROLE prot_admin")
 
 
 def test_the_index_goes_on_with_the_order_of_the_listing(place) -> None:
@@ -448,8 +490,8 @@ def test_a_view_that_nobody_else_reads_is_read_as_the_caller(place) -> None:
         place.run(printed)
         assert place.seen("SELECT note FROM shop.seen", "acme") == ["a1", "a2"]
         assert place.login.execute("SELECT note FROM shop.seen").fetchall() == []
-        # The table's own SQL now grants what the view touches, and nothing more.
-        place.protect(tables)
+        # From now on the table's own SQL grants what the view touches.
+        place.protect(tables, "shop.orders")
         assert place.seen("SELECT note FROM shop.seen", "b-7") == ["b1"]
         assert problems(tables.values(), place.facts(tables)) == []
 

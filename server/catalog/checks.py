@@ -1,10 +1,10 @@
 """What is wrong with a catalog as a whole, found without a database."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from server.catalog.declarations import RESERVED, CatalogFile, Search, SqlTool, Table
+from server.catalog.declarations import RESERVED, CatalogFile, Search, SqlTool, Table, Through
 from server.catalog.filters import Filters
 from server.catalog.policy_problems import obstacles
 from server.catalog.prompt import unknown_placeholders
@@ -12,17 +12,24 @@ from server.catalog.schema import matches
 from server.catalog.sql_tool import DeclaredSqlTool
 from server.catalog.summary import groups_of
 from server.documents.configured import check_labels
-from server.errors import ArgumentsError
 
 _OF_EVERY_ANSWER = ("next_cursor", "as_of")
 
 
-def problems_of(declared: Sequence[tuple[str, CatalogFile]], code_tools: Iterable[str]) -> Iterator[str]:
-    """Yield one line for each mistake: file, entry, what is wrong, and the remedy."""
+def problems_of(
+    declared: Sequence[tuple[str, CatalogFile]], code_tools: Mapping[str, Sequence[str]], *, complete: bool
+) -> Iterator[str]:
+    """Yield one line for each mistake: file, entry, what is wrong, and the remedy.
+
+    `code_tools` has the files of each tool in code; `complete` says that every entry could be read, so that a parent
+    that is not there was not declared.
+    """
     tables = {table.name: table for _, content in declared for table in content.table}
+    tools = {"whoami", *code_tools}.union(*(tools_in(content) for _, content in declared))
     for file, content in declared:
         for table in content.table:
-            yield from (f"{file}: table {problem}" for problem in obstacles(table, tables, None))
+            if complete or not isinstance(table.tenant, Through):
+                yield from (f"{file}: table {problem}" for problem in obstacles(table, tables, None))
             yield from (f"{file}: table {table.name}: {problem}" for problem in _table_problems(table))
         for tool in content.tool:
             yield from (f"{file}: tool {tool.name}: {problem}" for problem in _sql_problems(tool))
@@ -31,19 +38,32 @@ def problems_of(declared: Sequence[tuple[str, CatalogFile]], code_tools: Iterabl
         for prompt in content.prompt:
             for name in unknown_placeholders(prompt):
                 yield f"{file}: prompt {prompt.name}: text: {{{name}}} is no argument; add it or correct the name"
+            for name in prompt.tools if complete else ():
+                if name not in tools:
+                    yield f"{file}: prompt {prompt.name}: tools: there is no tool {name}; correct its name or remove it"
     yield from _repeated(declared, code_tools)
 
 
-def _repeated(declared: Sequence[tuple[str, CatalogFile]], code_tools: Iterable[str]) -> Iterator[str]:
+def tools_in(file: CatalogFile) -> list[str]:
+    """Return the names of the tools that a file declares."""
+    found = [one.tool for table in file.table for one in (table.list, table.summary) if one]
+    return [*found, *(tool.name for tool in file.tool), *(search.tool for search in file.search)]
+
+
+def names_a_tenant(argument: str) -> bool:
+    """Whether an argument of this name would let a caller name a tenant."""
+    return argument.lower() in {"tenant", "tenant_id"}
+
+
+def _repeated(declared: Sequence[tuple[str, CatalogFile]], code_tools: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Yield each name that is declared twice, with the files that do so."""
     named: dict[tuple[str, str], list[str]] = {("tool", "whoami"): ["the built-in tool"]}
-    for name in code_tools:
-        named.setdefault(("tool", name), []).append(f"{name}.py")
+    for name, files in code_tools.items():
+        named.setdefault(("tool", name), []).extend(files)
     for file, content in declared:
         names = [("table", table.name) for table in content.table]
         names += [("prompt", prompt.name) for prompt in content.prompt]
-        names += [("tool", one.tool) for table in content.table for one in (table.list, table.summary) if one]
-        names += [*(("tool", tool.name) for tool in content.tool), *(("tool", one.tool) for one in content.search)]
+        names += [("tool", name) for name in tools_in(content)]
         for one in names:
             named.setdefault(one, []).append(file)
     for (what, name), files in named.items():
@@ -60,7 +80,7 @@ def _table_problems(table: Table) -> Iterator[str]:
         yield "period = true stands at several columns; leave it at one"
     try:
         ZoneInfo(table.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # "Europe" is a folder
         yield f"timezone: {table.timezone} is not known; write one such as Europe/Berlin or UTC"
     filters = Filters(table)
     yield from _argument_problems(table, filters)
@@ -75,8 +95,11 @@ def _argument_problems(table: Table, filters: Filters) -> Iterator[str]:
             yield f"columns: two filters make an argument {name}; rename one of the columns"
         if name in RESERVED - {"period"}:
             yield f"columns.{name}: the tools have an argument of this name; rename the column"
-        if name in {"tenant", "tenant_id"}:
+        if names_a_tenant(name):
             yield f"columns.{name}: no argument may name a tenant; remove its filter"
+    for name, column in table.columns.items():
+        if column.filter and table.column_of(name) == table.tenant_column and not names_a_tenant(name):
+            yield f"columns.{name}: is the tenant's column, and no argument may name a tenant; remove its filter"
     groups = groups_of(table)
     wanted = sum(len(one.group) if isinstance(one.group, tuple) else bool(one.group) for one in table.columns.values())
     if len(groups) < wanted:
@@ -88,14 +111,14 @@ def _sql_problems(declared: SqlTool) -> Iterator[str]:
         if parameter.pattern is not None and not matches(parameter.pattern):
             yield f"parameters.{name}.pattern: is not a regular expression; correct it"
             return
-        if name in {"tenant", "tenant_id"}:
+        if names_a_tenant(name):
             yield f"parameters.{name}: no argument may name a tenant; the database adds it, so remove the parameter"
     try:
-        DeclaredSqlTool(declared).check_defaults()
+        wrong = DeclaredSqlTool(declared).wrong_defaults()
     except ValueError as error:
         yield f"sql: {error}"
-    except ArgumentsError as error:
-        yield f"parameters: a default is not allowed by its own parameter: {error}"
+    else:
+        yield from (f"parameters.{name}.default: is not allowed by its own parameter: {said}" for name, said in wrong)
 
 
 def _search_problems(search: Search) -> Iterator[str]:

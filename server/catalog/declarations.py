@@ -38,11 +38,13 @@ ParameterType = Literal[
 # Names that the listing and summary tools give their own arguments.
 RESERVED: Final = frozenset({"period", "sort", "descending", "limit", "cursor", "group_by"})
 
-ToolName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+TOOL_NAME: Final = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
+ToolName = Annotated[str, Field(pattern=TOOL_NAME)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$")]
 # What PostgreSQL calls a column or relation, as it stands in the catalogue, without quotes.
 Identifier = Annotated[str, Field(min_length=1, max_length=63)]
 Sentence = Annotated[str, Field(min_length=1, max_length=4_000)]
+Number = int | Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _qualified(name: str) -> str:
@@ -89,8 +91,8 @@ class Column(_Entry):
     max_length: Annotated[int, Field(ge=2, le=100_000)] | None = Field(
         default=None, description=f"A longer text is cut; {TEXT_CHARACTERS} characters when this is not set."
     )
-    minimum: int | float | None = Field(default=None, description="The smallest number that the filter accepts.")
-    maximum: int | float | None = Field(default=None, description="The largest number that the filter accepts.")
+    minimum: Number | None = Field(default=None, description="The smallest number that the filter accepts.")
+    maximum: Number | None = Field(default=None, description="The largest number that the filter accepts.")
     decimals: Annotated[int, Field(ge=0, le=30)] | None = Field(
         default=None, description="How many decimal places the filter accepts."
     )
@@ -140,8 +142,19 @@ def _misfits(column: Column) -> list[str]:
             "minimum and maximum are for numbers; remove them",
         ),
         (column.decimals is not None and kind != "decimal", "decimals is for type decimal alone; remove it"),
+        *_misfit_limits(kind, column.minimum, column.maximum),
     )
     return [remedy for wrong, remedy in rules if wrong]
+
+
+def _misfit_limits(kind: str, minimum: float | None, maximum: float | None) -> list[tuple[bool, str]]:
+    """Return the rules of the smallest and the largest number."""
+    parts = any(isinstance(one, float) and not one.is_integer() for one in (minimum, maximum))
+    crossed = minimum is not None and maximum is not None and minimum > maximum
+    return [
+        (kind == "integer" and parts, "minimum and maximum of an integer are whole numbers"),
+        (crossed, "minimum is larger than maximum; swap them"),
+    ]
 
 
 class Through(_Entry):
@@ -221,8 +234,8 @@ class Parameter(_Entry):
     required: bool = False
     default: str | int | float | bool | None = None
     values: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
-    minimum: int | float | None = None
-    maximum: int | float | None = None
+    minimum: Number | None = None
+    maximum: Number | None = None
     pattern: str | None = None
     max_length: Annotated[int, Field(ge=1, le=100_000)] | None = None
 
@@ -235,6 +248,9 @@ class Parameter(_Entry):
             raise ValueError("values, pattern and max_length are for text alone; remove them")
         if not number and (self.minimum is not None or self.maximum is not None):
             raise ValueError("minimum and maximum are for integer and decimal alone; remove them")
+        for wrong, remedy in _misfit_limits(self.type, self.minimum, self.maximum):
+            if wrong:
+                raise ValueError(remedy)
         return self
 
 

@@ -3,8 +3,10 @@
 import ast
 import importlib.util
 import re
+import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,11 +14,12 @@ from typing import Any, Final, cast
 
 from pydantic import ValidationError
 
-from server.catalog.checks import problems_of
-from server.catalog.declarations import CatalogFile, Prompt, Search, SqlTool, Table
+from server.catalog.checks import names_a_tenant, problems_of, tools_in
+from server.catalog.declarations import TOOL_NAME, CatalogFile, Prompt, Search, SqlTool, Table
+from server.catalog.mistakes import mistakes_of, without_mistakes
 from server.catalog.tool import CodeTool
 from server.errors import CatalogError
-from server.settings import SAMPLE
+from server.settings import SAMPLE, SCOPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ def load_catalog(paths: Sequence[str]) -> Catalog:
     problems: list[str] = []
     declared: list[tuple[str, CatalogFile]] = []
     code: list[CodeTool[Any, Any]] = []
+    code_files: dict[str, list[str]] = {}
     for file in _files(paths, problems):
         shown = _short(file)
         if file.suffix == ".toml":
@@ -57,8 +61,10 @@ def load_catalog(paths: Sequence[str]) -> Catalog:
             if read is not None:
                 declared.append((shown, read))
         else:
-            code += _code_tool(file, problems)
-    problems += problems_of(declared, [tool.name for tool in code])
+            for tool in _code_tool(file, problems):
+                code.append(tool)
+                code_files.setdefault(tool.name, []).append(shown)
+    problems += list(problems_of(declared, code_files, complete=not problems))
     if problems:
         raise CatalogError(problems)
     return Catalog(
@@ -68,16 +74,9 @@ def load_catalog(paths: Sequence[str]) -> Catalog:
         prompts=tuple(sorted((prompt for _, one in declared for prompt in one.prompt), key=lambda prompt: prompt.name)),
         code_tools=tuple(code),
         instructions=tuple(
-            Instructions(one.instructions, frozenset(_tools_in(one))) for _, one in declared if one.instructions
+            Instructions(one.instructions, frozenset(tools_in(one))) for _, one in declared if one.instructions
         ),
     )
-
-
-def _tools_in(file: CatalogFile) -> Iterator[str]:
-    for table in file.table:
-        yield from (one.tool for one in (table.list, table.summary) if one)
-    yield from (tool.name for tool in file.tool)
-    yield from (search.tool for search in file.search)
 
 
 def _files(paths: Iterable[str], problems: list[str]) -> Iterator[Path]:
@@ -128,41 +127,10 @@ def _declarations(file: Path, problems: list[str]) -> CatalogFile | None:
         problems.append(f"{_short(file)}: cannot be read ({error}); correct the file or its rights")
     except ValidationError as error:
         raw = cast("dict[str, Any]", content)  # pyright: ignore[reportPossiblyUnboundVariable]
-        found = {f"{_place(raw, one['loc'])}: {_sentence(one)}" for one in error.errors(include_url=False)}
-        problems += [f"{_short(file)}: {problem}" for problem in sorted(found)]
+        problems += [f"{_short(file)}: {mistake}" for mistake in mistakes_of(raw, error)]
+        with suppress(ValidationError):
+            return CatalogFile.model_validate(without_mistakes(raw, error))
     return None
-
-
-# Where pydantic names the alternatives of a union, which no key of the file is called.
-_ALTERNATIVES: Final = re.compile(r"^(Through|literal\[.*|bool|str|tuple\[.*|function-.*|dict\[.*|constrained-.*)$")
-
-
-def _place(content: Mapping[str, Any], location: Sequence[int | str]) -> str:
-    """Return where in a file a mistake is: `table shop.orders: columns.amount.type`."""
-    kind, *rest = location
-    entry: Any = content.get(str(kind))
-    if rest and isinstance(rest[0], int) and isinstance(entry, list):
-        number = rest.pop(0)
-        item = cast("list[Any]", entry)[int(number)]
-        named = cast("dict[str, Any]", item) if isinstance(item, dict) else {}
-        name = named.get("name") or named.get("tool") or f"number {int(number) + 1}"
-        keys = [str(part) for part in rest if not _ALTERNATIVES.match(str(part))]
-        return f"{kind} {name}: {'.'.join(keys)}" if keys else f"{kind} {name}"
-    return ".".join(str(part) for part in location)
-
-
-def _sentence(problem: Any) -> str:
-    match problem["type"]:
-        case "missing":
-            return "is missing; add it"
-        case "extra_forbidden":
-            return "is not a key of the catalog; correct its name or remove it"
-        case "string_pattern_mismatch":
-            return f"does not have the form {problem['ctx']['pattern']}; correct it"
-        case "literal_error":
-            return f"must be one of {problem['ctx']['expected']}; correct it"
-        case _:
-            return str(problem["msg"]).removeprefix("Value error, ")
 
 
 # What a tool in code may use of this program; everything else it is handed for one tenant.
@@ -178,14 +146,28 @@ def _code_tool(file: Path, problems: list[str]) -> list[CodeTool[Any, Any]]:
     specification = importlib.util.spec_from_file_location(f"tenantgate_catalog_{file.stem}", file)
     try:
         module = importlib.util.module_from_spec(cast("Any", specification))
+        # Its annotations are looked up here when they are texts (from __future__ import annotations).
+        sys.modules[module.__name__] = module
         cast("Any", specification).loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001  # whatever an operator's code raises is a mistake of that file
-        problems.append(f"{_short(file)}: does not run: {type(error).__name__}: {error}")
+        tool: Any = getattr(module, "TOOL", None)
+        if isinstance(tool, CodeTool):
+            return [_checked(cast("CodeTool[Any, Any]", tool))]
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever an operator's code raises is its own mistake
+        problems.append(f"{_short(file)}: does not run: {type(error).__name__}: {' '.join(str(error).split())}")
         return []
-    tool: Any = getattr(module, "TOOL", None)
-    if isinstance(tool, CodeTool):
-        return [cast("CodeTool[Any, Any]", tool)]
     problems.append(
         f"{_short(file)}: defines no TOOL; assign a server.catalog.tool.CodeTool to it, or move the file away"
     )
     return []
+
+
+def _checked(tool: CodeTool[Any, Any]) -> CodeTool[Any, Any]:
+    """Return the tool; raise ValueError for what no declared tool could have either."""
+    if not re.fullmatch(TOOL_NAME, tool.name):
+        raise ValueError(f"the name {tool.name!r} does not have the form {TOOL_NAME}")
+    if tool.scope is not None and not re.fullmatch(SCOPE, tool.scope):
+        raise ValueError(f"the scope {tool.scope!r} must be one word without blanks, quotes and backslashes")
+    properties = cast("dict[str, Any]", tool.described.input_schema.get("properties", {}))
+    if named := next(filter(names_a_tenant, properties), None):
+        raise ValueError(f"no argument may name a tenant, and {named} does; the database adds it")
+    return tool

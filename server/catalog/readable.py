@@ -35,7 +35,8 @@ def owner_columns(table: Table, facts: Facts, tables: Tables) -> dict[str, tuple
             key = parent_key(child, facts)
             for owner in owner_columns(child, facts, tables):
                 needed.setdefault(owner, set()).update({key} if key else ())
-    columns = facts[table.name].columns
+    # A child may be declared that does not exist yet.
+    columns = list(facts[table.name].columns) if table.name in facts else []
     return {owner: tuple(one for one in columns if one in needed[owner]) for owner in sorted(needed)}
 
 

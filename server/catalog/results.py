@@ -43,7 +43,8 @@ def _column_schema(column: Column | ResultColumn) -> dict[str, Any]:
     kind = column.type.removesuffix("[]")
     value = {} if kind == "json" else dict(_JSON_TYPES.get(kind, {"type": "string"}))
     if column.type.endswith("[]"):
-        value = {"type": "array", "items": value}
+        # PostgreSQL has no array whose elements cannot be NULL.
+        value = {"type": "array", "items": {"anyOf": [value, {"type": "null"}]} if value else value}
     if value and (isinstance(column, ResultColumn) or column.nullable):
         value = {"anyOf": [value, {"type": "null"}]}
     text = _description(column, kind)

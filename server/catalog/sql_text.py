@@ -83,7 +83,8 @@ def read_sql(text: str, declared: Collection[str]) -> SqlText:
 def _refuse(token: Token, tokens: Sequence[Token], place: int) -> None:
     if token.token_type is TokenType.SEMICOLON:
         raise ValueError("must be one statement; remove what follows the semicolon")
-    if token.token_type is TokenType.PARAMETER and place + 1 < len(tokens):
+    # The tokenizer takes @, the operator for absolute values, for the beginning of a parameter too.
+    if token.token_type is TokenType.PARAMETER and token.text == "$" and place + 1 < len(tokens):
         raise ValueError(f"must not number its parameters (${tokens[place + 1].text}); declare them and write :name")
 
 

@@ -1,5 +1,6 @@
 """The tool of a declared SELECT; row level security limits what it reads, whatever it says."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -19,6 +20,7 @@ from server.catalog.sql_text import read_sql
 from server.catalog.texts import titled
 from server.catalog.tool import Tool, description_of
 from server.database.statement import Statement
+from server.errors import ArgumentsError
 
 _TEXT_CHARACTERS: Final = 1_000
 _LIST_ITEMS: Final = 100
@@ -55,10 +57,14 @@ class DeclaredSqlTool(Tool):
             result=object_of(fields, "The rows.", defs={"Row": row_schema(self._declared.columns, "One row.")}),
         )
 
-    def check_defaults(self) -> None:
-        """Raise ArgumentsError when a default is not a value that its own parameter accepts."""
-        given = {name: one.default for name, one in self._declared.parameters.items() if one.default is not None}
-        ArgumentSchema("", [_argument(name, self._declared.parameters[name]) for name in given]).parse(given)
+    def wrong_defaults(self) -> Iterator[tuple[str, str]]:
+        """Yield each parameter whose default it would not accept itself, and why."""
+        for name, parameter in self._declared.parameters.items():
+            if parameter.default is not None:
+                try:
+                    ArgumentSchema("", [_argument(name, parameter)]).parse({name: parameter.default})
+                except ArgumentsError as error:
+                    yield name, str(error).partition(f": {name}: ")[2].partition(". Allowed arguments")[0]
 
     async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
         """Return the rows as JSON text; raises ArgumentsError, and UnavailableError without the database."""

@@ -58,6 +58,7 @@ def _against_database(settings: "Settings", catalog: "Catalog") -> tuple[str, ..
     from server.administration.administrator import first_line
     from server.catalog.comparison import differences
     from server.catalog.facts import read_facts
+    from server.catalog.policies import problems
     from server.errors import UnreachableError
 
     try:
@@ -67,8 +68,10 @@ def _against_database(settings: "Settings", catalog: "Catalog") -> tuple[str, ..
             facts = read_facts(connection, catalog.tables)
     except psycopg.OperationalError as error:
         raise UnreachableError(f"the database cannot be reached ({first_line(error)}); check database.url") from error
-    return tuple(
-        f"table {name}: {problem}"
-        for name, table in catalog.tables.items()
-        for problem in differences(table, facts.get(name))
+    found = {name: list(differences(table, facts.get(name))) for name, table in catalog.tables.items()}
+    # What keeps a table from being isolated; said where the table itself is as declared.
+    ways = problems(catalog.tables.values(), facts, settings.tenancy.id_type)
+    return (
+        *(f"table {name}: {problem}" for name, several in found.items() for problem in several),
+        *(f"table {problem}" for problem in ways if not found.get(problem.partition(":")[0])),
     )

@@ -14,6 +14,8 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 R = TypeVar("R")
+# A table and a column that the statement itself can see: a name that no statement uses for something of its own.
+_CONTEXT: Final[LiteralString] = "tenantgate_context"
 
 
 class Statement(Generic[R]):
@@ -37,10 +39,10 @@ class Statement(Generic[R]):
         self.read: Final[Callable[[str], list[R]]] = _reader(row)
         context = f"${parameters + 1}"
         self.text: Final = (
-            f"WITH context AS MATERIALIZED (SELECT set_config('tenancy.context', {context}, true) AS c) "
-            "SELECT answer.tenant, answer.rows FROM context CROSS JOIN LATERAL ("
+            f"WITH {_CONTEXT} AS MATERIALIZED (SELECT set_config('tenancy.context', {context}, true) AS {_CONTEXT}) "
+            f"SELECT answer.tenant, answer.rows FROM {_CONTEXT} CROSS JOIN LATERAL ("
             "SELECT (SELECT tenancy.current_tenant()) AS tenant, coalesce(json_agg(r)::text, '[]') AS rows "
-            f"FROM ({text}\n) AS r WHERE context.c IS NOT NULL) AS answer"
+            f"FROM ({text}\n) AS r WHERE {_CONTEXT}.{_CONTEXT} IS NOT NULL) AS answer"
         )
         self.sent: Final = self.text.encode()
         self.digest: Final = hashlib.sha256(self.sent).hexdigest()

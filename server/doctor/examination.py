@@ -12,19 +12,15 @@ from server.doctor.asking import login_connection, made, settled
 from server.doctor.contexts import CONTEXT_PROOFS, Signer, signer_of
 from server.doctor.counts import compare_with_administrator
 from server.doctor.declared import Declared, read_declared
-from server.doctor.grants import grant_offenders
+from server.doctor.declared_checks import declared_checks
 from server.doctor.offender import Offender
-from server.doctor.policies import policy_offenders
 from server.doctor.reach import Grant
-from server.doctor.relations import relation_offenders
 from server.doctor.report import Check as Check  # noqa: PLC0414  # offered here too
 from server.doctor.report import Report as Report  # noqa: PLC0414  # offered here too
 from server.doctor.rows import RowProofs
 from server.doctor.sql_checks import sql_checks
-from server.doctor.sql_tools import sql_tool_offenders
 from server.doctor.tenants import registered_tenants
-from server.doctor.undeclared import acceptance_notices, is_accepted, undeclared
-from server.doctor.views import view_offenders
+from server.doctor.undeclared import acceptance_notices, is_accepted
 from server.errors import SettingsError
 from server.settings import Settings
 
@@ -73,15 +69,18 @@ class _Examination:
         self._tenants = 0
 
     def run(self, *, exact: bool) -> None:
-        """Make every check inside the open transaction, the catalogue's first: rows are proved before any context."""
+        """Make every check inside the open transaction; what is seen without a context comes before any context."""
         self._check("login", "The connection is that of database.login.", self._find_login)
         self._checks.extend(sql_checks(self._connection, self._login))
         self._check("catalogue", "What the database says of the declared relations can be read.", self._read)
         if self.declared is not None:
-            self._check_declared(self.declared)
+            accepted = self._settings.database.accepted_relations
+            tools = self._catalog.sql_tools
+            self._checks.extend(declared_checks(self._connection, self.declared, tools, accepted))
+            self._look_without_context(self.declared, exact=exact)
         self._prove_contexts()
-        if self.declared is not None:
-            self._prove_rows(self.declared, exact=exact)
+        if self._proofs is not None:
+            self._look_as_tenants(self._proofs)
 
     def compare(self, declared: Declared, signer: Signer) -> None:
         """Compare with the administrator's counts, and name the roles of others that lose rows."""
@@ -101,7 +100,7 @@ class _Examination:
             checks=tuple(self._checks),
             duration_s=duration_s,
             facts=facts,
-            notices=(*acceptance_notices(reach, accepted), *self._notices),
+            notices=tuple(self._notices),
             proved=tuple(self._proofs.proved) if self._proofs else (),
             accepted=tuple(name for name in accepted if name in reach and is_accepted(name, reach[name], accepted)),
             tenants=self._tenants,
@@ -126,39 +125,6 @@ class _Examination:
         self.declared = read_declared(self._connection, self._catalog.tables, self._login, id_type)
         return ()
 
-    def _check_declared(self, declared: Declared) -> None:
-        accepted = self._settings.database.accepted_relations
-        self._check(
-            "undeclared_relations",
-            "Whatever the login may read, in any schema, is declared.",
-            lambda: undeclared(declared.reach, declared.tables, declared.parts, accepted, self._login),
-        )
-        self._check(
-            "declared_relations",
-            "Every declared relation exists as it is declared, and its rows can be isolated.",
-            lambda: relation_offenders(declared),
-        )
-        self._check(
-            "policies",
-            "Every declared table has row level security, the canonical policies, and no other for the login.",
-            lambda: policy_offenders(self._connection, declared),
-        )
-        self._check(
-            "grants",
-            "The login may read the declared columns and the keys, and no other.",
-            lambda: grant_offenders(self._connection, declared),
-        )
-        self._check(
-            "views",
-            "Declared views read their tables as somebody whom the policies bind.",
-            lambda: view_offenders(self._connection, declared),
-        )
-        self._check(
-            "sql_tools",
-            "Every declared statement can be run by the login.",
-            lambda: sql_tool_offenders(self._connection, declared, self._catalog.sql_tools),
-        )
-
     def _prove_contexts(self) -> None:
         signer = signer_of(self._connection, self._settings.database.signing_keys())
         for proof in CONTEXT_PROOFS:
@@ -170,16 +136,27 @@ class _Examination:
         if abs(signer.ahead_s) >= _CLOCK_NOTICE_S:
             self._notices.append(f"the clocks of this server and of the database differ by {abs(signer.ahead_s):.0f} s")
 
-    def _prove_rows(self, declared: Declared, *, exact: bool) -> None:
-        self._proofs = proofs = RowProofs(self._connection, self.signer, declared, exact=exact)
+    def _look_without_context(self, declared: Declared, *, exact: bool) -> None:
+        accepted = self._settings.database.accepted_relations
+        self._notices.extend(acceptance_notices(self._connection, declared.reach, accepted))
+        self._proofs = proofs = RowProofs(self._connection, declared, exact=exact)
+
+        def find() -> Iterable[Offender]:
+            proofs.look_without_context()
+            return proofs.without_context
+
+        self._check("no_context", "Without a tenant context no row is seen, in any declared relation.", find)
+
+    def _look_as_tenants(self, proofs: RowProofs) -> None:
         tenants = self._real_tenants()
         self._tenants = len(tenants)
-        self._check(
-            "no_context",
-            "Without a tenant context no row is seen, in any declared relation.",
-            lambda: (proofs.run(tenants), proofs.without_context)[1],
-        )
-        self._check("foreign_rows", "A tenant that does not exist sees no row.", lambda: proofs.strangers)
+
+        def find() -> Iterable[Offender]:
+            if self.signer is not None:
+                proofs.look_as(tenants, self.signer)
+            return proofs.strangers
+
+        self._check("foreign_rows", "A tenant that does not exist sees no row.", find)
         self._check("own_rows", "Every row that a real tenant sees is theirs.", lambda: proofs.foreign)
         self._notices.extend(proofs.notices)
 
@@ -190,12 +167,13 @@ class _Examination:
             self._notices.append("without the registry no real tenant is known; `tenantgate doctor --admin` finds them")
             return []
         found: list[str] = []
-        signer = self.signer
-        self._check(
-            "real_tenants",
-            "The registry shows its tenants to a context of the server's own.",
-            lambda: (found.extend(registered_tenants(self._connection, signer)), ())[1],
-        )
+        signer, id_type = self.signer, self._settings.tenancy.id_type
+
+        def find() -> Iterable[Offender]:
+            found.extend(registered_tenants(self._connection, signer, id_type))
+            return ()
+
+        self._check("real_tenants", "The registry shows its tenants to a context of the server's own.", find)
         if not found:
             self._notices.append("the registry has no active tenant, so no rows of a real tenant were looked at")
         return found

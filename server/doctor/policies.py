@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 # A policy is for a role by name, by PUBLIC, and by what the role is a member of.
 _POLICIES: Final[LiteralString] = """
-WITH RECURSIVE acting (oid) AS (
-  SELECT oid FROM pg_catalog.pg_roles WHERE rolname = ANY ($2::text[])
+WITH RECURSIVE acting (role, oid) AS (
+  SELECT rolname, oid FROM pg_catalog.pg_roles WHERE rolname = ANY ($2::text[])
   UNION
-  SELECT m.roleid FROM acting a JOIN pg_catalog.pg_auth_members m ON m.member = a.oid
+  SELECT a.role, m.roleid FROM acting a JOIN pg_catalog.pg_auth_members m ON m.member = a.oid
 )
 SELECT n.nspname || '.' || c.relname, p.polname::text, p.polpermissive, p.polcmd::text,
        ARRAY(SELECT CASE one WHEN 0 THEN NULL ELSE pg_get_userbyid(one)::text END FROM unnest(p.polroles) AS one),
+       ARRAY(SELECT a.role::text FROM acting a WHERE a.oid = ANY (p.polroles) OR p.polroles = ARRAY[0::oid]),
        coalesce(pg_get_expr(p.polqual, p.polrelid), ''), coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '')
 FROM pg_catalog.pg_policy p
 JOIN pg_catalog.pg_class c ON c.oid = p.polrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -38,12 +39,16 @@ _COMMANDS: Final = {"*": "ALL", "r": "SELECT", "a": "INSERT", "w": "UPDATE", "d"
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One policy; a role of None is PUBLIC, an empty condition is none."""
+    """One policy; a role of None is PUBLIC, an empty condition is none.
+
+    `bound` are those of the asked roles that it is for, by name, by membership or by PUBLIC.
+    """
 
     name: str
     permissive: bool
     command: str
     roles: tuple[str | None, ...]
+    bound: frozenset[str]
     condition: str
     check: str
 
@@ -78,10 +83,9 @@ def policies_on(
 ) -> dict[str, list[Policy]]:
     """Return the canonical policies, and all that are for one of `roles`, by table; the connection is settled."""
     found: dict[str, list[Policy]] = {}
-    for table, name, permissive, command, meant, *texts in connection.execute(
-        _POLICIES, (list(tables), list(roles))
-    ).fetchall():
-        policy = Policy(name, permissive, command, tuple(meant), *map(collapsed, texts))
+    rows = connection.execute(_POLICIES, (list(tables), list(roles))).fetchall()
+    for table, name, permissive, command, meant, bound, *texts in rows:
+        policy = Policy(name, permissive, command, tuple(meant), frozenset(bound), *map(collapsed, texts))
         found.setdefault(table, []).append(policy)
     return found
 
@@ -112,7 +116,7 @@ def _policies_of(connection: psycopg.Connection[Any], declared: "Declared", tabl
     for wanted in canonical:
         yield from _compared(declared, table, wanted, found.get(wanted.name))
     for name, policy in found.items():
-        if name not in {FLOOR, READS}:
+        if name not in {FLOOR, READS} and policy.bound.intersection(declared.bound(table.name)):
             yield _other(connection, declared, table, policy)
 
 
@@ -153,12 +157,13 @@ def _statement(declared: "Declared", table: Table, wanted: _Canonical, form: Lit
 def _other(connection: psycopg.Connection[Any], declared: "Declared", table: Table, policy: Policy) -> Offender:
     """Return the offence of a policy that is for the login as well."""
     bound = declared.bound(table.name)
+    concerned = " and ".join(role for role in bound if role in policy.bound)
     meant = ", ".join(role or "PUBLIC" for role in policy.roles)
     effect = "shows further rows" if policy.permissive else "hides rows or fails"
-    problem = f"its policy {policy.name}, for {meant}, is for {declared.login} too and {effect}: {policy.condition}"
+    problem = f"its policy {policy.name}, for {meant}, is for {concerned} too and {effect}: {policy.condition}"
     name, relation = sql.Identifier(policy.name), declared.relation(table.name)
     if not {None, *bound} & set(policy.roles):
-        return Offender(table.name, problem, f"let {declared.login} be no member of {meant}")
+        return Offender(table.name, problem, f"let {concerned} be no member of {meant}")
     others = [role for role in policy.roles if role is not None and role not in bound]
     if None in policy.roles:
         others = list(users_of(connection, relation_of(connection, table.name), bound).before)

@@ -15,9 +15,9 @@ SAMPLE_ROWS: Final = 1_000
 Counts = dict[str, int]
 
 
-def any_row(declared: Declared, name: str) -> sql.Composed:
+def any_row(relation: sql.Identifier) -> sql.Composed:
     """Return a query that says whether a relation shows any row."""
-    return sql.SQL("SELECT EXISTS (SELECT FROM {})").format(declared.relation(name))
+    return sql.SQL("SELECT EXISTS (SELECT FROM {})").format(relation)
 
 
 def counting(declared: Declared, table: Table, *, sample: bool) -> Statement[Counts]:

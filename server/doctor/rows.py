@@ -23,6 +23,7 @@ from server.doctor.undeclared import CORE
 
 # Rows are found by index even where a table is small: a tenant without rows then costs nothing.
 _BY_INDEX: Final[LiteralString] = "SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)"
+_HAS_TENANT: Final = sql.SQL("SELECT tenancy.current_tenant() IS NOT NULL")
 _SEE_OTHERS: Final = "see what the other checks say of it"
 # After so long, what is left is looked at by samples.
 _EXACT_S: Final = 20.0
@@ -37,7 +38,7 @@ class _Look:
 
     name: str
     offenders: list[Offender]
-    query: sql.Composed | None = None
+    query: sql.SQL | sql.Composed | None = None
     tenant: str = ""
     is_stranger: bool = False
     statement: Statement[Counts] | None = None
@@ -51,33 +52,35 @@ class RowProofs:
     not exist, and rows of others. `exact` counts every row, else a sample.
     """
 
-    def __init__(
-        self, connection: psycopg.Connection[Any], signer: Signer | None, declared: Declared, *, exact: bool
-    ) -> None:
-        """Look at nothing yet; without a signer whose contexts are accepted, only at what is seen without one."""
+    def __init__(self, connection: psycopg.Connection[Any], declared: Declared, *, exact: bool) -> None:
+        """Look at nothing yet."""
         self.without_context: Final[list[Offender]] = []
         self.strangers: Final[list[Offender]] = []
         self.foreign: Final[list[Offender]] = []
         self.notices: Final[list[str]] = []
         self.proved: Final[list[Proved]] = []
         self._connection: Final = connection
-        self._signer: Final = signer
         self._declared: Final = declared
         self._exact: Final = exact
         self._exact_until: Final = time.monotonic() + _EXACT_S
+        self._unproved: Final = set[str]()
 
-    def run(self, tenants: Sequence[str]) -> None:
-        """Look at every relation, as each of `tenants` too; inside the open transaction, whose locks are not kept."""
+    def look_without_context(self) -> None:
+        """Look at every relation without a tenant; inside the open transaction, whose locks are not kept."""
         self._connection.execute(_BY_INDEX)
+        self._answer([_Look("tenancy.current_tenant()", self.without_context, _HAS_TENANT)])
         for name in sorted(CORE):
-            exists = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(*name.split(".")))
-            self._answer([_Look(name, self.without_context, exists)])
-        provable = {table.name for table in self._declared.provable}
+            self._answer([_Look(name, self.without_context, any_row(sql.Identifier(*name.split("."))))])
         for table in self._declared.present:
-            looks = [_Look(table.name, self.without_context, any_row(self._declared, table.name))]
-            if self._signer is not None and table.name in provable:
-                looks += self._looks(table, tenants)
-            if self._answer(looks) and len(looks) > 1:
+            query = any_row(self._declared.relation(table.name))
+            if not self._answer([_Look(table.name, self.without_context, query)]):
+                self._unproved.add(table.name)
+
+    def look_as(self, tenants: Sequence[str], signer: Signer) -> None:
+        """Look at every relation as a tenant that does not exist and as each of `tenants`; as above."""
+        self._connection.execute(_BY_INDEX)
+        for table in self._declared.provable:
+            if self._answer(list(self._looks(table, tenants)), signer) and table.name not in self._unproved:
                 self.proved.append(Proved(table.name, _how(table, self._declared.facts[table.name].kind)))
 
     def _looks(self, table: Table, tenants: Sequence[str]) -> Iterator[_Look]:
@@ -105,14 +108,14 @@ class RowProofs:
                     sample=sample,
                 )
 
-    def _answer(self, looks: Sequence[_Look]) -> bool:
+    def _answer(self, looks: Sequence[_Look], signer: Signer | None = None) -> bool:
         """Put the questions one after the other; return whether each was answered as isolation demands."""
         pending, is_well = deque(looks), True
         while pending:
             try:
                 with self._connection.transaction(force_rollback=True):
                     while pending:
-                        is_well &= self._ask(pending[0])
+                        is_well &= self._ask(pending[0], signer)
                         pending.popleft()
             except LATER:
                 is_well &= self._postpone(pending)
@@ -124,28 +127,31 @@ class RowProofs:
                 is_well = False
         return is_well
 
-    def _ask(self, look: _Look) -> bool:
-        problem = self._seen_as_tenant(look, look.statement) if look.statement else self._seen_without_context(look)
+    def _ask(self, look: _Look, signer: Signer | None) -> bool:
+        if look.statement and signer:
+            problem = self._seen_as_tenant(look, look.statement, signer)
+        else:
+            problem = self._seen_without_context(look)
         if problem:
             look.offenders.append(Offender(look.name, problem, _SEE_OTHERS))
         return problem is None
 
     def _seen_without_context(self, look: _Look) -> str | None:
         query = look.query or sql.SQL("SELECT true")
-        return "rows are seen without a tenant context" if self._connection.execute(query).fetchall()[0][0] else None
+        shows = self._connection.execute(query).fetchall()[0][0]
+        what = "there is a tenant" if query is _HAS_TENANT else "rows are seen"
+        return f"{what} without a tenant context" if shows else None
 
-    def _seen_as_tenant(self, look: _Look, statement: Statement[Counts]) -> str | None:
-        if self._signer is None:
-            return "no context can be signed"
-        values = (look.tenant, self._signer.sign(statement, look.tenant))
+    def _seen_as_tenant(self, look: _Look, statement: Statement[Counts], signer: Signer) -> str | None:
+        values = (look.tenant, signer.sign(statement, look.tenant))
         enforced, rows = self._connection.execute(statement.sent, values).fetchall()[0]
         if enforced != look.tenant:
             return f"as the tenant {look.tenant}, the tenant {enforced} is enforced"
         counts = statement.read(rows)[0]
         if look.is_stranger and counts["seen"]:
-            return f"a tenant that does not exist sees {counts['seen']} rows"
+            return f"a tenant that does not exist sees {_rows(counts['seen'])}"
         if counts["others"]:
-            return f"the tenant {look.tenant} sees {counts['others']} rows that are not theirs"
+            return f"the tenant {look.tenant} sees {_rows(counts['others'])} of others"
         return None
 
     def _postpone(self, pending: deque[_Look]) -> bool:
@@ -158,6 +164,10 @@ class RowProofs:
         if (said := _sampled(look.name)) not in self.notices:
             self.notices.append(said)
         return True
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
 
 
 def _how(table: Table, kind: str) -> str:

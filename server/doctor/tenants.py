@@ -23,11 +23,13 @@ _NOBODY: Final[dict[Family, str]] = {
 }
 
 
-def registered_tenants(connection: psycopg.Connection[Any], signer: Signer) -> list[str]:
+def registered_tenants(connection: psycopg.Connection[Any], signer: Signer, id_type: IdType) -> list[str]:
     """Return up to two active tenants of the registry, as the login learns them by a context of the server's own."""
     with connection.transaction(force_rollback=True):
         row = connection.execute(_LISTED.sent, (signer.sign(_LISTED, "", person=_PROVER),)).fetchall()[0]
-    return [one["tenant"] for one in _LISTED.read(row[1])]
+    listed = [one["tenant"] for one in _LISTED.read(row[1])]
+    # In another spelling it would be no caller's tenant.
+    return [tenant for tenant in listed if canonical_tenant(tenant, id_type) == tenant]
 
 
 def root(declared: Declared, table: Table) -> Table:

@@ -1,8 +1,9 @@
 """Relations that the login may read though nobody declared them: each is an offence, unless accepted by name."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
+import psycopg
 from psycopg import sql
 
 from server.doctor.offender import Offender
@@ -46,7 +47,7 @@ def _problem(name: str, grants: Sequence[Grant], parts: Mapping[str, str], login
             f"{login} may read it{how}, and it belongs to {parts[name]}, whose policies do not bind a query of it "
             "alone: the rows of all tenants"
         )
-    return f"{_KINDS[grants[0].kind]} that {login} may read{how} and that is not declared"
+    return f"is {_KINDS[grants[0].kind]} that {login} may read{how} and that is not declared"
 
 
 def _remedy(name: str, grants: Sequence[Grant], parts: Mapping[str, str]) -> str:
@@ -61,11 +62,29 @@ def _remedy(name: str, grants: Sequence[Grant], parts: Mapping[str, str]) -> str
     return f"{revoke} -- or {', or '.join(others)}" if others else revoke
 
 
-def acceptance_notices(reach: Mapping[str, Sequence[Grant]], accepted: Collection[str]) -> Iterator[str]:
-    """Yield a sentence for each relation that the settings accept; they are to be known every time."""
+def acceptance_notices(
+    connection: psycopg.Connection[Any], reach: Mapping[str, Sequence[Grant]], accepted: Collection[str]
+) -> Iterator[str]:
+    """Yield a sentence for each relation that the settings accept; they are to be known every time.
+
+    Inside the open transaction, and without a tenant context.
+    """
     for name in accepted:
         grants = reach.get(name, ())
         if not grants:
             yield f"{name} is accepted by the settings and is not in reach; take it out of database.accepted_relations"
         elif is_accepted(name, grants, accepted):
-            yield f"{name} is accepted by the settings: PUBLIC may read it, and no policy of a tenant limits it"
+            shown = _shown_to_everybody(connection, grants[0])
+            yield f"{name} is accepted by the settings: PUBLIC may read it, and {shown} without a tenant context"
+
+
+def _shown_to_everybody(connection: psycopg.Connection[Any], grant: Grant) -> str:
+    query = sql.SQL("SELECT EXISTS (SELECT FROM {})").format(sql.Identifier(grant.schema, grant.name))
+    try:
+        with connection.transaction(force_rollback=True):
+            shows = connection.execute(query).fetchall()[0][0]
+    except psycopg.Error:
+        if connection.closed:
+            raise
+        return "it was not found out what it shows"
+    return "it shows rows" if shows else "it shows no row"

@@ -23,7 +23,8 @@ def protect_table(subject: Subject) -> Script:
     script = Script()
     script.say(
         f"Protects {subject.table.name}: {_whose_rows(subject)}. Run it as an administrator: a superuser, or a member "
-        "of the owners of the table and of the schema tenancy. It can be run again."
+        "of the owners of the table and of the schema tenancy. It can be run again. In a file of your own migrations, "
+        "leave out BEGIN and COMMIT: each file is one transaction there."
     )
     _write_decisions(script, subject)
     write_indexes(script, subject)
