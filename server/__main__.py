@@ -5,10 +5,12 @@ from typing import Annotated, Final
 
 import typer
 
+from server.cli.adopt import adopt
 from server.cli.audit import audit_cli
 from server.cli.catalog import check, schema
 from server.cli.development import dev, token
 from server.cli.documents import documents_cli
+from server.cli.init import init
 from server.cli.keys import keys_cli
 from server.cli.serving import doctor, migrate, serve
 from server.cli.tenants import tenants_cli
@@ -21,7 +23,7 @@ cli: Final = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (serve, migrate, doctor, dev, token):
+for verb in (init, adopt, migrate, doctor, serve, dev, token):
     cli.command()(verb)
 cli.add_typer(documents_cli, name="documents")
 cli.add_typer(keys_cli, name="keys")

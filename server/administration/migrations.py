@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 
 from server.administration.administrator import administrator, first_line
+from server.administration.steps import run_steps, steps_of
 from server.errors import SettingsError, StartupError
 from server.settings import SAMPLE
 from sql import sample_folder, sql_files
@@ -58,7 +59,7 @@ def migrate(
     own = _own_files(folders)
     with administrator(admin_url) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
-        _refuse_taken_names(connection, login)
+        refuse_taken_names(connection, login)
         connection.execute(_LEDGERS)
         core = {file.name: file.read_text(encoding="utf-8") for file in sql_files("migrations")}
         if newer := sorted(_applied(connection, "migrations").keys() - core.keys()):
@@ -70,7 +71,8 @@ def migrate(
             _apply_missing(connection, ledger, files, login, report)
 
 
-def _refuse_taken_names(connection: psycopg.Connection[Any], login: str) -> None:
+def refuse_taken_names(connection: psycopg.Connection[Any], login: str) -> None:
+    """Raise StartupError when the application uses names that this product takes; the cursor is psycopg's usual one."""
     taken = connection.execute(_TAKEN, {"login": login}).fetchall()
     if taken:
         raise StartupError("nothing was changed: " + "; ".join(f"{problem}: {remedy}" for problem, remedy in taken))
@@ -125,6 +127,10 @@ def for_login(text: str, login: str) -> str:
 
 def _apply(connection: psycopg.Connection[Any], ledger: str, name: str, text: str, digest: str) -> None:
     record = sql.SQL("INSERT INTO tenantgate.{} (name, sha256) VALUES (%s, %s)").format(sql.Identifier(ledger))
+    if steps := steps_of(text):
+        run_steps(connection, name, steps)
+        connection.execute(record, (name, digest))
+        return
     try:
         with connection.transaction():
             # The text is a file of this package or of the operator, never input.

@@ -207,6 +207,9 @@ class Table(_Entry):
         default=(), description="Columns that name one row, unique and not null; else the primary key."
     )
     timezone: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+/-]{1,64}$")] = "UTC"
+    brief: bool = Field(
+        default=False, description="Describe the tools in few words, without the form of the result; for many tables."
+    )
     list: Listing | None = None
     summary: Summary | None = None
     columns: dict[Name, Column] = Field(min_length=1)

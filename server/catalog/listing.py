@@ -11,6 +11,7 @@ from pydantic_core.core_schema import bool_schema
 
 from server.catalog import schema
 from server.catalog.access import TenantAccess
+from server.catalog.brief import brief_schema, brief_text, column_texts
 from server.catalog.compile import Start
 from server.catalog.declarations import Listing, Table
 from server.catalog.filters import Filters
@@ -46,6 +47,10 @@ class ListingTool(Tool):
     def describe(self) -> ToolDescription:
         """Return the entry of tools/list."""
         table = self._source.table
+        if table.brief:
+            text = self._declared.description or brief_text(f"Lists {table.rows_name}.", table.description)
+            arguments = brief_schema(self._arguments.json_schema, column_texts(table))
+            return description_of(self.name, self._declared.title, text, arguments=arguments, result=None)
         return description_of(
             self.name,
             self._declared.title or titled(self.name),

@@ -79,6 +79,15 @@ def load_catalog(paths: Sequence[str]) -> Catalog:
     )
 
 
+def read_declarations(files_: Iterable[Path]) -> list[CatalogFile]:
+    """Return what each file declares by itself, however it fits to others; raises CatalogError with every mistake."""
+    problems: list[str] = []
+    declared = [_declarations(file, problems) for file in files_]
+    if problems:
+        raise CatalogError(problems)
+    return [one for one in declared if one is not None]
+
+
 def _files(paths: Iterable[str], problems: list[str]) -> Iterator[Path]:
     """Yield each file of the catalog once, a folder's in the order of their names."""
     seen: set[Path] = set()

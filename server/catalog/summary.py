@@ -9,6 +9,7 @@ from pydantic_core import to_json
 
 from server.catalog import schema
 from server.catalog.access import TenantAccess
+from server.catalog.brief import brief_schema, brief_text, column_texts
 from server.catalog.compile import MEASURES, Row
 from server.catalog.declarations import Bucket, Column, Summary, Table
 from server.catalog.filters import Filters
@@ -48,6 +49,14 @@ class SummaryTool(Tool):
     def describe(self) -> ToolDescription:
         """Return the entry of tools/list."""
         table = self._source.table
+        if table.brief:
+            # The texts of the table and its columns are with the listing, if there is one.
+            said = table.description if table.list is None else None
+            text = self._declared.description or brief_text(f"Counts {table.rows_name}.", said)
+            arguments = brief_schema(self._arguments.json_schema, column_texts(table) if table.list is None else {})
+            return description_of(
+                self.name, self._declared.title, text, arguments=arguments, result=None, view=self.view
+            )
         return description_of(
             self.name,
             self._declared.title or titled(self.name),

@@ -23,6 +23,8 @@ Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True), Af
 Data = Annotated[str, AfterValidator(readable)]
 Amount = Annotated[Decimal, Field(ge=0, lt=100_000_000, decimal_places=2, allow_inf_nan=False)]
 _READS_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+# The two that say something of a tool that only reads.
+_READS_ONLY_IN_BRIEF = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
 
 class Tool(ABC):
@@ -52,16 +54,22 @@ class Tool(ABC):
 
 
 def description_of(  # noqa: PLR0913  # the parts of an entry
-    name: str, title: str, text: str, *, arguments: dict[str, Any], result: dict[str, Any], view: View | None = None
+    name: str,
+    title: str | None,
+    text: str,
+    *,
+    arguments: dict[str, Any],
+    result: dict[str, Any] | None,
+    view: View | None = None,
 ) -> ToolDescription:
-    """Return the entry of tools/list for a tool that only reads."""
+    """Return the entry of tools/list for a tool that only reads; a brief one has no title and no form of its result."""
     return ToolDescription(
         name=name,
         title=title,
         description=text,
         input_schema=arguments,
         output_schema=result,
-        annotations=_READS_ONLY,
+        annotations=_READS_ONLY if result is not None else _READS_ONLY_IN_BRIEF,
         _meta={"ui": {"resourceUri": view.uri}} if view else None,
     )
 

@@ -23,12 +23,16 @@ def dev(  # noqa: PLR0913, PLR0917  # the options of a verb
 
     With --catalog and --database, an existing database is served in place of the sample, with the same sign-in.
     """
+    from urllib.parse import urlsplit
+
     from server.dev.command import run_development
     from server.dev.own_database import OwnDatabase
     from server.errors import SettingsError
 
     if (catalog is None) != (database is None):
         raise SettingsError("--catalog and --database go together; give both, or neither for the sample")
+    if database is not None and urlsplit(database).scheme not in {"postgresql", "postgres"}:
+        raise SettingsError("--database must look like postgresql://user@host:5432/database")
     own = OwnDatabase(catalog, database) if catalog and database else None
     run_development(json=json, port=port, documents=documents, folder=folder, own=own)
 

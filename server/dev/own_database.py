@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, LiteralString
+from urllib.parse import urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
 import psycopg
-from psycopg import conninfo, sql
+from psycopg import sql
 
 from server.administration.administrator import administrator
 from server.administration.key_table import put_key, stored_keys
@@ -48,7 +49,8 @@ class OwnDatabase:
             put_key(connection, key)
             statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(_LOGIN), sql.Literal(password))
             connection.execute(statement)
-        return conninfo.make_conninfo(self.admin_url, user=_LOGIN, password=password)
+        parts = urlsplit(self.admin_url)
+        return parts._replace(netloc=f"{_LOGIN}:{password}@{parts.netloc.rpartition('@')[2]}").geturl()
 
     def settings(self) -> dict[str, Any]:
         """Return the top-level settings for this catalog and database."""

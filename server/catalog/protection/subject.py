@@ -17,13 +17,17 @@ from server.errors import StartupError
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A declared table or view that can be protected, and the login that it is protected for."""
+    """A declared table or view that can be protected, and the login that it is protected for.
+
+    `keeps_policies` says that policies of its own stay for those who use it today, and are taken from the login.
+    """
 
     connection: psycopg.Connection[Any]
     table: Table
     tables: Tables
     facts: Facts
     login: str
+    keeps_policies: bool = False
 
     @property
     def own(self) -> RelationFacts:

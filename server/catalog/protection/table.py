@@ -18,8 +18,8 @@ READS: Final = "tenant_reads"
 AS_BEFORE: Final = "as_before"
 
 
-def protect_table(subject: Subject) -> Script:
-    """Return the SQL of a table."""
+def protect_table(subject: Subject, *, indexes: bool = True) -> Script:
+    """Return the SQL of a table, without its missing indexes if they are created elsewhere."""
     script = Script()
     script.say(
         f"Protects {subject.table.name}: {_whose_rows(subject)}. Run it as an administrator: a superuser, or a member "
@@ -27,13 +27,16 @@ def protect_table(subject: Subject) -> Script:
         "leave out BEGIN and COMMIT: each file is one transaction there."
     )
     _write_decisions(script, subject)
-    write_indexes(script, subject)
+    if indexes:
+        write_indexes(script, subject)
     script.gap()
     script.begin()
     if isinstance(subject.table.tenant, Through):
         script.gap()
         script.say("The keys of a parent without protection are those of all tenants, so its own SQL comes first.")
         require_protected(script, [subject.table.tenant.parent], subject.bound)
+    if subject.keeps_policies:
+        _keep_policies(script, subject)
     write_policies(script, subject)
     write_grants(script, subject)
     script.gap()
@@ -110,7 +113,7 @@ def _write_decisions(script: Script, subject: Subject) -> None:
     lost = [role for role, _ in losers(subject.connection, subject.table.name, subject.login)]
     lost = [role for role in lost if role not in subject.bound] if subject.own.row_security else []
     script.gap()
-    if foreign or lost:
+    if (foreign and not subject.keeps_policies) or lost:
         script.say("DECIDE FIRST what is said here.")
     if subject.own.row_security:
         script.say(
@@ -122,11 +125,30 @@ def _write_decisions(script: Script, subject: Subject) -> None:
     script.say("These policies stay as they are:" if existing else "It has no policies but those below.")
     for policy in existing:
         script.say(_described(policy))
-    _write_misdirected(script, subject, existing)
+    if not subject.keeps_policies:
+        _write_misdirected(script, subject, existing)
     if lost:
         script.say(
             f"No policy is for these roles, so they see nothing though they have grants: {', '.join(lost)}. Name each "
             "of them in a policy if it should see rows."
+        )
+
+
+def _keep_policies(script: Script, subject: Subject) -> None:
+    """Name those who use the table today in each policy that the login would be bound by."""
+    users = subject.users().before or (subject.own.owner,)
+    for policy in policies_on(subject.connection, subject.relation):
+        if policy.name in {FLOOR, READS, AS_BEFORE} or not {"PUBLIC", *subject.bound} & set(policy.roles):
+            continue
+        named = [role for role in policy.roles if role not in {"PUBLIC", *subject.bound}]
+        roles = list(dict.fromkeys([*named, *(users if "PUBLIC" in policy.roles else ())])) or [subject.own.owner]
+        script.gap()
+        script.say(
+            f"{policy.name} goes on for those who can use the table today, and no longer binds {subject.login}. A role "
+            "that gets a grant later sees no row until a policy names it."
+        )
+        script.run(
+            sql.SQL("ALTER POLICY {} ON {} TO {}").format(sql.Identifier(policy.name), subject.name, listed(roles))
         )
 
 

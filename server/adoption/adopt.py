@@ -1,0 +1,152 @@
+"""One run of `adopt`: read the database, decide, compare with the output folder, and write what is missing."""
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, LiteralString
+
+import psycopg
+
+from server.administration.administrator import administrator
+from server.administration.migrations import refuse_taken_names
+from server.adoption.checking import check_request, check_rights
+from server.adoption.columns import Choice
+from server.adoption.counts import count_rows
+from server.adoption.decisions import Decisions, decide
+from server.adoption.declaring import Declared
+from server.adoption.files import remove_file, write_file
+from server.adoption.losses import losses_of
+from server.adoption.migration_text import Protecting, Section
+from server.adoption.output import Change, Standing, migration_changes, standing_in, tool_changes
+from server.adoption.protected import protected_tables
+from server.adoption.proving import prove as prove_tables
+from server.adoption.relations import read_database
+from server.adoption.report import Report, how_found
+from server.adoption.request import Request
+from server.adoption.toml_text import toml_of
+from server.catalog.policy_problems import obstacles
+from server.errors import CatalogError, SettingsError
+from server.settings import Settings
+
+_APPLIED: Final[LiteralString] = "SELECT name FROM tenantgate.own_migrations"
+
+
+def adopt(settings: Settings, request: Request, output: Path, *, update: bool = False, prove: bool = False) -> Report:
+    """Return the report of one run; nothing in the database is changed.
+
+    The first run into a folder writes everything. A later one writes only with `update`, and never touches a file that
+    a person wrote or edited. Raises SettingsError and StartupError, and then nothing was written.
+    """
+    login = settings.database.login
+    standing = standing_in(output)
+    with _reader(settings.database.admin_url.get_secret_value(), login) as connection:
+        database = read_database(connection)
+        check_request(request, database)
+        decisions = _with_edited(decide(database, request, login, standing.tools), standing)
+        if not decisions.declared:
+            raise SettingsError(_nothing(decisions))
+        check_rights(connection, decisions)
+        sections = _sections(connection, decisions, request, login)
+        changes = [
+            *tool_changes(standing, _texts(decisions), database.relations),
+            *migration_changes(standing, sections, decisions, _applied(connection)),
+        ]
+        counts = count_rows(connection, decisions)
+        losses = losses_of(connection, decisions, login)
+        proved = prove_tables(connection, decisions, sections, login) if prove else {}
+    writes = update or standing.is_empty
+    if writes:
+        _write(changes)
+    kept = sorted(standing.declared.keys() & decisions.declared.keys())
+    notes = list(_notes(settings, decisions, output))
+    return Report(decisions, counts, losses, changes, kept, proved, notes, written=writes)
+
+
+@contextmanager
+def _reader(admin_url: str, login: str) -> Generator[psycopg.Connection[Any]]:
+    """Connect as the administrator, to a session that only reads and that writes names in full."""
+    with administrator(admin_url) as connection:
+        connection.execute("SET default_transaction_read_only = on")
+        refuse_taken_names(connection, login)
+        connection.cursor_factory = psycopg.RawCursor
+        connection.execute("SET search_path = pg_catalog")
+        connection.execute("SET quote_all_identifiers = off")
+        yield connection
+
+
+def _with_edited(decisions: Decisions, standing: Standing) -> Decisions:
+    """Return the decisions with the tables of a person's files as these say, those that were not decided included.
+
+    Raises CatalogError when such a table cannot be isolated as it is declared.
+    """
+    relations = decisions.database.relations
+    own = {
+        name: Declared(table, decisions.declared[name].choice if name in decisions.declared else Choice({}, ()))
+        for name, table in standing.declared.items()
+        if name in relations
+    }
+    undecided = {name: one for name, one in decisions.undecided.items() if name not in own}
+    edited = replace(decisions, declared={**decisions.declared, **own}, undecided=undecided)
+    found = [
+        problem
+        for one in own.values()
+        for problem in obstacles(one.table, edited.tables, edited.database.facts, edited.id_type)
+    ]
+    if found:
+        raise CatalogError(dict.fromkeys(found))
+    return edited
+
+
+def _sections(connection: psycopg.Connection[Any], decisions: Decisions, request: Request, login: str) -> list[Section]:
+    """Return the SQL of everything that is not protected yet, or that the login could read without being declared."""
+    done = protected_tables(connection, decisions, login)
+    kept = {name for name in decisions.tables if request.keeps_policies(name)}
+    protecting = Protecting(connection, decisions, login, kept)
+    sections = [protecting.section(name) for name in decisions.tables if name not in done]
+    schemas = {found.facts.schema for found in map(decisions.database.relations.__getitem__, decisions.tables)}
+    for name, found in decisions.database.relations.items():
+        is_part = found.part_of in decisions.tables
+        if name not in decisions.tables and found.facts.schema in schemas and not is_part and not found.extension:
+            section = protecting.out_of_reach(name)
+            sections += [section] if section else []
+    return sections
+
+
+def _texts(decisions: Decisions) -> dict[str, str]:
+    return {
+        name: toml_of(one, f"{name}. Tenant: {how_found(one.table, decisions)}.")
+        for name, one in decisions.declared.items()
+    }
+
+
+def _applied(connection: psycopg.Connection[Any]) -> set[str]:
+    there = connection.execute("SELECT to_regclass('tenantgate.own_migrations') IS NOT NULL").fetchall()[0][0]
+    return {row[0] for row in connection.execute(_APPLIED).fetchall()} if there else set()
+
+
+def _write(changes: Sequence[Change]) -> None:
+    for change in changes:
+        if change.content is None:
+            remove_file(change.path)
+        else:
+            write_file(change.path, change.content)
+
+
+def _nothing(decisions: Decisions) -> str:
+    reasons = [f"{name}: {one.reason}" for name, one in decisions.undecided.items()]
+    if not reasons:
+        return "there is no table to adopt; name others with --schema or --table"
+    return f"no table could be decided; the first of {len(reasons)} is {reasons[0]}"
+
+
+def _notes(settings: Settings, decisions: Decisions, output: Path) -> Iterator[str]:
+    """Yield what is left to do."""
+    id_type = decisions.id_type
+    if settings.tenancy.id_type != id_type:
+        yield f'Tenant ids are of the type {id_type} here: set id_type = "{id_type}" under [tenancy] in the settings.'
+    folders = {"catalog": (settings.catalog, "tools"), "migrations": (settings.migrations, "migrations")}
+    for key, (named, folder) in folders.items():
+        if str((output / folder).absolute()) not in named:
+            yield f'Add "{output / folder}" to {key} in the settings.'
+    yield "Read what was written; then run `tenantgate migrate` and `tenantgate doctor`."
