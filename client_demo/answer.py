@@ -72,7 +72,8 @@ def _quoted(question: str, _arguments: Result, values: Result) -> str:
 
 def _introduced(_question: str, _arguments: Result, values: Result) -> str:
     tier = values.get("tier") or "none"
-    return f"You are {values['subject']}, tenant {values['tenant']}, tier {tier}."
+    tenant = values.get("tenant") or "none"
+    return f"You are {values['subject']}, tenant {tenant}, tier {tier}."
 
 
 def _kind(arguments: Result, count: int) -> str:

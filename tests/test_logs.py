@@ -50,7 +50,7 @@ def process(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Generator
     with Issuer(aud=f"http://127.0.0.1:{port}/mcp", scope="claims:read", tenant_id="broker-a").running() as issuer:
         config = folder / "settings.toml"
         config.write_text(
-            f'resource_url = "http://127.0.0.1:{port}/mcp"\nport = {port}\n'
+            f'resource_url = "http://127.0.0.1:{port}/mcp"\nport = {port}\ncatalog = ["sample"]\n'
             f'[[issuers]]\nissuer = "{issuer.url}"\naudiences = ["x"]\n'
             f'[database]\nurl = "{database.url.get_secret_value()}"\n'
             f'context_keys = ["{database.context_keys[0].get_secret_value()}"]\n',

@@ -165,10 +165,12 @@ def test_a_connection_remembers_no_token(stack, address):
         assert client.post(f"{address}/invocations", json=body).status_code == 401
 
 
-def test_a_person_without_a_tenant_is_told_who_can_help(stack, invoke):
+def test_a_person_without_a_tenant_learns_who_they_are_and_reads_nothing(stack, invoke):
     response = invoke(stack.issuer.mint("omar-unmapped"), {"action": "whoami"})
-    assert response.status_code == 403
-    assert "ask your administrator" in response.json()["error"]
+    assert response.status_code == 200
+    assert response.json()["identity"]["tenant"] is None
+    asked = invoke(stack.issuer.mint("omar-unmapped"), {"prompt": ALL_CLAIMS})
+    assert "CLM-" not in asked.text
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ about types, pages and sums in docs/catalog.md, each tried on PostgreSQL.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal, LiteralString, cast
 
@@ -13,6 +14,7 @@ from psycopg import sql
 from server.catalog.declarations import TEXT_CHARACTERS, Bucket, Column, Measure, Table
 from server.catalog.expressions import SQL, Composable, bucketed, column_of, placeholder, position_of, shown
 from server.catalog.facts import ColumnFacts, RelationFacts
+from server.catalog.rows import rows_reader
 from server.database.statement import Row, Statement
 
 # A filter of a WHERE clause: the declared column, and how its value is compared.
@@ -23,6 +25,14 @@ Start = Literal["beginning", "value", "null"]
 _STATEMENTS_KEPT: Final = 512
 # One, with as many decimal places as a division by it keeps.
 _ONE: Final = SQL("1.0000000000000000000000000000000000000000")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Whether rows may have no sort value, and under which names a row carries its place."""
+
+    nullable: bool
+    positions: tuple[str, ...]
 
 
 class CompiledTable:
@@ -36,15 +46,14 @@ class CompiledTable:
         # Within one tenant its own column is the same in every row, and without it an index serves the order.
         self.key: Final = tuple(column for column in key if column != table.tenant_column)
         self.listing: Final = lru_cache(_STATEMENTS_KEPT)(self._listing)
+        self.order: Final = lru_cache(_STATEMENTS_KEPT)(self._order_of)
+        self._read: Final = rows_reader(table.columns)
         self.summary: Final = lru_cache(_STATEMENTS_KEPT)(self._summary)
 
-    def is_nullable(self, sort: str | None) -> bool:
-        """Whether the rows of this order may have no sort value."""
-        return sort is not None and not self._facts_of(sort).not_null
-
-    def position_length(self, sort: str | None) -> int:
-        """Return how many values name a place in this order."""
-        return len(self._order(sort))
+    def _order_of(self, sort: str | None) -> Order:
+        """Return what a cursor of this order has to know."""
+        nullable = sort is not None and not self._facts_of(sort).not_null
+        return Order(nullable, tuple(f"_{place}" for place in range(len(self._order(sort)))))
 
     def _listing(self, filters: tuple[Filter, ...], sort: str | None, descending: bool, start: Start) -> Statement[Row]:
         """Return the statement of a page; its values are those of the filters, the position, and the limit."""
@@ -72,7 +81,7 @@ class CompiledTable:
             ]
             source = SQL("({}) AS t").format(SQL(" UNION ALL ").join(parts))
         text = SQL("SELECT {} FROM {} {}").format(SQL(", ").join([*outputs, *positions]), source, ordered)
-        return Statement(f"list {self.table.name}", text, Row, parameters=first + taken)
+        return Statement(f"list {self.table.name}", text, Row, parameters=first + taken, read=self._read)
 
     def _blocks(
         self, filters: Sequence[Filter], sort: str | None, *, descending: bool, start: Start
@@ -86,7 +95,7 @@ class CompiledTable:
         after = SQL("<" if descending else ">")
         if start == "value":
             rows = SQL("{} AND {}").format(where, _after(order, after, first))
-            if descending or not self.is_nullable(sort):
+            if descending or not self.order(sort).nullable:
                 return [rows]
             return [rows, SQL("{} AND {} IS NULL").format(where, order[0])]
         nulls = SQL("{} AND {} IS NULL").format(where, order[0])
@@ -130,6 +139,9 @@ class CompiledTable:
     def _reference(self, name: str) -> sql.Identifier:
         return column_of(self.table.column_of(name))
 
+    def _as_text(self, name: str) -> sql.Composed:
+        return SQL("{}::text").format(self._reference(name))
+
     def _columns(self, sort: str | None) -> sql.Composed:
         """Return the columns that a page is made of: what is shown, sorted by, and the key."""
         names = [self.table.column_of(name) for name in [*self.table.columns, *([sort] if sort else [])]]
@@ -161,6 +173,9 @@ class CompiledTable:
 
     def _shown(self, name: str) -> Composable:
         column = self.table.columns[name]
+        if column.type == "text" and column.values and not column.max_length:
+            # One of a few words needs no cutting.
+            return self._reference(name) if self._facts_of(name).base == "text" else self._as_text(name)
         characters = column.max_length or TEXT_CHARACTERS
         return shown(self._reference(name), column.type, self._facts_of(name), characters)
 
@@ -174,7 +189,7 @@ class CompiledTable:
         column, facts, reference = self.table.columns[name], self._facts_of(name), self._reference(name)
         if comparison == "contains":
             # Not LIKE: in a name, % and _ are characters.
-            text = reference if facts.base == "text" else SQL("{}::text").format(reference)
+            text = reference if facts.base == "text" else self._as_text(name)
             return SQL("position(lower({}::text) in lower({})) > 0").format(value, text)
         operator = SQL(_OPERATORS[comparison])
         if comparison == "equals" and column.type == "timestamp":

@@ -49,6 +49,11 @@ class Filters:
         # What has few values first: a model uses those rightly.
         self._equal: Final = sorted(plain, key=lambda name: not _has_few_values(table.columns[name]))
         self._contained: Final = [name for name, column in table.columns.items() if column.filter == "contains"]
+        # What is compared as it is given, under the name of its argument.
+        self._plain: Final[list[tuple[str, Filter]]] = [
+            *((name, (name, "equals")) for name in self._equal),
+            *((name, (name, "contains")) for name in self._contained),
+        ]
         self._period: Final = next((name for name, column in table.columns.items() if column.period), None)
 
     @property
@@ -85,23 +90,25 @@ class Filters:
 
     def read(self, arguments: Mapping[str, Any], today: date) -> Filtered:
         """Return what the arguments ask for; raises ArgumentsError when they contradict each other."""
-        found: list[tuple[Filter, object]] = [((name, "equals"), arguments[name]) for name in self._equal]
-        found.extend(((name, "contains"), arguments[name]) for name in self._contained)
+        given = [(asked, value) for name, asked in self._plain if (value := arguments[name]) is not None]
         shown: dict[str, str | None] = {}
         for name, stem_ in self._ranges.items():
             first, last = self._days(name, arguments, today)
             shown[f"{stem_}_from"] = first.isoformat() if first else None
             shown[f"{stem_}_to"] = last.isoformat() if last else None
-            found.append(((name, "from"), first))
-            # The day after is excluded, so the whole last day counts.
-            found.append(((name, "before"), _day_after(last) if last else None))
+            if first:
+                given.append(((name, "from"), first))
+            if last:
+                # The day after is excluded, so the whole last day counts.
+                given.append(((name, "before"), _day_after(last)))
         for name in self._numbers:
             least, most = arguments[f"min_{name}"], arguments[f"max_{name}"]
-            if least is not None and most is not None and least > most:
-                raise ArgumentsError(f"min_{name} is larger than max_{name}; swap them. Nothing was read.")
-            found.append(((name, "at_least"), least))
-            found.append(((name, "at_most"), most))
-        given = [(asked, value) for asked, value in found if value is not None]
+            if least is not None:
+                if most is not None and least > most:
+                    raise ArgumentsError(f"min_{name} is larger than max_{name}; swap them. Nothing was read.")
+                given.append(((name, "at_least"), least))
+            if most is not None:
+                given.append(((name, "at_most"), most))
         return Filtered(tuple(asked for asked, _ in given), tuple(bound(value) for _, value in given), shown)
 
     def _days(self, name: str, arguments: Mapping[str, Any], today: date) -> tuple[date | None, date | None]:

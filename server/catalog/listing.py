@@ -12,16 +12,18 @@ from pydantic_core.core_schema import bool_schema
 from server.catalog import schema
 from server.catalog.access import TenantAccess
 from server.catalog.brief import brief_schema, brief_text, column_texts
-from server.catalog.compile import Row, Start
+from server.catalog.compile import Start
 from server.catalog.declarations import Listing, Table
 from server.catalog.filters import Filters
-from server.catalog.results import nullable, object_of, row_schema, rows_reader
+from server.catalog.results import nullable, object_of, row_schema
 from server.catalog.schema import Argument, ArgumentSchema
 from server.catalog.source import TableSource
 from server.catalog.texts import titled
 from server.catalog.tool import Tool, description_of
 
 _CURSOR_CHARACTERS: Final = 3_000
+# Pages may have different sizes, and the days that a period stands for are bound instead of its name.
+_NOT_BOUND: Final = frozenset({"cursor", "limit", "period"})
 _SORT_ORDER: Final = {kind: place for place, kind in enumerate(("timestamp", "date", "decimal", "integer"))}
 
 
@@ -39,7 +41,6 @@ class ListingTool(Tool):
         self._zone: Final = ZoneInfo(table.timezone)
         self._sort: Final = (declared.sort or "").removeprefix("-") or None
         self._arguments: Final = ArgumentSchema("Filters, order and page.", self._all_arguments(table))
-        self._readable: Final = rows_reader(table.columns)
         # A cursor of another declaration may not fit this one.
         self._digest: Final = hashlib.sha256(table.model_dump_json().encode()).hexdigest()[:16]
 
@@ -70,14 +71,16 @@ class ListingTool(Tool):
         position = access.open_cursor(asked["cursor"], request) if asked["cursor"] else None
         compiled = self._source.compiled()
         sort: str | None = asked.get("sort")
-        start, values = _start(position, nullable=compiled.is_nullable(sort))
+        order = compiled.order(sort)
+        start, values = _start(position, nullable=order.nullable)
         statement = compiled.listing(filtered.filters, sort, asked["descending"], start)
         limit: int = asked["limit"]
         # One row more than asked for shows whether there is a next page.
         rows = await access.fetch(statement, *filtered.values, *values, limit + 1)
-        last = _position(rows[limit - 1], compiled.position_length(sort)) if len(rows) > limit else None
+        positions = [[row.pop(name) for name in order.positions] for row in rows]
+        last = positions[limit - 1] if len(rows) > limit else None
         answer: dict[str, Any] = {
-            self._source.table.rows_name: self._readable(rows[:limit]),
+            self._source.table.rows_name: rows[:limit],
             "next_cursor": access.seal_cursor(last, request) if last is not None else None,
             "as_of": today.isoformat(),
             **filtered.days,
@@ -113,7 +116,7 @@ class ListingTool(Tool):
 
     def _request(self, asked: Mapping[str, Any], days: Mapping[str, str | None]) -> str:
         """Return what a cursor is bound to: everything but the page, with the days that a period stands for."""
-        bound = {name: value for name, value in asked.items() if name not in {"cursor", "limit", "period"}}
+        bound = {name: value for name, value in asked.items() if name not in _NOT_BOUND}
         return f"{self.name} {self._digest} {to_json([bound, days]).decode()}"
 
 
@@ -123,10 +126,6 @@ def _start(position: tuple[str | None, ...] | None, *, nullable: bool) -> tuple[
         return "beginning", ()
     values = tuple(one for one in position if one is not None)
     return ("null" if nullable and position[0] is None else "value"), values
-
-
-def _position(row: Row, length: int) -> list[str | None]:
-    return [row[f"_{place}"] for place in range(length)]
 
 
 def _result_schema(table: Table, days: tuple[str, ...]) -> dict[str, Any]:

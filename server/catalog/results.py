@@ -1,11 +1,9 @@
 """The results of declared tools: their JSON Schemas, and rows made readable."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
-from server.catalog.compile import Row
 from server.catalog.declarations import TEXT_CHARACTERS, Column, ResultColumn
-from server.catalog.texts import readable, readable_in
 
 _JSON_TYPES: Final[Mapping[str, dict[str, Any]]] = {"integer": {"type": "integer"}, "boolean": {"type": "boolean"}}
 _FORMS: Final[Mapping[str, str]] = {
@@ -57,25 +55,3 @@ def _description(column: Column | ResultColumn, kind: str) -> str:
         parts.append(f"Cut at {column.max_length or TEXT_CHARACTERS} characters.")
     parts.append(_FORMS.get(kind, ""))
     return " ".join(part for part in parts if part)
-
-
-def rows_reader(columns: Mapping[str, Column | ResultColumn]) -> Callable[[Sequence[Row]], list[Row]]:
-    """Return the function that takes the declared columns of each row, and makes every text in them readable."""
-    names = tuple(columns)
-    texts = tuple(name for name, column in columns.items() if column.type == "text")
-    nested = tuple(name for name, column in columns.items() if column.type == "json" or column.type.endswith("[]"))
-
-    def read(rows: Sequence[Row]) -> list[Row]:
-        found: list[Row] = []
-        for row in rows:
-            shown = {name: row[name] for name in names}
-            for name in texts:
-                text = shown[name]
-                if text is not None and not text.isprintable():
-                    shown[name] = readable(text)
-            for name in nested:
-                shown[name] = readable_in(shown[name])
-            found.append(shown)
-        return found
-
-    return read

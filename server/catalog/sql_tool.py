@@ -14,7 +14,8 @@ from server.catalog.compile import Row
 from server.catalog.declarations import TEXT_CHARACTERS, Parameter, ResultColumn, SqlTool
 from server.catalog.expressions import shown_as
 from server.catalog.filters import bound
-from server.catalog.results import object_of, row_schema, rows_reader
+from server.catalog.results import object_of, row_schema
+from server.catalog.rows import rows_reader
 from server.catalog.schema import Argument, ArgumentSchema
 from server.catalog.sql_text import read_sql
 from server.catalog.texts import titled
@@ -38,7 +39,6 @@ class DeclaredSqlTool(Tool):
         self._arguments: Final = ArgumentSchema(
             "Parameters.", [_argument(name, one) for name, one in declared.parameters.items()]
         )
-        self._readable: Final = rows_reader(declared.columns)
 
     def describe(self) -> ToolDescription:
         """Return the entry of tools/list."""
@@ -71,7 +71,7 @@ class DeclaredSqlTool(Tool):
         asked = self._arguments.parse(arguments)
         rows = await access.fetch(self.statement, *(_sent(asked[name]) for name in self._declared.parameters))
         most = self._declared.max_rows
-        return to_json({"rows": self._readable(rows[:most]), "truncated": len(rows) > most}).decode()
+        return to_json({"rows": rows[:most], "truncated": len(rows) > most}).decode()
 
 
 def compiled(declared: SqlTool) -> Statement[Row]:
@@ -82,7 +82,8 @@ def compiled(declared: SqlTool) -> Statement[Row]:
     columns = sql.SQL(", ").join(_column(name, column) for name, column in declared.columns.items())
     # The line break keeps a comment at the end of the text from swallowing the bracket.
     wrapped = sql.SQL("SELECT {} FROM ({}\n) AS r LIMIT {}").format(columns, text, sql.Literal(declared.max_rows + 1))
-    return Statement(f"sql {declared.name}", wrapped, Row, parameters=len(declared.parameters))
+    read = rows_reader(declared.columns)
+    return Statement(f"sql {declared.name}", wrapped, Row, parameters=len(declared.parameters), read=read)
 
 
 def _column(name: str, column: ResultColumn) -> sql.Composed:

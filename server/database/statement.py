@@ -26,17 +26,24 @@ class Statement(Generic[R]):
     """
 
     def __init__(
-        self, name: str, sql: LiteralString | Composed, row: type[R], *, parameters: int | None = None
+        self,
+        name: str,
+        sql: LiteralString | Composed,
+        row: type[R],
+        *,
+        parameters: int | None = None,
+        read: Callable[[str], list[R]] | None = None,
     ) -> None:
         """Wrap `sql`, whose columns are the fields of `row`, and compute what the signature binds to.
 
-        `parameters` is the number of its placeholders; without it they are counted in the text.
+        `parameters` is the number of its placeholders; without it they are counted in the text. `read` converts the
+        JSON array of its rows; without it, pydantic does.
         """
         text = sql.as_string() if isinstance(sql, Composed) else sql
         if parameters is None:
             parameters = max((int(number) for number in re.findall(r"\$(\d+)", text)), default=0)
         self.name: Final = name
-        self.read: Final[Callable[[str], list[R]]] = _reader(row)
+        self.read: Final[Callable[[str], list[R]]] = read or _reader(row)
         context = f"${parameters + 1}"
         self.text: Final = (
             f"WITH {_CONTEXT} AS MATERIALIZED (SELECT set_config('tenancy.context', {context}, true) AS {_CONTEXT}) "
@@ -55,12 +62,13 @@ Row = dict[str, Any]
 def _reader(row: type[R]) -> Callable[[str], list[R]]:
     """Return the function that converts the JSON array to rows: one per type, for the statements that share it."""
     if row == Row:
-        return cast("Callable[[str], list[R]]", _read_rows)
+        return cast("Callable[[str], list[R]]", read_rows)
     rows = cast("type[list[R]]", GenericAlias(list, row))
     return TypeAdapter(rows).validate_json
 
 
-def _read_rows(text: str) -> list[Row]:
+def read_rows(text: str) -> list[Row]:
+    """Return the rows of a JSON array as dictionaries."""
     try:
         return from_json(text)
     except ValueError:

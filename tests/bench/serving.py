@@ -25,8 +25,6 @@ _STAGES: Final = (
     "offered",
     "examine",
     "sql_checks",
-    "_check_declared",
-    "_prove_rows",
     "read_facts",
     "create_app",
     "describe",
