@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -47,8 +48,13 @@ def _run(work: Path, url: str) -> list[str]:
         "LOGIN_URL": login.geturl(),
     }
     exported, found, development = "", list[str](), None
+    port = _free_port()
     try:
-        for block in COMMANDS:
+        for written in COMMANDS:
+            # The page's port may be in use on a machine that tests other things beside.
+            block = written.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+            if block.startswith("tenantgate dev"):
+                block = f"{block.rstrip()} --port {port}\n"
             if block.startswith("tenantgate dev"):
                 # It runs until it is stopped, in a terminal of its own.
                 development = _development(block, work, environment)
@@ -73,6 +79,13 @@ def _run(work: Path, url: str) -> list[str]:
     finally:
         _stop(development)
     return found
+
+
+def _free_port() -> int:
+    """Return a port that is free, as the two after it should be."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def _development(block: str, work: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
