@@ -26,7 +26,7 @@ def granted_scopes(claims: Mapping[str, Any], issuer: IssuerSettings, known: Seq
 def requestable_scopes(settings: Settings, scopes: Sequence[str]) -> tuple[str, ...]:
     """Return the names under which a client can ask for `scopes`; none when the issuers do not agree on them.
 
-    A client asks one issuer for everything that it is told, and an issuer refuses a request with a name that it does
+    A client asks one issuer for every scope that it reads, and an issuer refuses a request with a name that it does
     not know. What every token of an issuer has anyway is not asked for.
     """
     named = [

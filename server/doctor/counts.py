@@ -86,7 +86,7 @@ class _Counts:
 
     def _counted(self, table: Table) -> Iterator[Offender]:
         """Compare one relation, or say why that cannot be done."""
-        # The administrator is told by an error when policies would hide rows of a table, and counts under them then.
+        # PostgreSQL raises an error when policies would hide rows from the administrator; then it counts under them.
         for row_security in ("off", "on"):
             try:
                 # Undone on both sides, so that no lock is kept on the table.
