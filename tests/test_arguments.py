@@ -10,8 +10,10 @@ from pydantic import Field, StringConstraints
 from pydantic_core import SchemaValidator
 
 from server.catalog.arguments import parse
-from server.catalog.tool import Amount, Arguments, Text
+from server.catalog.tool import Arguments, Text
 from server.errors import ArgumentsError
+
+Amount = Annotated[Decimal, Field(ge=0, lt=100_000_000, decimal_places=2, allow_inf_nan=False)]
 
 
 class Everything(Arguments):

@@ -18,7 +18,7 @@ PARTS = [
 ]
 FORBIDDEN = (*(getattr(importlib.import_module(module), name) for module, name in PARTS), AsyncConnectionPool, bytes)
 # What every object has and that leads to the whole program: its class, and the modules of its functions.
-PASSED_OVER = {"__class__", "__globals__", "__builtins__", "__module__", "__subclasshook__", "__doc__"}
+PASSED_OVER = {"__class__", "__globals__", "__code__", "__builtins__", "__module__", "__subclasshook__", "__doc__"}
 
 
 class Walk(Arguments):
@@ -46,7 +46,7 @@ def neighbours(thing):
 async def walk(arguments, access):
     seen, found, todo = {}, [], [("arguments", arguments), ("access", access)]
     while todo:
-        path, thing = todo.pop()
+        path, thing = todo.pop(0)  # the nearest first: what is met far away is not followed further
         if id(thing) in seen or isinstance(thing, (str, int, float, type(None), type, type(walk.__call__))):
             continue
         seen[id(thing)] = thing

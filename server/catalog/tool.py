@@ -3,13 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 from mcp_types import Tool as ToolDescription
 from mcp_types import ToolAnnotations
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic_core import SchemaValidator
 
 from server.catalog.access import TenantAccess
@@ -21,7 +20,6 @@ from server.settings import Scope
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True), AfterValidator(printable)]
 # Text out of a row or a document: what could move a cursor or reorder a line on a screen is made visible.
 Data = Annotated[str, AfterValidator(readable)]
-Amount = Annotated[Decimal, Field(ge=0, lt=100_000_000, decimal_places=2, allow_inf_nan=False)]
 _READS_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 # The two that say something of a tool that only reads.
 _READS_ONLY_IN_BRIEF = ToolAnnotations(read_only_hint=True, open_world_hint=False)
