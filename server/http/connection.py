@@ -1,19 +1,16 @@
-"""One client connection: uvicorn's HTTP/1.1 protocol, with the limits that it leaves open."""
+"""One client connection: requests with exact ends, in time and within limits."""
 
 import asyncio
 from typing import ClassVar, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from server.http.framing import Framing
 
 # Request line and headers together; a token has at most 8 KB of them.
 MAXIMUM_HEAD_BYTES: Final = 32_768
 
 
-class Connection(HttpToolsProtocol):
-    """Closes on a request that does not arrive in time, and refuses one that two readers could read differently.
-
-    An exception in a parser's callback makes uvicorn answer 400 and close.
-    """
+class Connection(Framing):
+    """Closes on a request that does not arrive in time, and refuses one whose head is too large."""
 
     # From the connection, or a request's first byte, until its last: longer than the gate waits for a body.
     message_timeout_s: ClassVar[float] = 15.0
@@ -24,7 +21,6 @@ class Connection(HttpToolsProtocol):
     _write_deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _unparsed_bytes = 0
-    _in_head = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first request."""
@@ -38,7 +34,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Expect the rest, also of what is no request yet: uvicorn has just stopped its own timer."""
+        """Expect the rest, also of what is no request yet: the timer between two requests stops now."""
         if self._deadline is None:
             self._expect()
         super().data_received(data)
@@ -50,33 +46,29 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin to count the head."""
-        self._head_bytes, self._unparsed_bytes, self._in_head = 0, 0, True
-        if self._deadline is None:
-            self._expect()
+        if not self._muted:
+            self._head_bytes, self._unparsed_bytes = 0, 0
+            if self._deadline is None:
+                self._expect()
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
         """Count the request target."""
-        self._count(len(url))
+        if self._in_head:
+            self._count(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header; drop a trailer, which must not become one (RFC 9110 section 6.5.1)."""
+        """Count a header."""
         if self._in_head:
             self._count(len(name) + len(value))
-            super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        """Refuse a target that names a host of its own (RFC 9112 section 3.2); two lengths the parser refuses."""
-        self._in_head = False
-        if not self.url.startswith(b"/"):
-            raise ValueError("only the origin form of a request target is answered")
-        super().on_headers_complete()
+        super().on_header(name, value)
 
     def on_message_complete(self) -> None:
         """Expect nothing until the next request; uvicorn bounds the time between two."""
-        self._arrived()
         super().on_message_complete()
+        if not self._in_body:
+            self._arrived()
 
     def pause_writing(self) -> None:
         """Expect the client to take what is waiting for it."""
