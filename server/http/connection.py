@@ -2,15 +2,25 @@
 
 import asyncio
 from typing import ClassVar, Final
+from weakref import WeakKeyDictionary
 
+from starlette.types import Scope
+from uvicorn.server import ServerState
+
+from server.http.connections import Connections, Person
 from server.http.framing import Framing
 
 # Request line and headers together; a token has at most 8 KB of them.
 MAXIMUM_HEAD_BYTES: Final = 32_768
+# Of servers whose application brings none of its own: those of development and of the demo.
+_COMPANIONS: Final[WeakKeyDictionary[ServerState, Connections]] = WeakKeyDictionary()
 
 
 class Connection(Framing):
-    """Closes on a request that does not arrive in time, and refuses one whose head is too large."""
+    """Closes on a request that does not arrive in time, and refuses one whose head is too large.
+
+    An application whose lifespan state has `connections` is served within their limits.
+    """
 
     # From the connection, or a request's first byte, until its last: longer than the gate waits for a body.
     message_timeout_s: ClassVar[float] = 15.0
@@ -23,12 +33,18 @@ class Connection(Framing):
     _unparsed_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Expect a first request."""
+        """Expect a first request, or close where there is no room."""
         super().connection_made(transport)
-        self._expect()
+        self._all: Connections = self.app_state.get("connections") or _companion(self.server_state)
+        self.timeout_keep_alive = self._all.keep_alive_s
+        if self._all.admit(self, self.client[0] if self.client else None):
+            self._expect()
+        else:
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing more."""
+        self._all.forget(self)
         self._arrived()
         self._taken()
         super().connection_lost(exc)
@@ -51,6 +67,8 @@ class Connection(Framing):
             if self._deadline is None:
                 self._expect()
         super().on_message_begin()
+        if not self._muted:
+            self.scope.setdefault("state", {})["trust"] = self._trust
 
     def on_url(self, url: bytes) -> None:
         """Count the request target."""
@@ -64,11 +82,29 @@ class Connection(Framing):
             self._count(len(name) + len(value))
         super().on_header(name, value)
 
+    def on_headers_complete(self) -> None:
+        """Count the connection as used."""
+        if not self._muted:
+            self._all.used(self)
+        super().on_headers_complete()
+
     def on_message_complete(self) -> None:
         """Expect nothing until the next request; uvicorn bounds the time between two."""
         super().on_message_complete()
         if not self._in_body:
             self._arrived()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request of it is being answered; what still arrives is none yet."""
+        return not self.pipeline and (not self.cycle or self.cycle.response_complete)
+
+    def drop(self) -> None:
+        """Close at once, to make room."""
+        self.transport.abort()
+
+    def _trust(self, person: Person) -> None:
+        self._all.trust(self, person)
 
     def pause_writing(self) -> None:
         """Expect the client to take what is waiting for it."""
@@ -102,3 +138,17 @@ class Connection(Framing):
     def _close(self) -> None:
         self._deadline = None
         self.transport.close()
+
+
+def trust(scope: Scope, person: Person) -> None:
+    """Tell the connection of a request whose verified token it carried; nothing, on a server of another kind."""
+    told = scope.get("state", {}).get("trust")
+    if told is not None:
+        told(person)
+
+
+def _companion(server: ServerState) -> Connections:
+    found = _COMPANIONS.get(server)
+    if found is None:
+        found = _COMPANIONS[server] = Connections()
+    return found
