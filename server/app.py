@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
@@ -16,6 +17,7 @@ from server.catalog.offer import offered
 from server.catalog.parts import Clock, Parts, utc_now
 from server.doctor.proof import FirstProof, proving
 from server.http.address import endpoint_paths
+from server.http.connections import Connections
 from server.http.gate import Gate
 from server.http.health import health_routes
 from server.http.well_known import well_known_routes
@@ -52,12 +54,13 @@ def create_app(
     )
     endpoint = Endpoint(calls, SdkEndpoint(protocol.server, sessions.asgi_app))
     gate = Gate(endpoint, settings, verifier, metadata, trail)
+    connections = Connections(**dict(settings.connections), proxies=settings.trusted_proxies)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+    async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
         await parts.database.open()
         async with proving(parts.database, settings, catalog, offer.bind, first_proof), sessions.run():
-            yield
+            yield {"connections": connections}
         await parts.close()
         await verifier.close()
         if trail:

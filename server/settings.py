@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -186,6 +187,15 @@ class LimitsSettings(_Section):
     calls_per_minute_per_person: Annotated[int, Field(ge=1)] | None = None
 
 
+class ConnectionsSettings(_Section):
+    """How many client connections one worker process holds, and for how long idle ones live."""
+
+    maximum: Annotated[int, Field(ge=16, le=1_000_000)] = 10_000
+    per_source: Annotated[int, Field(ge=1)] = 512
+    per_person: Annotated[int, Field(ge=1)] = 256
+    keep_alive_s: Annotated[int, Field(ge=1, le=3_600)] = 75
+
+
 class AuditSettings(_Section):
     """The audit trail; no path, no trail."""
 
@@ -202,6 +212,7 @@ class Settings(BaseSettings):
     resource_url: Url | Literal[""] = ""
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
@@ -215,6 +226,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     documents: DocumentsSettings | None = None
     limits: LimitsSettings = LimitsSettings()
+    connections: ConnectionsSettings = ConnectionsSettings()
     audit: AuditSettings = AuditSettings()
 
     @field_validator("allowed_hosts", "allowed_origins")

@@ -17,6 +17,7 @@ from server.auth.metadata import ResourceMetadata
 from server.auth.verifier import TokenVerifier
 from server.errors import AuditError, IssuerUnavailableError, TokenRefusedError
 from server.http.address import Address, tenant_asked
+from server.http.connection import trust
 from server.http.outcome import UNAUTHORIZED, UNAVAILABLE, Decision, Outcome, VerifiedRequest, refusal
 from server.settings import Settings
 
@@ -75,6 +76,7 @@ class Gate:
             if isinstance(verified, Outcome):
                 return verified
             token = verified
+            trust(scope, (token.issuer, token.subject))
             body = self._unreadable(headers, token) or await self._body(receive, token)
             if isinstance(body, Outcome):
                 return body

@@ -62,7 +62,8 @@ def server_config(app: Starlette | str, **options: Any) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         h11_max_incomplete_event_size=65_536,
-        timeout_keep_alive=30,
+        # The connections of an application with limits of its own say it for themselves.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=DRAIN_S,
         **options,
     )
