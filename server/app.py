@@ -48,7 +48,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Starlette:
         protocol.server, json_response=True, stateless=True, max_request_body_size=settings.max_body_bytes
     )
     endpoint = Endpoint(calls, SdkEndpoint(protocol.server, sessions.asgi_app))
-    gate = Gate(endpoint, settings, verifier, metadata, trail)
+    gate = Gate(endpoint, settings, verifier, metadata, parts.limits, trail=trail)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:

@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 from server_of_its_own import SLEEP, one_more_tool, server_of_its_own
 
 from server.settings import LimitsSettings
@@ -33,6 +34,28 @@ def test_r100_a_tenant_over_budget_leaves_other_tenants_theirs(stack) -> None:
         assert other.post("query_claims").status_code == 200
 
 
+def test_r100_a_person_over_budget_uses_nothing_of_their_tenant(stack) -> None:
+    """R100, R131: what is refused is charged to nobody else."""
+    limits = LimitsSettings(calls_per_minute_per_person=3, calls_per_minute_per_tenant=5)
+    with server_of_its_own(stack, limits=limits) as server:
+        assert [server.post("whoami").status_code for _ in range(20)] == [200] * 3 + [429] * 17
+        colleague = type(server)(server.url, stack.issuer.mint("john-regular"))
+        assert [colleague.post("whoami").status_code for _ in range(3)] == [200, 200, 429]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "status"),
+    [("no_such_tool", {}, 200), ("query_claims", {}, 403), ("search_policies", {"query": "x", "tenant": "x"}, 200)],
+    ids=["an unknown tool", "a scope that is missing", "arguments that are refused"],
+)
+def test_r100_a_call_that_does_not_run_is_not_charged_to_the_tenant(stack, tool, arguments, status) -> None:
+    """R100, R131."""
+    with server_of_its_own(stack, limits=LimitsSettings(calls_per_minute_per_tenant=1)) as server:
+        limited = type(server)(server.url, stack.issuer.mint("mike-broker-a", scopes=["policies:read"]))
+        assert [limited.post(tool, **arguments).status_code for _ in range(3)] == [status] * 3
+        assert [server.post("query_claims").status_code for _ in range(2)] == [200, 429]
+
+
 def test_r109_a_tenant_that_fills_its_places_does_not_fill_the_pool(stack, tmp_path) -> None:
     """R109: eight slow calls of one tenant on a pool of four: another tenant's call does not wait for them."""
     with one_more_tool(tmp_path / "tools", "sleep", SLEEP), server_of_its_own(stack, pool_size=4) as server:
@@ -42,16 +65,14 @@ def test_r109_a_tenant_that_fills_its_places_does_not_fill_the_pool(stack, tmp_p
 
         def noise(_number: int) -> dict[str, Any]:
             started.wait()
-            return server.call("sleep", seconds=1.0)
+            return server.call("sleep", seconds=1.4)
 
         with ThreadPoolExecutor(8) as threads:
             noisy = [threads.submit(noise, number) for number in range(8)]
             started.wait()
             time.sleep(0.2)
-            begun = time.monotonic()
             assert other.call("query_claims")["structuredContent"]["claims"]
-            waited = time.monotonic() - begun
-        assert waited < 0.5
+            assert not any(one.done() for one in noisy)
         answers = [one.result() for one in noisy]
         served = [answer for answer in answers if not answer["isError"]]
         assert len(served) >= 3

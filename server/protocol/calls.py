@@ -15,7 +15,7 @@ from server.auth.metadata import ResourceMetadata
 from server.catalog.arguments import quoted
 from server.catalog.parts import Parts
 from server.catalog.tool import Tool
-from server.errors import ForbiddenError, LimitError, ScopeMissingError, TenancyError, ToolError
+from server.errors import ArgumentsError, ForbiddenError, LimitError, ScopeMissingError, TenancyError, ToolError
 from server.http.outcome import FORBIDDEN, JSON, LIMITED, Decision, Headers, Outcome, VerifiedRequest
 from server.settings import Settings
 from server.tenancy.context import Tenancy, TenantContext
@@ -72,10 +72,12 @@ class ToolCalls:
             try:
                 self._require_scope(tool, request.token)
                 context = await self._tenancy.resolve(request.token, request.asked, required=tool.needs_tenant)
-                await self._parts.limits.count(context)
+                await self._parts.limits.charge(context.tenant)
                 text = await tool.answer(call.arguments, self._parts.for_tenant(context))
                 return _result(call, text, _decision(request, tool, context, "answered"))
             except ToolError as error:
+                if context is not None and isinstance(error, ArgumentsError):
+                    await self._parts.limits.refund(context.tenant)
                 return _result(call, str(error), _decision(request, tool, context, error), failed=True)
             except (ForbiddenError, LimitError) as error:
                 return self._refusal(call, error, request, _decision(request, tool, context, error))
