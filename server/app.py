@@ -16,6 +16,7 @@ from server.catalog.offer import offered
 from server.catalog.parts import Clock, Parts, utc_now
 from server.doctor.proof import proving
 from server.http.address import endpoint_paths
+from server.http.garbage import frozen_garbage
 from server.http.gate import Gate
 from server.http.health import health_routes
 from server.http.well_known import well_known_routes
@@ -47,14 +48,16 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Starlette:
     sessions = StreamableHTTPSessionManager(
         protocol.server, json_response=True, stateless=True, max_request_body_size=settings.max_body_bytes
     )
-    endpoint = Endpoint(calls, SdkEndpoint(protocol.server, sessions.asgi_app))
+    endpoint = Endpoint(calls, SdkEndpoint(protocol.server, sessions.asgi_app), tenancy, parts.limits)
     gate = Gate(endpoint, settings, verifier, metadata, parts.limits, trail=trail)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         await parts.database.open()
         async with proving(parts.database, settings, catalog, offer.bind), sessions.run():
-            yield
+            # Before the first connection is accepted.
+            with frozen_garbage():
+                yield
         await parts.close()
         await verifier.close()
         if trail:

@@ -206,7 +206,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
-    max_body_bytes: Annotated[int, Field(ge=1_024, le=16_777_216)] = 262_144
+    max_body_bytes: Annotated[int, Field(ge=1_024, le=16_777_216)] = 65_536
     catalog: tuple[str, ...] = ()
     migrations: tuple[str, ...] = ()
     instructions: str | None = None

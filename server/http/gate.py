@@ -17,6 +17,7 @@ from server.auth.metadata import ResourceMetadata
 from server.auth.verifier import TokenVerifier
 from server.errors import AuditError, IssuerUnavailableError, LimitError, TokenRefusedError
 from server.http.address import Address, tenant_asked
+from server.http.bounds import out_of_bounds
 from server.http.outcome import LIMITED, UNAUTHORIZED, UNAVAILABLE, Decision, Outcome, VerifiedRequest, refusal
 from server.settings import Settings
 from server.tenancy.limits import Limits
@@ -125,7 +126,7 @@ class Gate:
         return None
 
     async def _body(self, receive: Receive, token: AccessToken) -> bytes | Outcome:
-        """Read the whole body, bounded in size and time."""
+        """Read the whole body, bounded in size and time, and in what parsing it costs."""
         body = bytearray()
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
@@ -137,7 +138,7 @@ class Gate:
                     if len(body) > self._maximum_bytes:
                         return self._too_large(token)
                     if not message.get("more_body", False):
-                        return bytes(body)
+                        return _in_bounds(bytes(body), token)
         except TimeoutError:
             return _unread(408, "The body did not arrive in time.", token)
 
@@ -191,6 +192,11 @@ def _over_budget(error: LimitError, token: AccessToken | None) -> Outcome:
     refused = {"outcome": type(error).__name__, "refused": str(error)}
     decision = Decision("POST", **refused) if token is None else Decision.of(token, **refused)
     return refusal(429, LIMITED, str(error), decision, ("retry-after", str(error.retry_after_s)))
+
+
+def _in_bounds(body: bytes, token: AccessToken) -> bytes | Outcome:
+    why = out_of_bounds(body)
+    return body if why is None else refusal(400, INVALID_REQUEST, why, Decision.of(token, refused=why))
 
 
 def _unread(status: int, message: str, token: AccessToken) -> Outcome:
