@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from server.audit.trail import AuditTrail
@@ -16,6 +17,7 @@ from server.catalog.offer import offered
 from server.catalog.parts import Clock, Parts, utc_now
 from server.doctor.proof import proving
 from server.http.address import endpoint_paths
+from server.http.caching import NotStored
 from server.http.garbage import frozen_garbage
 from server.http.gate import Gate
 from server.http.health import health_routes
@@ -65,6 +67,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Starlette:
 
     app = Starlette(
         lifespan=lifespan,
+        middleware=[Middleware(NotStored)],
         routes=[
             *(Route(path, gate) for path in endpoint_paths(settings.resource_url)),
             *well_known_routes(metadata),

@@ -11,6 +11,7 @@ from mcp_types import (
     INVALID_REQUEST,
     PARSE_ERROR,
     PROTOCOL_VERSION_META_KEY,
+    CallToolRequestParams,
     methods,
 )
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
@@ -90,9 +91,10 @@ def plain_call(request: VerifiedRequest, body: Any) -> Call | None:
         params = cast("dict[str, Any]", message["params"])
         arguments = _arguments_in(params)
         # Arguments that are not an object get our own sentence; everything else is refused by the SDK.
-        methods.validate_client_request(
-            _METHOD, version, params if arguments is not None else params | {"arguments": {}}
-        )
+        checked: dict[str, Any] = params if arguments is not None else params | {"arguments": {}}
+        # The two that the SDK asks: the protocol version's own form of the request, then that of its handlers.
+        methods.validate_client_request(_METHOD, version, checked)
+        CallToolRequestParams.model_validate(checked, by_name=False)
     except (ValueError, ValidationError):
         return None
     if not (_agrees(message, headers) if modern else _claims_no_version(params)):

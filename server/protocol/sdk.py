@@ -81,7 +81,7 @@ class SdkEndpoint:
             message = JSONRPCRequest.model_validate(body)
         except ValidationError:
             return refused(400, INVALID_REQUEST, "The body must be one JSON-RPC request or notification.")
-        if find_duplicated_routing_header(http.headers.items()) or _claimed_version(message) not in {None, version}:
+        if find_duplicated_routing_header(http.headers.items()) or _claimed_version(message) not in (None, version):
             return refused(400, HEADER_MISMATCH, "The headers and the body name different protocol versions.")
         return Outcome(200, await self._answer(http, message, version), JSON, request.decision())
 
