@@ -29,6 +29,8 @@ from server.protocol.surface import Protocol
 from server.settings import Settings
 
 PERSON: Final = "sarah-platinum"
+# Of the development stack.
+KEPT: Final = ("issuers", "tenancy", "database", "documents", "catalog", "limits")
 
 
 class ProtocolWithFixtures(Protocol):
@@ -77,7 +79,7 @@ def test_build() -> Generator[str]:
             listener = listen("127.0.0.1", 0)
             origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
             url = f"{origin}/mcp"
-            known = {name: getattr(stack.settings, name) for name in ("issuers", "tenancy", "database", "documents")}
+            known = {name: getattr(stack.settings, name) for name in KEPT}
             settings = Settings.model_validate({"resource_url": url, "allowed_origins": [origin], **known})
             server.app.Protocol = ProtocolWithFixtures
             server.protocol.surface.Catalogue = CatalogueWithFixtures
