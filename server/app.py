@@ -6,6 +6,7 @@ from typing import Any
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from server.audit.trail import AuditTrail
@@ -17,7 +18,9 @@ from server.catalog.offer import offered
 from server.catalog.parts import Clock, Parts, utc_now
 from server.doctor.proof import FirstProof, proving
 from server.http.address import endpoint_paths
+from server.http.caching import NotStored
 from server.http.connections import Connections
+from server.http.garbage import frozen_garbage
 from server.http.gate import Gate
 from server.http.health import health_routes
 from server.http.well_known import well_known_routes
@@ -52,15 +55,17 @@ def create_app(
     sessions = StreamableHTTPSessionManager(
         protocol.server, json_response=True, stateless=True, max_request_body_size=settings.max_body_bytes
     )
-    endpoint = Endpoint(calls, SdkEndpoint(protocol.server, sessions.asgi_app))
-    gate = Gate(endpoint, settings, verifier, metadata, trail)
+    endpoint = Endpoint(calls, SdkEndpoint(protocol.server, sessions.asgi_app), tenancy, parts.limits)
+    gate = Gate(endpoint, settings, verifier, metadata, parts.limits, trail=trail)
     connections = Connections(**dict(settings.connections), proxies=settings.trusted_proxies)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
         await parts.database.open()
         async with proving(parts.database, settings, catalog, offer.bind, first_proof), sessions.run():
-            yield {"connections": connections}
+            # Before the first connection is accepted.
+            with frozen_garbage():
+                yield {"connections": connections}
         await parts.close()
         await verifier.close()
         if trail:
@@ -68,6 +73,7 @@ def create_app(
 
     app = Starlette(
         lifespan=lifespan,
+        middleware=[Middleware(NotStored)],
         routes=[
             *(Route(path, gate) for path in endpoint_paths(settings.resource_url)),
             *well_known_routes(metadata),

@@ -181,10 +181,11 @@ class DocumentsSettings(_Section):
 
 
 class LimitsSettings(_Section):
-    """Budgets per tenant and per person; a rate that is not set is not limited."""
+    """Budgets of each worker process, per tenant and per person; 0 stands for no limit."""
 
-    calls_per_minute_per_tenant: Annotated[int, Field(ge=1)] | None = None
-    calls_per_minute_per_person: Annotated[int, Field(ge=1)] | None = None
+    # A tenth of what one worker answers, and for one person a fifth of that; docs/performance.md has the figures.
+    calls_per_minute_per_tenant: Annotated[int, Field(ge=0)] = 6_000
+    calls_per_minute_per_person: Annotated[int, Field(ge=0)] = 1_200
 
 
 class ConnectionsSettings(_Section):
@@ -216,7 +217,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
-    max_body_bytes: Annotated[int, Field(ge=1_024, le=16_777_216)] = 262_144
+    max_body_bytes: Annotated[int, Field(ge=1_024, le=16_777_216)] = 65_536
     catalog: tuple[str, ...] = ()
     migrations: tuple[str, ...] = ()
     instructions: str | None = None

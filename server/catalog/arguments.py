@@ -1,7 +1,7 @@
 """A caller's arguments, read strictly: what does not fit is named and refused, never dropped or converted."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 from pydantic import ValidationError
@@ -10,6 +10,10 @@ from pydantic_core import ErrorDetails, SchemaValidator
 from server.errors import ArgumentsError
 
 _ECHOED_CHARACTERS: Final = 64
+# How much of what is wrong one answer names, so that no answer of failure is longer than 4 KiB.
+_EXPLAINED: Final = 20
+_NAMED: Final = 8
+_LISTED_CHARACTERS: Final = 1_000
 # Up to here every integer is a float of its own (IEEE 754), so no digit is made up.
 _EXACT: Final = 2**53
 
@@ -20,14 +24,38 @@ def parse(validator: SchemaValidator, names: Mapping[str, bool], arguments: Mapp
     `names` are the arguments that are allowed, and whether each is required. Null for one that is not required stands
     for its default, and 10.0 is 10, as in JSON Schema.
     """
-    given = {name: _whole(value) for name, value in arguments.items() if value is not None or names.get(name, True)}
+    given = {
+        name: _whole(value) for name, value in arguments.items() if name in names and (value is not None or names[name])
+    }
+    # Apart from the others: to explain 27,000 of them, pydantic takes 84 ms.
+    unknown = [name for name in arguments if name not in names]
+    problems: list[str] = []
     try:
         # From JSON and strictly: "5" is not 5, 1 is not true, but an ISO date is a date.
-        return validator.validate_json(json.dumps(given), strict=True)
+        parsed = validator.validate_json(json.dumps(given), strict=True)
+        if not unknown:
+            return parsed
     except ValidationError as error:
-        problems = "; ".join(_explained(problem, names, given) for problem in error.errors(include_url=False))
-        allowed = ", ".join(names) or "none"
-    raise ArgumentsError(f"The arguments were refused and nothing was read: {problems}. Allowed arguments: {allowed}.")
+        found = error.errors(include_url=False, include_input=False)
+        problems = [_explained(problem, names, given) for problem in found[:_EXPLAINED]]
+    named = [f"unknown argument {quoted(name)}" for name in unknown[:_NAMED]]
+    more = len(unknown) - len(named)
+    told = "; ".join([*problems, *named, *([f"and {more} more unknown arguments"] if more else [])])
+    raise ArgumentsError(
+        f"The arguments were refused and nothing was read: {told}. Allowed arguments: {listed(names)}."
+    )
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names for a sentence, as many as have room in it."""
+    shown: list[str] = []
+    room, known = _LISTED_CHARACTERS, list(names)
+    for name in known:
+        room -= len(name) + 2
+        if room < 0:
+            return f"{', '.join(shown)} and {len(known) - len(shown)} more"
+        shown.append(name)
+    return ", ".join(shown) or "none"
 
 
 def quoted(name: str) -> str:
@@ -48,8 +76,6 @@ def _whole(value: Any) -> Any:
 
 def _explained(problem: ErrorDetails, names: Mapping[str, bool], given: Mapping[str, Any]) -> str:
     name = str(problem["loc"][0]) if problem["loc"] else "arguments"
-    if problem["type"] == "extra_forbidden":
-        return f"unknown argument {quoted(name)}"
     value = given.get(name)
     if problem["type"] == "too_long" and isinstance(value, str):
         # Of a text that a function has checked already, pydantic counts items.

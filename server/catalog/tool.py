@@ -115,7 +115,7 @@ class CodeTool(Tool, Generic[A, R]):
 
     @cached_property
     def _names(self) -> dict[str, bool]:
-        return {name: field.is_required() for name, field in self.arguments.model_fields.items()}
+        return {field.alias or name: field.is_required() for name, field in self.arguments.model_fields.items()}
 
     async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
         """Validate the arguments, call the function and return its result as JSON text."""

@@ -11,6 +11,7 @@ import structlog
 
 from server.database.context_keys import CONTEXT_LIFETIME_S
 from server.database.pool import WAIT_S, Pool
+from server.database.readiness import Readiness
 from server.database.statement import Principal, R, Statement
 from server.errors import MisconfiguredError, RefusedError, ToolError, UnavailableError, WithheldError
 from server.settings import DatabaseSettings
@@ -51,6 +52,7 @@ class Database:
         # Nothing is read before isolation was proved on this database, and no longer than it holds.
         self.proved = False
         self._pool: Final = Pool(settings)
+        self._readiness: Final = Readiness(settings)
         # By default one tenant, however noisy, leaves the others a quarter of the pool.
         self._share: Final = settings.connections_per_tenant or math.ceil(settings.pool_size * 3 / 4)
         # One a tenant that was ever served: bounded by the tenant registry.
@@ -62,17 +64,12 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._readiness.close()
         await self._pool.close()
 
     async def is_ready(self) -> bool:
-        """Whether isolation is proved and a statement can be run now."""
-        if not self.proved:
-            return False
-        try:
-            await self._pool.run(b"SELECT 1", ())
-        except (psycopg.Error, TimeoutError):
-            return False
-        return True
+        """Whether isolation is proved and the database answered within the last second."""
+        return self.proved and await self._readiness.answers()
 
     async def fetch(self, statement: Statement[R], values: Sequence[object], principal: Principal) -> list[R]:
         """Run `statement` for `principal` and return its rows.

@@ -15,11 +15,13 @@ from server.audit.trail import AuditTrail
 from server.auth.access_token import AccessToken
 from server.auth.metadata import ResourceMetadata
 from server.auth.verifier import TokenVerifier
-from server.errors import AuditError, IssuerUnavailableError, TokenRefusedError
+from server.errors import AuditError, IssuerUnavailableError, LimitError, TokenRefusedError
 from server.http.address import Address, tenant_asked
+from server.http.bounds import out_of_bounds
 from server.http.connection import trust
-from server.http.outcome import UNAUTHORIZED, UNAVAILABLE, Decision, Outcome, VerifiedRequest, refusal
+from server.http.outcome import LIMITED, UNAUTHORIZED, UNAVAILABLE, Decision, Outcome, VerifiedRequest, refusal
 from server.settings import Settings
+from server.tenancy.limits import Limits
 
 BODY_TIMEOUT_S: Final = 10.0
 _WATCHED_AFTER_S: Final = 0.05
@@ -33,20 +35,23 @@ _Headers = Mapping[bytes, bytes]
 class Gate:
     """An ASGI application that lets verified requests through to `endpoint`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts of a gate
         self,
         endpoint: Callable[[VerifiedRequest], Awaitable[Outcome]],
         settings: Settings,
         verifier: TokenVerifier,
         metadata: ResourceMetadata,
+        limits: Limits,
+        *,
         trail: AuditTrail | None = None,
     ) -> None:
-        """Guard `endpoint`; `trail` records every decision before its answer leaves."""
+        """Guard `endpoint`; `limits` admits each person, `trail` records every decision before its answer leaves."""
         self._endpoint: Final = endpoint
         self._address: Final = Address(settings, metadata)
         self._maximum_bytes: Final = settings.max_body_bytes
         self._verifier: Final = verifier
         self._metadata: Final = metadata
+        self._limits: Final = limits
         self._trail: Final = trail
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,12 +82,16 @@ class Gate:
                 return verified
             token = verified
             trust(scope, (token.issuer, token.subject))
+            # Before anything else is done for them, whatever the method will be.
+            await self._limits.admit(token)
             body = self._unreadable(headers, token) or await self._body(receive, token)
             if isinstance(body, Outcome):
                 return body
             request = VerifiedRequest(scope, headers, body, token, asked)
             with _Departure(receive, request.cancellation.cancel):
                 return await self._endpoint(request)
+        except LimitError as error:
+            return _over_budget(error, token)
         except Exception:  # noqa: BLE001  # the last resort: the process lives, the caller learns nothing
             decision = Decision(scope["method"]) if token is None else Decision.of(token)
             _log.exception("unhandled", **decision.recorded(500))
@@ -119,7 +128,7 @@ class Gate:
         return None
 
     async def _body(self, receive: Receive, token: AccessToken) -> bytes | Outcome:
-        """Read the whole body, bounded in size and time."""
+        """Read the whole body, bounded in size and time, and in what parsing it costs."""
         body = bytearray()
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
@@ -131,7 +140,7 @@ class Gate:
                     if len(body) > self._maximum_bytes:
                         return self._too_large(token)
                     if not message.get("more_body", False):
-                        return bytes(body)
+                        return _in_bounds(bytes(body), token)
         except TimeoutError:
             return _unread(408, "The body did not arrive in time.", token)
 
@@ -179,6 +188,17 @@ class _Departure:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self._leave()
+
+
+def _over_budget(error: LimitError, token: AccessToken | None) -> Outcome:
+    refused = {"outcome": type(error).__name__, "refused": str(error)}
+    decision = Decision("POST", **refused) if token is None else Decision.of(token, **refused)
+    return refusal(429, LIMITED, str(error), decision, ("retry-after", str(error.retry_after_s)))
+
+
+def _in_bounds(body: bytes, token: AccessToken) -> bytes | Outcome:
+    why = out_of_bounds(body)
+    return body if why is None else refusal(400, INVALID_REQUEST, why, Decision.of(token, refused=why))
 
 
 def _unread(status: int, message: str, token: AccessToken) -> Outcome:

@@ -93,7 +93,6 @@ def serve(settings: Settings) -> None:
         proof.result()
     listener = listen(settings.host, settings.port)
     gc.enable()
-    gc.freeze()
     if app is not None:
         uvicorn.Server(server_config(app)).run(sockets=[listener])
         return

@@ -12,10 +12,10 @@ from pydantic_core import to_json
 
 from server.auth.access_token import AccessToken
 from server.auth.metadata import ResourceMetadata
-from server.catalog.arguments import quoted
+from server.catalog.arguments import listed, quoted
 from server.catalog.parts import Parts
 from server.catalog.tool import Tool
-from server.errors import ForbiddenError, LimitError, ScopeMissingError, TenancyError, ToolError
+from server.errors import ArgumentsError, ForbiddenError, LimitError, ScopeMissingError, TenancyError, ToolError
 from server.http.outcome import FORBIDDEN, JSON, LIMITED, Decision, Headers, Outcome, VerifiedRequest
 from server.settings import Settings
 from server.tenancy.context import Tenancy, TenantContext
@@ -26,6 +26,8 @@ _STAMP: Final = to_json({SERVER_INFO_META_KEY: SERVER.model_dump(mode="json", by
 _MODERN_END: Final = b',"resultType":"complete","_meta":' + _STAMP + b"}}"
 # In both eras; for the protocol's own codes, the later one has a table.
 _STATUS: Final = {FORBIDDEN: 403, LIMITED: 429}
+# As JSON; besides, an answer has an id of 1.5 KB at most, and its own form.
+_MESSAGE_BYTES: Final = 2_400
 _NO_OBJECT: Final = 'arguments must be an object, such as {"limit": 5}; nothing was read.'
 _log: Final = structlog.get_logger("protocol")
 
@@ -72,10 +74,12 @@ class ToolCalls:
             try:
                 self._require_scope(tool, request.token)
                 context = await self._tenancy.resolve(request.token, request.asked, required=tool.needs_tenant)
-                await self._parts.limits.count(context)
+                await self._parts.limits.charge(context.tenant)
                 text = await tool.answer(call.arguments, self._parts.for_tenant(context))
                 return _result(call, text, _decision(request, tool, context, "answered"))
             except ToolError as error:
+                if context is not None and isinstance(error, ArgumentsError):
+                    await self._parts.limits.refund(context.tenant)
                 return _result(call, str(error), _decision(request, tool, context, error), failed=True)
             except (ForbiddenError, LimitError) as error:
                 return self._refusal(call, error, request, _decision(request, tool, context, error))
@@ -91,7 +95,7 @@ class ToolCalls:
             raise ScopeMissingError((self._issuers[token.issuer].names_of(tool.scope)[0],))
 
     def _unknown(self, name: str) -> str:
-        return f"Unknown tool {quoted(name)}. There are: {', '.join(self._tools)}."
+        return f"Unknown tool {quoted(name)}. There are: {listed(self._tools)}."
 
     def _refusal(
         self, call: Call, error: ForbiddenError | LimitError, request: VerifiedRequest, decision: Decision
@@ -129,14 +133,23 @@ def _reason(error: Exception) -> str | None:
 
 def _result(call: Call, text: str, decision: Decision, *, failed: bool = False) -> Outcome:
     """Return a result: the JSON `text`, as structured content too, or, where it `failed`, a sentence for the model."""
+    if failed:
+        text = _short(text)
     begin = b'{"jsonrpc":"2.0","id":' + to_json(call.id) + b',"result":{"content":[{"type":"text","text":'
     structured = b'}],"isError":true' if failed else b'}],"structuredContent":' + text.encode() + b',"isError":false'
     end = _MODERN_END if call.modern else b"}}"
     return Outcome(200, begin + to_json(text) + structured + end, JSON, decision)
 
 
+def _short(message: str) -> str:
+    """Return an error's sentence, cut where its answer would be longer than 4 KiB."""
+    if len(to_json(message)) <= _MESSAGE_BYTES:
+        return message
+    return message.encode()[: _MESSAGE_BYTES // 2].decode(errors="ignore") + "…"
+
+
 def _error(call: Call, code: int, message: str, decision: Decision, headers: Headers = ()) -> Outcome:
     """Return a JSON-RPC error, with the HTTP status that belongs to its code."""
-    body = {"jsonrpc": "2.0", "id": call.id, "error": {"code": code, "message": message}}
+    body = {"jsonrpc": "2.0", "id": call.id, "error": {"code": code, "message": _short(message)}}
     status = _STATUS.get(code) or (ERROR_CODE_HTTP_STATUS.get(code, 200) if call.modern else 200)
     return Outcome(status, to_json(body), (*JSON, *headers), decision)

@@ -21,7 +21,6 @@ from mcp_types import (
     HEADER_MISMATCH,
     INTERNAL_ERROR,
     INVALID_REQUEST,
-    PARSE_ERROR,
     PROTOCOL_VERSION_META_KEY,
     ErrorData,
     JSONRPCNotification,
@@ -52,8 +51,11 @@ class SdkEndpoint:
         self._server: Final = server
         self._modern: Final = modern
 
-    async def __call__(self, request: VerifiedRequest) -> Outcome:
-        """Return what the request came to: what a tool call left, or else the SDK's own answer."""
+    async def __call__(self, request: VerifiedRequest, message: Any) -> Outcome:
+        """Return what the request came to: what a tool call left, or else the SDK's own answer.
+
+        `message` is what the body holds; the SDK's transport takes the bytes and parses them by itself.
+        """
         pending = Pending(request)
         # RFC 9110 section 5.5: blanks around a value do not belong to it; the HTTP parser leaves those at its end.
         headers = [(name, value.strip(b" \t")) for name, value in request.scope["headers"]]
@@ -62,19 +64,15 @@ class SdkEndpoint:
         if version is not None and version not in HANDSHAKE_PROTOCOL_VERSIONS:
             answered = await _captured(self._modern, scope, request)
         else:
-            answered = await self._handshake(Request(scope), version, request)
+            answered = await self._handshake(Request(scope), version, request, message)
         return pending.called.result() if pending.called.done() else answered
 
-    async def _handshake(self, http: Request, version: str | None, request: VerifiedRequest) -> Outcome:
+    async def _handshake(self, http: Request, version: str | None, request: VerifiedRequest, body: Any) -> Outcome:
         def refused(status: int, code: int, message: str) -> Outcome:
             return refusal(status, code, message, request.decision())
 
         if not check_accept_headers(http)[0]:
             return refused(406, INVALID_REQUEST, "The client must accept application/json.")
-        try:
-            body = pydantic_core.from_json(request.body, allow_inf_nan=False)
-        except ValueError:
-            return refused(400, PARSE_ERROR, "The body is not JSON.")
         try:
             # Nothing that a client tells a server without sessions has an effect, so it is acknowledged and dropped.
             if isinstance(body, dict) and "id" not in body:
@@ -83,7 +81,7 @@ class SdkEndpoint:
             message = JSONRPCRequest.model_validate(body)
         except ValidationError:
             return refused(400, INVALID_REQUEST, "The body must be one JSON-RPC request or notification.")
-        if find_duplicated_routing_header(http.headers.items()) or _claimed_version(message) not in {None, version}:
+        if find_duplicated_routing_header(http.headers.items()) or _claimed_version(message) not in (None, version):
             return refused(400, HEADER_MISMATCH, "The headers and the body name different protocol versions.")
         return Outcome(200, await self._answer(http, message, version), JSON, request.decision())
 

@@ -1,5 +1,6 @@
 """From one verified access token to exactly one tenant and at most one tier, or a refusal with its reason."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -8,7 +9,7 @@ import structlog
 
 from server.auth.access_token import AccessToken, claim_at
 from server.auth.addresses import TenantAddresses
-from server.errors import TenancyError
+from server.errors import TenancyError, ToolError
 from server.settings import IssuerSettings, Settings
 from server.tenancy.candidates import Candidates, Claimed, OwnTenants
 from server.tenancy.claims import claimed_tenants
@@ -18,6 +19,7 @@ from server.tenant_id import canonical_tenant
 # How many addresses one refusal lists.
 _LISTED: Final = 20
 _ASKED_CHARACTERS: Final = 128
+_CHARGED_WITHIN_S: Final = 0.1
 _ASK: Final = "ask your administrator to assign your account to one"
 _log: Final = structlog.get_logger("tenancy")
 
@@ -62,6 +64,18 @@ class Tenancy:
             named = {name: value for name, value in details.items() if value is not None}
             _log.warning("tenant refused", reason=error.reason, issuer=token.issuer, subject=token.subject, **named)
             raise
+
+    async def charged(self, token: AccessToken, asked: str | None) -> str | None:
+        """Return the tenant whose budget a request without a tool counts against; None where none is known at once.
+
+        Such a request reads nothing of a tenant, so it is answered whatever the directory says, and does not wait for
+        it.
+        """
+        try:
+            async with asyncio.timeout(_CHARGED_WITHIN_S):
+                return await self._tenant(token, self._issuers[token.issuer], asked, required=False)
+        except (TenancyError, ToolError, TimeoutError):
+            return None
 
     async def _tenant(
         self, token: AccessToken, issuer: IssuerSettings, asked: str | None, *, required: bool
