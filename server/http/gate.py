@@ -15,7 +15,7 @@ from server.audit.trail import AuditTrail
 from server.auth.access_token import AccessToken
 from server.auth.metadata import ResourceMetadata
 from server.auth.verifier import TokenVerifier
-from server.errors import AuditError, IssuerUnavailableError, TokenRefusedError
+from server.errors import AuditError, IssuerUnavailableError, TokenRefusedError, TokenTooLongError
 from server.http.address import Address, tenant_asked
 from server.http.outcome import UNAUTHORIZED, UNAVAILABLE, Decision, Outcome, VerifiedRequest, refusal
 from server.settings import Settings
@@ -96,12 +96,15 @@ class Gate:
             return self._unauthorized(error, "invalid_token", asked)
         except IssuerUnavailableError as error:
             decision = Decision("POST", issuer=error.issuer, refused=str(error))
-            return refusal(503, UNAVAILABLE, str(error), decision, _RETRY)
+            return refusal(503, UNAVAILABLE, str(error), decision, ("retry-after", str(error.retry_after_s)))
+        except TokenTooLongError as error:
+            # RFC 6585 section 5. A 401 would have the client sign in again, for ever.
+            return refusal(431, UNAUTHORIZED, str(error), Decision("POST", refused=str(error)))
 
     def _unauthorized(self, error: TokenRefusedError, code: str | None, asked: str | None) -> Outcome:
         # RFC 6750 section 3.1: without a token, the challenge names no error.
         challenge = self._metadata.challenge(code, self._metadata.scopes, asked)
-        decision = Decision("POST", refused=error.reason)
+        decision = Decision("POST", error.issuer, refused=error.reason, cause=error.detail)
         return refusal(401, UNAUTHORIZED, str(error), decision, ("www-authenticate", challenge))
 
     def _unreadable(self, headers: _Headers, token: AccessToken) -> Outcome | None:
