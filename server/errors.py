@@ -6,6 +6,7 @@
     │   │   └── CatalogError    files of the catalog are wrong: one line for each mistake
     │   └── UnreachableError    the database does not answer: a verb fails, a server waits for it
     ├── TokenRefusedError       401: the bearer token is not acceptable; one constant sentence, whatever the reason
+    │   └── ProofRefusedError   the DPoP proof beside the token is not acceptable
     ├── TokenTooLongError       431: the access token is longer than this server reads; a new sign-in does not help
     ├── IssuerUnavailableError  503: the issuer's keys cannot be had, so no token of it can be judged
     │   └── KeyNotYetKnownError the issuer had no such key a moment ago, and is not asked again yet
@@ -61,15 +62,26 @@ class TokenRefusedError(TenantgateError):
     """The bearer token is refused. The caller reads one constant sentence (RFC 6750 section 3.1, OWASP ASVS 5.0).
 
     `reason` is one of a few constant texts; `detail` has the figures that belong to it. `issuer` is the one whose
-    signature was verified, None for a token that may be anybody's. None of them reaches the caller.
+    signature was verified, None for a token that may be anybody's. None of them reaches the caller, who reads the
+    `code` of the challenge and the `message`.
     """
+
+    code = "invalid_token"
+    message = "The access token is missing, malformed, expired or not meant for this server; sign in again."
 
     def __init__(self, reason: str, detail: str | None = None) -> None:
         """Keep what the log names."""
-        super().__init__("The access token is missing, malformed, expired or not meant for this server; sign in again.")
+        super().__init__(self.message)
         self.reason = reason
         self.detail = detail
         self.issuer: str | None = None
+
+
+class ProofRefusedError(TokenRefusedError):
+    """The token is good, and its sender does not show the key that it is bound to (RFC 9449 section 7.1)."""
+
+    code = "invalid_dpop_proof"
+    message = "The DPoP proof is missing, malformed, used before or not made for this request; make a new one."
 
 
 class TokenTooLongError(TenantgateError):

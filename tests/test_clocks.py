@@ -87,7 +87,8 @@ def test_a_token_refused_for_its_times_names_the_clocks_and_the_difference_in_th
     with Issuer(aud=RESOURCE, scope="x").running() as issuer:
         issuer_with_clock(issuer, ahead_s)
         now = at_a_whole_second()
-        error, lines = refused(issuer, issuer.token(**{name: now + value for name, value in times.items()}))
+        claims: dict[str, Any] = {name: now + value for name, value in times.items()}
+        error, lines = refused(issuer, issuer.token(**claims))
     assert told in (error.detail or "")
     # What may be a key of a count has no figures in it; the caller reads neither.
     assert error.reason in {"expired", "not valid yet"}

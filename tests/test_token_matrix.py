@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dpop_support import RESOURCE, proof
 from issuer_support import Issuer
-from token_matrix import RESOURCE, ROWS, Row, keys_of, token_of
+from token_matrix import ROWS, Row, keys_of, token_of
 
 from server.auth.verifier import TokenVerifier
 from server.database.database import Database
@@ -31,7 +32,8 @@ async def answered(row: Row, issuer: Issuer) -> tuple[str, str]:
     verifier = TokenVerifier(settings, ("claims:read",))
     tenancy = Tenancy(settings, TenantDirectory(Database(settings.database)))
     try:
-        token = await verifier.verify(token_of(row, issuer))
+        text = token_of(row, issuer)
+        token = await verifier.verify(text, None, proof(text) if row.proved else None)
         context = await tenancy.resolve(token, None)
     except TokenRefusedError as error:
         return "401", f"{error.reason}: {error.detail}"

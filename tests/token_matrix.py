@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from dpop_support import KEY, thumbprint
 from issuer_support import Issuer, private_key, public_jwk
 
-RESOURCE = "https://mcp.example.com/mcp"
+BOUND = {"jkt": thumbprint(*KEY)}
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Row:
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     # What the log or the caller reads of it.
     told: str = ""
+    # Whether it is sent with the scheme DPoP and a right proof.
+    proved: bool = False
 
 
 def rsa(key_id: str | None = "same", name: str = "first", **members: Any) -> dict[str, Any]:
@@ -199,6 +202,15 @@ ROWS: list[Row] = [
     Row("a claim path that is there twice: the claim `attributes.tenant_id`, and `tenant_id` in `attributes`", "403",
         "one of them may be a client's own", {"attributes.tenant_id": "b", "attributes": {"tenant_id": "a"}},
         settings={"tenant_claims": ["attributes.tenant_id"]}, told="two ways"),
+    # Tokens that are bound to a key of their sender.
+    Row("bound to a key (`cnf`), and sent as Bearer", "401", "whatever `dpop` says", {"cnf": BOUND},
+        settings={"dpop": "accepted"}, told="bound to a key"),
+    Row("bound to a key, and sent with a DPoP proof", "accepted", '`dpop = "accepted"` or `"required"`',
+        {**KEYCLOAK, "typ": "DPoP", "cnf": BOUND}, settings={"dpop": "required"}, proved=True),
+    Row("the same without the setting", "401", "", {"cnf": BOUND}, told="bound to a key", proved=True),
+    Row("not bound to a key", "401", 'where `dpop = "required"`', settings={"dpop": "required"}, told="not bound"),
+    Row("bound to a certificate (`x5t#S256`)", "401", "mutual TLS is not offered", {"cnf": {"x5t#S256": "x"}},
+        settings={"dpop": "accepted"}, told="in a way that is not known", proved=True),
     # Clocks.
     Row("`iat` is ahead of this server's clock", "401", "over 60 s; the log names the clocks and the difference",
         ahead(iat=300, exp=900), told="s ahead of this server's clock"),

@@ -20,10 +20,12 @@ from server.auth.jose import (
 )
 from server.auth.keys import FETCH_TIMEOUT_S, KeySet
 from server.auth.kinds import check_kind
+from server.auth.proofs import check_proof
 from server.auth.remembered import RememberedTokens, Verified
 from server.auth.scopes import granted_scopes
 from server.auth.times import check_times
-from server.errors import TokenRefusedError, TokenTooLongError
+from server.auth.used_proofs import UsedProofs
+from server.errors import ProofRefusedError, TokenRefusedError, TokenTooLongError
 from server.settings import IssuerSettings, Settings
 
 # How long a verified token is believed without looking at its key again; never beyond its expiry, and not after its
@@ -54,6 +56,7 @@ class TokenVerifier:
             one.issuer: _Issuer(one, KeySet(one, self._http), _read_by(one)) for one in settings.issuers
         }
         self._remembered: Final = RememberedTokens()
+        self._used_proofs: Final = UsedProofs()
 
     async def close(self) -> None:
         """End the fetches and close the connections to the issuers."""
@@ -61,11 +64,13 @@ class TokenVerifier:
             await issuer.keys.close()
         await self._http.aclose()
 
-    async def verify(self, text: str, asked: str | None = None) -> AccessToken:
+    async def verify(self, text: str, asked: str | None = None, proof: str | None = None) -> AccessToken:
         """Return what a valid token says; `asked` is the last part of a tenant's address, as the caller wrote it.
 
-        Raises TokenRefusedError for every bad token, TokenTooLongError for one that is not read at all, and
-        IssuerUnavailableError when its issuer's keys cannot be had.
+        `proof` is the header DPoP of a request with that scheme, empty when it is missing; None with the scheme
+        Bearer. Raises TokenRefusedError for every bad token, ProofRefusedError for a good one with a bad proof,
+        TokenTooLongError for one that is not read at all, and IssuerUnavailableError when its issuer's keys cannot be
+        had.
         """
         if len(text) > MAXIMUM_TOKEN_CHARACTERS:
             raise TokenTooLongError(MAXIMUM_TOKEN_CHARACTERS)
@@ -76,7 +81,27 @@ class TokenVerifier:
             raise TokenRefusedError("aud is another tenant's address")
         if remembered is None:
             self._remembered.keep(digest, verified)
+        try:
+            self._check_sender(verified.token, text, asked, proof)
+        except TokenRefusedError as error:
+            error.issuer = verified.token.issuer
+            raise
         return verified.token
+
+    def _check_sender(self, token: AccessToken, text: str, asked: str | None, proof: str | None) -> None:
+        """Require a proof for a token that is bound to a key, and none for another one (RFC 9449 section 7.2)."""
+        if token.bound_to is None and proof is None:
+            return
+        if token.bound_to is None:
+            raise TokenRefusedError("the scheme is DPoP, and the token is not bound to a key")
+        # RFC 7800: a sender-constrained token sent as a plain bearer is a stolen one.
+        if proof is None:
+            raise TokenRefusedError("the token is bound to a key")
+        now = time.time()
+        url = self._resource if asked is None else self._addresses.of(asked)
+        shown = check_proof(proof, text, token.bound_to, url, now)
+        if not self._used_proofs.use(token.issuer, token.subject, shown, now):
+            raise ProofRefusedError("the DPoP proof was used before")
 
     async def _verify(self, text: str) -> Verified:
         signed = parse_signature(text)
@@ -100,9 +125,6 @@ class TokenVerifier:
         now, keys, rules = time.time(), issuer.keys, issuer.settings
         check_kind(kind, claims, rules)
         audience = audience_of(claims, rules, self._resource, self._addresses)
-        # RFC 7800: a sender-constrained token sent as a plain bearer is a stolen one.
-        if "cnf" in claims:
-            raise TokenRefusedError("the token is bound to a key")
         token = AccessToken(
             issuer=rules.issuer,
             subject=_subject(claims),
@@ -111,6 +133,7 @@ class TokenVerifier:
             expires_at=check_times(claims, rules.max_lifetime_s, now, keys.clock_ahead_s),
             claims={name: claims[name] for name in issuer.read & claims.keys()},
             is_client=is_client(claims),
+            bound_to=_bound_to(claims, rules),
         )
         return Verified(token, audience, min(token.expires_at, now + REMEMBERED_S), keys, keys.generation)
 
@@ -121,6 +144,23 @@ async def _verify_signature(signed: CompactSignature, keys: KeySet) -> None:
         # Without an id, a new key shows by nothing but its signatures.
         key = await keys.find(None, signed.algorithm, newer_than=keys.generation)
     verify_signature(signed, key)
+
+
+def _bound_to(claims: Mapping[str, Any], issuer: IssuerSettings) -> str | None:
+    """Return the thumbprint of the key that the token is bound to (RFC 9449 section 6.1), None for a plain bearer."""
+    confirmation = claims.get("cnf")
+    if "cnf" not in claims and issuer.dpop != "required":
+        return None
+    if "cnf" not in claims:
+        raise TokenRefusedError("the token is not bound to a key, as `dpop` requires")
+    if issuer.dpop == "off":
+        raise TokenRefusedError("the token is bound to a key")
+    # Another way of binding, as to a certificate, cannot be checked here.
+    match confirmation:
+        case {"jkt": str(thumbprint), **others} if thumbprint and not others:
+            return thumbprint
+        case _:
+            raise TokenRefusedError("the token is bound to a key in a way that is not known")
 
 
 def _read_by(issuer: IssuerSettings) -> frozenset[str]:
