@@ -13,6 +13,9 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    StrictBool,
+    StrictInt,
+    StrictStr,
     field_validator,
     model_validator,
 )
@@ -26,6 +29,7 @@ PREFIX: Final = "TENANTGATE_"
 SAMPLE: Final = "sample"
 # The pattern that Retrieve itself publishes for a reranking model.
 _FOUNDATION_MODEL: Final = r"^arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}::foundation-model/.+$"
+_WRITTEN_BY_PEOPLE: Final = frozenset({"user_metadata", "unsafe_metadata"})
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 # RFC 6749 section 3.3, scope-token. The scopes of a server are those that its tools name.
@@ -65,6 +69,9 @@ def _claim_path(path: str) -> str:
     wrong = not all(part and "*" not in (part[0], part[-1]) and ".*" not in part for part in parts)
     if wrong or (keys and rest and rest[0] != "."):
         raise ValueError(f'"{path}" must be a claim path: `a.b`, `a.*` for the keys of a map, `a.*.b` for b of each')
+    # The names under which Supabase, Auth0 and Clerk keep what people write about themselves.
+    if first.split(".")[0] in _WRITTEN_BY_PEOPLE:
+        raise ValueError(f'"{path}" is written by the people themselves; use what an administrator sets')
     return path
 
 
@@ -93,6 +100,9 @@ class IssuerSettings(_Section):
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256",)
     token_type: str | None = None
     token_use: str | None = None
+    # Whether tokens that are bound to a key of their sender are taken (RFC 9449), and whether others are.
+    dpop: Literal["off", "accepted", "required"] = "off"
+    required_claims: Mapping[str, StrictBool | StrictInt | StrictStr] = {}
     max_lifetime_s: Annotated[int, Field(ge=60)] = 86_400
     tenant_claims: tuple[ClaimPath, ...] = ("tenant_id", "custom:tenant_id")
     tier_claim: Annotated[str, AfterValidator(_plain_claim_path)] = "cognito:groups"

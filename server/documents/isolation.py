@@ -38,6 +38,11 @@ class Caller(Protocol):
         """The caller's one tier."""
         ...
 
+    @property
+    def why_no_tier(self) -> str | None:
+        """Why the caller's tier is not known, when there is more to say than that there is none."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
@@ -51,7 +56,7 @@ class Isolation:
     def of(cls, caller: Caller, isolate_by: Sequence[str]) -> "Isolation":
         """Return what `caller` may see; raise RefusedError without a tier or a tenant."""
         if caller.tier is None:
-            raise RefusedError(_NO_TIER)
+            raise RefusedError(caller.why_no_tier or _NO_TIER)
         if caller.tenant is None:
             raise RefusedError(_NO_TENANT)
         return cls(caller.tier, caller.tenant, isolate_by)

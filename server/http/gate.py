@@ -13,9 +13,10 @@ from starlette.types import Receive, Scope, Send
 
 from server.audit.trail import AuditTrail
 from server.auth.access_token import AccessToken
+from server.auth.credentials import credentials_of
 from server.auth.metadata import ResourceMetadata
 from server.auth.verifier import TokenVerifier
-from server.errors import AuditError, IssuerUnavailableError, LimitError, TokenRefusedError
+from server.errors import AuditError, IssuerUnavailableError, LimitError, TokenRefusedError, TokenTooLongError
 from server.http.address import Address, tenant_asked
 from server.http.bounds import out_of_bounds
 from server.http.connection import trust
@@ -98,21 +99,24 @@ class Gate:
             return refusal(500, INTERNAL_ERROR, "Internal error; the error was logged.", decision)
 
     async def _verified(self, headers: _Headers, asked: str | None) -> AccessToken | Outcome:
-        text = _bearer(headers)
-        if text is None:
+        credentials = credentials_of(headers)
+        if credentials is None:
             return self._unauthorized(TokenRefusedError("no bearer token"), None, asked)
         try:
-            return await self._verifier.verify(text, asked)
+            return await self._verifier.verify(credentials.token, asked, credentials.proof)
         except TokenRefusedError as error:
-            return self._unauthorized(error, "invalid_token", asked)
+            return self._unauthorized(error, error.code, asked)
         except IssuerUnavailableError as error:
             decision = Decision("POST", issuer=error.issuer, refused=str(error))
-            return refusal(503, UNAVAILABLE, str(error), decision, _RETRY)
+            return refusal(503, UNAVAILABLE, str(error), decision, ("retry-after", str(error.retry_after_s)))
+        except TokenTooLongError as error:
+            # RFC 6585 section 5. A 401 would have the client sign in again, for ever.
+            return refusal(431, UNAUTHORIZED, str(error), Decision("POST", refused=str(error)))
 
     def _unauthorized(self, error: TokenRefusedError, code: str | None, asked: str | None) -> Outcome:
         # RFC 6750 section 3.1: without a token, the challenge names no error.
         challenge = self._metadata.challenge(code, self._metadata.scopes, asked)
-        decision = Decision("POST", refused=error.reason)
+        decision = Decision("POST", error.issuer, refused=error.reason, cause=error.detail)
         return refusal(401, UNAUTHORIZED, str(error), decision, ("www-authenticate", challenge))
 
     def _unreadable(self, headers: _Headers, token: AccessToken) -> Outcome | None:
@@ -204,10 +208,3 @@ def _in_bounds(body: bytes, token: AccessToken) -> bytes | Outcome:
 def _unread(status: int, message: str, token: AccessToken) -> Outcome:
     """Refuse a request whose body was not read, and close its connection: the rest of the body may still come."""
     return refusal(status, INVALID_REQUEST, message, Decision.of(token, refused=message), _CLOSE)
-
-
-def _bearer(headers: _Headers) -> str | None:
-    """Return the token of the Authorization header, the only place one is read from (RFC 6750 section 2.1)."""
-    kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-    token = token.strip(" ")
-    return token if kind.lower() == "bearer" and token else None

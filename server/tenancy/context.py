@@ -7,12 +7,12 @@ from typing import Any, Final, cast
 
 import structlog
 
-from server.auth.access_token import AccessToken, claim_at
+from server.auth.access_token import AccessToken, claim_at, is_left_out
 from server.auth.addresses import TenantAddresses
 from server.errors import TenancyError, ToolError
 from server.settings import IssuerSettings, Settings
 from server.tenancy.candidates import Candidates, Claimed, OwnTenants
-from server.tenancy.claims import claimed_tenants
+from server.tenancy.claims import LEFT_OUT, claimed_tenants
 from server.tenancy.registry import TenantDirectory
 from server.tenant_id import canonical_tenant
 
@@ -29,11 +29,13 @@ class TenantContext:
     """Who acts, for which one tenant, with which tier; made from a verified token and nothing else.
 
     `tenant` is None only where no tenant is needed, for a person who has none, or several and asked for none of them.
+    `why_no_tier` is for a person whose tier cannot be known.
     """
 
     tenant: str | None
     tier: str | None
     token: AccessToken
+    why_no_tier: str | None = None
 
 
 class Tenancy:
@@ -58,7 +60,8 @@ class Tenancy:
         issuer = self._issuers[token.issuer]
         try:
             tenant = await self._tenant(token, issuer, asked, required=required)
-            return TenantContext(tenant, self._tier(token.claims, issuer), token)
+            why_no_tier = LEFT_OUT if is_left_out(token.claims, issuer.tier_claim) else None
+            return TenantContext(tenant, self._tier(token.claims, issuer), token, why_no_tier)
         except TenancyError as error:
             details = {"tenant": error.tenant, "claim": error.claim}
             named = {name: value for name, value in details.items() if value is not None}
