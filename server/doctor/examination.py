@@ -35,15 +35,14 @@ def examine(settings: Settings, catalog: Catalog, *, admin: bool = False, exact:
     look at samples. Whatever cannot be asked is a check that does not hold. Raises SettingsError when a setting is
     missing, UnreachableError when the database does not answer.
     """
-    url = settings.database.url.get_secret_value()
-    if not url:
+    if not settings.database.url.get_secret_value():
         raise SettingsError(f"database.url is missing; set it to the connection of the login {settings.database.login}")
     if not settings.database.context_keys:
         raise SettingsError("database.context_keys is empty; make a key with `tenantgate keys add` and set it")
     if admin and not settings.database.admin_url.get_secret_value():
         raise SettingsError("database.admin_url is missing; set TENANTGATE_DATABASE__ADMIN_URL for --admin")
     began = time.monotonic()
-    with login_connection(url) as connection:
+    with login_connection(settings.database) as connection:
         examination = _Examination(connection, settings, catalog)
         with settled(connection, settings.database.statement_timeout_ms):
             examination.run(exact=exact)
@@ -84,8 +83,7 @@ class _Examination:
 
     def compare(self, declared: Declared, signer: Signer) -> None:
         """Compare with the administrator's counts, and name the roles of others that lose rows."""
-        admin_url = self._settings.database.admin_url.get_secret_value()
-        found = compare_with_administrator(admin_url, self._connection, signer, declared)
+        found = compare_with_administrator(self._settings.database, self._connection, signer, declared)
         self._checks.append(found.check)
         self._notices.extend(found.notices)
         self._tenants = max(self._tenants, found.tenants)

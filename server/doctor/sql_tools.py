@@ -8,9 +8,9 @@ import psycopg
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import TokenError
 
-from server.administration.administrator import first_line
 from server.catalog.declarations import SqlTool
 from server.catalog.sql_tool import compiled
+from server.database.connecting import first_line
 from server.doctor.declared import Declared
 from server.doctor.offender import Offender
 
