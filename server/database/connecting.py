@@ -152,8 +152,8 @@ def _read(url: str, key: Key) -> dict[str, Any]:
     except psycopg.Error:
         # libpq repeats what it could not read, and that may be the end of a password.
         raise SettingsError(
-            f"{key} cannot be read; write postgresql://user@host:5432/database, percent-encode the user and the "
-            "password, and name only parameters that libpq knows"
+            "the database cannot be asked (its URL cannot be read; percent-encode the user and the password, and name "
+            f"only parameters that libpq knows); check {key}"
         ) from None
 
 

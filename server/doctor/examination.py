@@ -7,6 +7,7 @@ from typing import Any, Final
 import psycopg
 
 from server.catalog.facts import RelationFacts
+from server.catalog.letter_case import ASCII
 from server.catalog.loading import Catalog
 from server.doctor.asking import login_connection, made, settled
 from server.doctor.contexts import CONTEXT_PROOFS, Signer, signer_of
@@ -49,6 +50,10 @@ def examine(settings: Settings, catalog: Catalog, *, admin: bool = False, exact:
         if admin and examination.signer is not None and examination.declared is not None:
             examination.compare(examination.declared, examination.signer)
     return examination.report(time.monotonic() - began)
+
+
+def _ignores_case(catalog: Catalog) -> bool:
+    return any(column.filter == "contains" for table in catalog.tables.values() for column in table.columns.values())
 
 
 class _Examination:
@@ -120,7 +125,12 @@ class _Examination:
 
     def _read(self) -> Iterable[Offender]:
         id_type = self._settings.tenancy.id_type
-        self.declared = read_declared(self._connection, self._catalog.tables, self._login, id_type)
+        self.declared = declared = read_declared(self._connection, self._catalog.tables, self._login, id_type)
+        if any(one.letter_case == ASCII for one in declared.facts.values()) and _ignores_case(self._catalog):
+            self._notices.append(
+                "this database has no collation that knows letters beyond a to z, so that filters which ignore letter "
+                "case do so for a to z alone; use PostgreSQL 17 or newer, or one with ICU"
+            )
         return ()
 
     def _prove_contexts(self) -> None:
