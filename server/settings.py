@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from server.database.context_keys import ContextKey, parse_context_key
+from server.database.url import mistake_in
 
 CONFIG_VARIABLE: Final = "TENANTGATE_CONFIG"
 PREFIX: Final = "TENANTGATE_"
@@ -146,16 +147,21 @@ class DatabaseSettings(_Section):
     pool_size: Annotated[int, Field(ge=1, le=200)] = 8
     connections_per_tenant: Annotated[int, Field(ge=1)] | None = None
     statement_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 5_000
+    # False: for a pooler in transaction mode, where clients share the sessions of the database.
+    prepared_statements: bool = True
+    # Hosts that are not on this machine and whose certificate need not be verified (sslmode=verify-full).
+    unverified_tls: tuple[str, ...] = ()
     # Relations that PUBLIC may read and nobody here can revoke; doctor and the start-up log list them every time.
     accepted_relations: tuple[str, ...] = ()
 
-    @field_validator("url", "admin_url")
+    @field_validator("url", "admin_url", mode="after")
     @classmethod
     def _is_postgresql(cls, url: SecretStr) -> SecretStr:
-        text = url.get_secret_value()
-        if text and urlsplit(text).scheme not in {"postgresql", "postgres"}:
-            raise ValueError("must look like postgresql://user@host:5432/database")
-        return url
+        # A file that holds a secret often ends with a line break.
+        text = url.get_secret_value().strip()
+        if text and (problem := mistake_in(text)):
+            raise ValueError(problem)
+        return SecretStr(text)
 
     @field_validator("context_keys")
     @classmethod

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import psycopg
-from psycopg import AsyncConnection, AsyncRawCursor
+from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from server.database.connecting import login_target
+from server.database.session import Session
 from server.settings import DatabaseSettings
 
 WAIT_S: Final = 1.5
@@ -31,24 +33,13 @@ class Pool:
         # The database's own limit comes first; this one is for a database that no longer answers at all.
         self._deadline_s: Final = WAIT_S + settings.statement_timeout_ms / 1000 + 0.5
         self._unwatched: Final = set[asyncio.Task[Any]]()
+        self._session: Final = Session(settings)
         self._pool: Final = AsyncConnectionPool[AsyncConnection[Any]](
-            settings.url.get_secret_value(),
-            kwargs={
-                "autocommit": True,
-                "cursor_factory": AsyncRawCursor,
-                "prepare_threshold": 0,
-                "connect_timeout": 3,
-                # A host that vanished answers nothing, not even a reset.
-                "keepalives_idle": 10,
-                "keepalives_interval": 5,
-                "keepalives_count": 3,
-                "options": f"-c statement_timeout={settings.statement_timeout_ms}",
-                "application_name": "tenantgate",
-            },
+            kwargs=login_target(settings).pooled,
             min_size=min(2, settings.pool_size),
             max_size=settings.pool_size,
             timeout=WAIT_S,
-            configure=_warm,
+            configure=self._session.begin,
             # Given up soon, since the next call tries anew: psycopg's pauses between attempts grow without end.
             reconnect_timeout=WAIT_S,
             open=False,
@@ -111,8 +102,7 @@ class Pool:
     async def _once(self, text: bytes, parameters: Sequence[object]) -> Any:
         connection = await self._pool.getconn()
         try:
-            cursor = await connection.execute(text, parameters, prepare=True)
-            return await cursor.fetchone()
+            return await self._session.first_row(connection, text, parameters)
         except psycopg.OperationalError as error:
             if not connection.closed and error.sqlstate not in _ENDED:
                 raise
@@ -120,8 +110,3 @@ class Pool:
             raise _LostConnectionError(error) from error
         finally:
             await self._pool.putconn(connection)
-
-
-async def _warm(connection: AsyncConnection[Any]) -> None:
-    """Compile the context function now: its first use on a connection costs milliseconds."""
-    await connection.execute("SELECT tenancy.current_tenant()")
