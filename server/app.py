@@ -11,10 +11,10 @@ from server.audit.trail import AuditTrail
 from server.auth.metadata import ResourceMetadata
 from server.auth.scopes import check_scopes
 from server.auth.verifier import TokenVerifier
-from server.catalog.loading import load_catalog
+from server.catalog.loading import Catalog, load_catalog
 from server.catalog.offer import offered
 from server.catalog.parts import Clock, Parts, utc_now
-from server.doctor.proof import proving
+from server.doctor.proof import FirstProof, proving
 from server.http.address import endpoint_paths
 from server.http.gate import Gate
 from server.http.health import health_routes
@@ -28,12 +28,15 @@ from server.tenancy.context import Tenancy
 from server.tenancy.registry import TenantDirectory
 
 
-def create_app(settings: Settings, clock: Clock = utc_now) -> Starlette:
+def create_app(
+    settings: Settings, clock: Clock = utc_now, catalog: Catalog | None = None, first_proof: FirstProof | None = None
+) -> Starlette:
     """Return the ASGI application; connections are opened when it starts and closed when it stops.
 
+    A process that has read the `catalog` and proved isolation already hands both over, so that neither is done twice.
     Raises SettingsError for a mistake in the settings or in the files of the catalog.
     """
-    catalog = load_catalog(settings.catalog)
+    catalog = catalog or load_catalog(settings.catalog)
     check_scopes(settings, catalog.scopes)
     offer = offered(catalog, settings)
     trail = AuditTrail(settings.audit.path) if settings.audit.path else None
@@ -53,7 +56,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         await parts.database.open()
-        async with proving(parts.database, settings, catalog, offer.bind), sessions.run():
+        async with proving(parts.database, settings, catalog, offer.bind, first_proof), sessions.run():
             yield
         await parts.close()
         await verifier.close()

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from conftest import MODERN
 from server_of_its_own import SLEEP, OwnServer, one_more_tool, server_of_its_own
+from timed import timed
 
 from server.database.database import Database
 from server.database.statement import Principal, Statement
@@ -64,6 +65,7 @@ def both(server: OwnServer) -> set[int]:
     return {call.result()["structuredContent"]["pid"] for call in calls}
 
 
+@timed
 @pytest.mark.parametrize("era", ["2024-11-05", "2025-11-25", MODERN])
 def test_the_statement_of_a_caller_who_leaves_is_gone_within_a_second(sleeping, admin: psycopg.Connection, era) -> None:
     """R28, in both protocol eras: gone from pg_stat_activity, and the same connection is back in the pool."""
@@ -76,6 +78,7 @@ def test_the_statement_of_a_caller_who_leaves_is_gone_within_a_second(sleeping, 
     assert both(sleeping) == backends
 
 
+@timed
 def test_fifty_callers_who_left_do_not_slow_the_next(sleeping, admin: psycopg.Connection) -> None:
     backends = both(sleeping)
 
@@ -90,6 +93,7 @@ def test_fifty_callers_who_left_do_not_slow_the_next(sleeping, admin: psycopg.Co
     assert both(sleeping) == backends
 
 
+@timed
 @pytest.mark.usefixtures("sleeping")
 @pytest.mark.parametrize("era", ["2025-11-25", MODERN])
 def test_a_call_whose_caller_left_is_recorded_with_its_tenant(stack, tmp_path: Path, era) -> None:

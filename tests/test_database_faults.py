@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 from server_of_its_own import SLEEP, OwnServer, one_more_tool, server_of_its_own
 from structlog.testing import capture_logs
+from timed import timed
 
 from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.preparation import prepare_database
@@ -83,6 +84,7 @@ def readiness(server: OwnServer) -> int:
     return httpx2.get(f"{server.url}/readyz", timeout=10).status_code
 
 
+@timed
 def test_an_exhausted_pool_answers_within_two_seconds_and_recovers(stack) -> None:
     with server_of_its_own(stack, pool_size=1, connections_per_tenant=2) as server:
         assert numbers(server) == OF_MIKE  # the tenant is looked up, so that what follows waits for the claims alone
@@ -96,6 +98,7 @@ def test_an_exhausted_pool_answers_within_two_seconds_and_recovers(stack) -> Non
         assert numbers(server) == OF_MIKE
 
 
+@timed
 def test_a_slow_statement_is_ended_by_the_database(stack, admin: psycopg.Connection) -> None:
     with server_of_its_own(stack, statement_timeout_ms=300) as server:
         began = time.monotonic()
@@ -105,6 +108,7 @@ def test_a_slow_statement_is_ended_by_the_database(stack, admin: psycopg.Connect
         assert numbers(server) == OF_MIKE
 
 
+@timed
 def test_a_backend_that_no_longer_answers_is_given_up(stack, admin: psycopg.Connection) -> None:
     """The deadline of our own, for a database whose statement_timeout does not come."""
     with server_of_its_own(stack, statement_timeout_ms=400, pool_size=2) as server:
@@ -123,6 +127,7 @@ def test_a_backend_that_no_longer_answers_is_given_up(stack, admin: psycopg.Conn
         assert numbers(server) == OF_MIKE
 
 
+@timed
 def test_a_killed_backend_costs_one_repetition_or_one_retryable_error(stack, admin: psycopg.Connection) -> None:
     with server_of_its_own(stack) as server:
         assert numbers(server) == OF_MIKE
@@ -142,6 +147,7 @@ def test_a_killed_backend_costs_one_repetition_or_one_retryable_error(stack, adm
         assert answers == [False, True]
 
 
+@timed
 def test_a_database_that_is_down_at_start_is_reached_when_it_is_back(stack, own) -> None:
     own.postgres.stop()
     with own.server(stack) as server:
@@ -166,6 +172,7 @@ def test_after_a_restart_of_the_database_no_call_fails(stack, own) -> None:
         assert [numbers(server) for _ in range(8)] == [OF_MIKE] * 8
 
 
+@timed
 def test_an_outage_is_told_as_one_and_ends_with_the_database_back(stack, own) -> None:
     """R101: an outage, an empty result and a refusal are three different answers."""
     with own.server(stack) as server:
@@ -181,6 +188,7 @@ def test_an_outage_is_told_as_one_and_ends_with_the_database_back(stack, own) ->
         assert numbers(server) == OF_MIKE
 
 
+@timed
 def test_a_locked_table_is_told_as_slow(stack, own) -> None:
     with own.server(stack) as server, psycopg.connect(own.postgres.admin_url) as other:
         assert numbers(server) == OF_MIKE

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from examined_database import CATALOG
 from examined_database import examined as examined  # noqa: PLC0414  # a fixture
+from timed import timed
 
 from server.catalog.loading import load_catalog
 from server.doctor.examination import examine
@@ -137,6 +138,7 @@ def test_without_the_registry_no_real_tenant_is_known_but_to_the_administrator(e
     assert examine(settings, examined.catalog, admin=True).tenants >= 3
 
 
+@timed
 def test_rows_that_take_too_long_to_count_are_sampled_and_a_notice_says_so(examined, tmp_path) -> None:
     # Nine million rows for each ticket, made while they are read.
     view = (

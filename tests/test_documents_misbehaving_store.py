@@ -9,6 +9,7 @@ import time
 
 import pytest
 from scripted_store import always, answer, drip, scripted_store, wait
+from timed import timed
 
 from server.documents.bedrock.client import KnowledgeBase
 from server.documents.tenant_documents import Passage, TenantDocuments
@@ -358,6 +359,7 @@ HANGS = {
 }
 
 
+@timed
 @pytest.mark.parametrize("hang", list(HANGS)[1:])
 def test_an_answer_that_does_not_end_is_given_up_at_the_deadline_and_its_thread_is_free(monkeypatch, hang):
     with scripted_store(HANGS[hang]) as store, documents(monkeypatch, store.url, timeout_ms=300) as (tenant, opened):
@@ -406,6 +408,7 @@ def test_hanging_calls_do_not_use_up_the_threads(monkeypatch):
         assert len(opened._threads._threads) == 32
 
 
+@timed
 def test_a_caller_that_leaves_frees_the_thread(monkeypatch):
     """R28."""
     with scripted_store(drip(b"HTTP/1.1 200 x\r\nx: ")) as store, documents(monkeypatch, store.url) as (tenant, opened):
@@ -419,6 +422,7 @@ def test_a_caller_that_leaves_frees_the_thread(monkeypatch):
         assert threads_free_within(opened, 1)
 
 
+@timed
 def test_the_deadline_covers_the_retries(monkeypatch):
     started = time.monotonic()
     with pytest.raises(UnavailableError) as slow:
@@ -505,6 +509,7 @@ def test_search_type_and_reranking_are_settings(monkeypatch):
     }
 
 
+@timed
 def test_the_event_loop_is_not_blocked_while_the_store_is_slow(monkeypatch):
     """R101: thirty-two calls of half a second each, and the loop's own timer stays on time."""
     with scripted_store(wait(0.5, page(OWN))) as store, documents(monkeypatch, store.url) as (tenant, _):

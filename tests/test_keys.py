@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from issuer_support import Answer, Issuer, answer, private_jwk, private_key, public_jwk, slow
+from timed import timed
 
 from server.auth import keys as key_sets
 from server.auth.verifier import TokenVerifier
@@ -180,6 +181,7 @@ def test_a_discovery_document_cannot_send_the_server_elsewhere(issuer, document)
     tell(story, issuer)
 
 
+@timed
 def test_a_slow_issuer_costs_at_most_three_seconds_and_the_others_nothing(issuer) -> None:
     with Issuer(aud=RESOURCE, token_use="access").running() as other:
 

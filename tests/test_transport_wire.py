@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from timed import timed
 
 from server.http import gate
 from server.http.connection import MAXIMUM_HEAD_BYTES, Connection
@@ -61,6 +62,7 @@ def test_a_trailer_does_not_become_a_header(served: Served) -> None:
     assert served.raw(begin + body).startswith(b"HTTP/1.1 200 ")
 
 
+@timed
 @pytest.mark.parametrize(
     "head",
     [
@@ -124,6 +126,7 @@ def test_a_body_just_over_the_limit_is_told_so(served: Served) -> None:
         assert response.status_code == status
 
 
+@timed
 def test_a_body_that_stalls_ends_the_request_bytes(served: Served, monkeypatch) -> None:
     """R27."""
     assert gate.BODY_TIMEOUT_S == 10
@@ -180,6 +183,7 @@ STALLED = {
 }
 
 
+@timed
 @pytest.mark.parametrize("case", list(STALLED))
 def test_a_request_that_is_never_finished_is_closed_in_time(impatient: int, case: str) -> None:
     """R26: fifteen seconds in production."""

@@ -17,7 +17,6 @@ from server.catalog.filters import bound
 from server.catalog.results import object_of, row_schema
 from server.catalog.rows import rows_reader
 from server.catalog.schema import Argument, ArgumentSchema
-from server.catalog.sql_text import read_sql
 from server.catalog.texts import titled
 from server.catalog.tool import Tool, description_of
 from server.database.statement import Statement
@@ -76,6 +75,9 @@ class DeclaredSqlTool(Tool):
 
 def compiled(declared: SqlTool) -> Statement[Row]:
     """Return the statement: the declared columns of the operator's SELECT, one row more than are shown."""
+    # The tokenizer is loaded where a catalog has SQL tools.
+    from server.catalog.sql_text import read_sql
+
     text = read_sql(declared.sql, declared.parameters).composed(
         {name: parameter.type for name, parameter in declared.parameters.items()}
     )

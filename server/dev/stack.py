@@ -105,9 +105,13 @@ def development_stack(
         corpus = Corpus.load(documents or SAMPLE_DOCUMENTS, folder / "vectors") if settings.documents else None
         issuer = DevelopmentIssuer(issuer_url, folder / "issuer", [mcp_url], people, catalog.scopes)
         report("proving isolation")
-        require_isolation(settings, catalog)
+        proof = require_isolation(settings, catalog)
         point_aws_at(knowledge_base_url)
-        apps = [create_app(settings), issuer.app, *([create_knowledge_base(corpus)] if corpus else [])]
+        apps = [
+            create_app(settings, catalog=catalog, first_proof=lambda: proof),
+            issuer.app,
+            *([create_knowledge_base(corpus)] if corpus else []),
+        ]
         servers = tuple((Server(server_config(app)), one) for app, one in zip(apps, listeners, strict=False))
         for unused in listeners[len(apps) :]:
             unused.close()

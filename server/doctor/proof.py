@@ -1,7 +1,6 @@
 """The proof of isolation that a serving process stands on: before its first row, and again from time to time."""
 
 import random
-import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -22,10 +21,9 @@ _RETRY_S: Final = 2.0
 _REPEAT_S: Final = 300.0
 # As many as one line can name; `tenantgate doctor` names them all.
 _NAMED: Final = 12
-# How long a proof stands for the application that the same process starts with it.
-_FRESH_S: Final = 10.0
 _log: Final = structlog.get_logger("proof")
-_fresh: Final = dict[str, tuple[float, Settings, Catalog, Report]]()
+# The report of a database that isolates tenants, None while it cannot be reached.
+FirstProof = Callable[[], Report | None]
 
 
 def require_isolation(settings: Settings, catalog: Catalog) -> Report | None:
@@ -42,24 +40,25 @@ def require_isolation(settings: Settings, catalog: Catalog) -> Report | None:
         raise StartupError(
             f"isolation does not hold, so nothing is served ({_failures(report)}); see `tenantgate doctor`"
         )
-    _fresh["last"] = (time.monotonic(), settings, catalog, report)
     return report
 
 
 @asynccontextmanager
 async def proving(
-    database: Database, settings: Settings, catalog: Catalog, bind: Callable[[Mapping[str, RelationFacts]], None]
+    database: Database,
+    settings: Settings,
+    catalog: Catalog,
+    bind: Callable[[Mapping[str, RelationFacts]], None],
+    first: FirstProof | None = None,
 ) -> AsyncGenerator[None]:
     """Prove isolation before and while serving; `database` reads nothing unless the last proof holds.
 
-    `bind` is handed what the database says of the declared relations, each time that was proved.
+    `bind` is handed what the database says of the declared relations, each time that was proved. `first` returns the
+    proof that this process has just made; without it one is made here.
 
     Raises StartupError at the start when isolation does not hold. A database that is away does not stop the start.
     """
-    report = _just_proved(settings, catalog)
-    if report is None:
-        report = await anyio.to_thread.run_sync(require_isolation, settings, catalog)
-        _fresh.clear()
+    report = await anyio.to_thread.run_sync(first or partial(require_isolation, settings, catalog))
     if report is not None:
         _log_change(None, report)
         bind(report.facts)
@@ -70,15 +69,6 @@ async def proving(
             yield
         finally:
             tasks.cancel_scope.cancel()
-
-
-def _just_proved(settings: Settings, catalog: Catalog) -> Report | None:
-    """Return the proof that this process made on its way here, once; a large catalog takes a second to prove."""
-    found = _fresh.pop("last", None)
-    if found is None or found[0] < time.monotonic() - _FRESH_S:
-        return None
-    same = (found[1].database, found[1].tenancy, found[2]) == (settings.database, settings.tenancy, catalog)
-    return found[3] if same else None
 
 
 async def _keep_proving(

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import psycopg
-from sqlglot.dialects.postgres import Postgres
-from sqlglot.errors import TokenError
 
 from server.administration.administrator import first_line
 from server.catalog.declarations import SqlTool
@@ -50,6 +48,9 @@ def _remedy(declared: Declared, tool: SqlTool, error: psycopg.Error) -> str:
 
 def _hidden(declared: Declared, name: str, tool: SqlTool) -> Iterator[str]:
     """Yield the columns of a relation that the statement names and the login may not read."""
+    from sqlglot.dialects.postgres import Postgres
+    from sqlglot.errors import TokenError
+
     try:
         words = {token.text for token in Postgres().tokenize(tool.sql)}
     except TokenError:
