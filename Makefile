@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEMO := $(VENV)/.installed-for-the-demo
 NEWEST := .venv-newest
 CHECKS := .venv-checks
 WEB := client_demo/web
@@ -20,16 +21,23 @@ help:  ## what there is
 
 install: $(STAMP)  ## the virtual environment in .venv, from requirements.lock
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock requirements-installer.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the locked dependencies into $(VENV) (once) ..."
+	@.ci/install $(VENV) requirements.lock
+	@touch $(STAMP) $(DEMO)
+
+# Of the same versions, only what the demo needs.
+$(DEMO): requirements-demo.lock requirements-installer.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing what the demo needs into $(VENV) (once) ..."
+	@.ci/install $(VENV) requirements-demo.lock
+	@touch $(DEMO)
+
+$(VENV)/bin/python $(NEWEST)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "tenantgate needs Python 3.11 or newer; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
-	@echo "Installing the locked dependencies into $(VENV) (once; about half a minute) ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $(STAMP)
+	@$(PYTHON) -m venv $(@D)/..
 
-demo: install  ## six people, the same questions, different answers
+demo: $(DEMO)  ## six people, the same questions, different answers
 	@$(BIN)/python -m client_demo
 
 test: install  ## the whole test suite on real parts
@@ -39,11 +47,9 @@ test-newest: $(NEWEST)/.installed  ## the server's tests with the newest mcp, wi
 	@$(NEWEST)/bin/python -m pytest -n 2 --ignore tests/test_client_demo.py --ignore tests/test_runtime.py \
 	  --ignore tests/test_invoke.py --ignore tests/test_web_server.py $(ARGS)
 
-$(NEWEST)/.installed: requirements-newest.lock pyproject.toml
-	@echo "Installing the newest dependencies into $(NEWEST) (once; about half a minute) ..."
-	@$(PYTHON) -m venv $(NEWEST)
-	@$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-newest.lock
-	@$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+$(NEWEST)/.installed: requirements-newest.lock requirements-installer.lock pyproject.toml | $(NEWEST)/bin/python
+	@echo "Installing the newest dependencies into $(NEWEST) (once) ..."
+	@.ci/install $(NEWEST) requirements-newest.lock
 	@touch $@
 
 conformance: install  ## the protocol's own conformance suite, both revisions
@@ -54,7 +60,7 @@ inspector: install  ## the MCP Inspector signs in and calls a tool
 	  raise SystemExit(npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', 'tests/clients']))"
 	@$(BIN)/python -m pytest --slow tests/test_inspector.py $(ARGS)
 
-web: install  ## the web demo in a browser, with everything it needs
+web: $(DEMO)  ## the web demo in a browser, with everything it needs
 	@$(BIN)/python -m client_demo.web_server $(ARGS)
 
 web-build: $(WEB)/node_modules/.package-lock.json  ## build the web page into client_demo/web/dist
@@ -88,17 +94,16 @@ format: install  ## put the code in the project's form
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-lock: install  ## resolve the dependencies anew (needs uv)
-	@uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 \
-	  --all-extras --group test pyproject.toml --output-file requirements.lock
-	@echo 'mcp>=2.3' | uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 \
-	  --extra dev --group test pyproject.toml - --output-file requirements-newest.lock
-	@uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 \
-	  pyproject.toml --output-file deploy/requirements.lock
-	@printf 'hatchling\ncyclonedx-bom\n' | uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 \
-	  - --output-file deploy/requirements-build.lock
-	@printf 'cfn-lint\nkubernetes-validate\nhadolint-bin\n' | uv pip compile --universal --generate-hashes --no-header --quiet \
-	  --python-version 3.11 - --output-file deploy/requirements-check.lock
+COMPILE := $(BIN)/python -m uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11
+lock: install  ## resolve the dependencies anew
+	@$(COMPILE) --all-extras --group test pyproject.toml --output-file requirements.lock
+	@$(COMPILE) --extra dev --extra agent --group install --constraint requirements.lock pyproject.toml \
+	  --output-file requirements-demo.lock
+	@echo 'mcp>=2.3' | $(COMPILE) --extra dev --group test pyproject.toml - --output-file requirements-newest.lock
+	@$(COMPILE) --group pyproject.toml:installer --output-file requirements-installer.lock
+	@$(COMPILE) pyproject.toml --output-file deploy/requirements.lock
+	@printf 'hatchling\ncyclonedx-bom\n' | $(COMPILE) - --output-file deploy/requirements-build.lock
+	@printf 'cfn-lint\nkubernetes-validate\nhadolint-bin\n' | $(COMPILE) - --output-file deploy/requirements-check.lock
 
 deploy-check: $(CHECKS)/.installed  ## the templates of deploy/ by cfn-lint, kubernetes-validate and hadolint
 	@$(CHECKS)/bin/cfn-lint deploy/cloudformation/*.yaml

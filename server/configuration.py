@@ -1,6 +1,7 @@
 """Where the settings come from: one TOML file and environment variables, read once; every mistake is one line."""
 
 import os
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +10,16 @@ from typing import Any, Final
 from pydantic import SecretStr, ValidationError
 
 from server.errors import SettingsError
+from server.secret_files import FOLDER_VARIABLE, check_settings_file, file_of
+from server.setting_names import check_variable
 from server.settings import CONFIG_VARIABLE, PREFIX, SAMPLE, Settings
 
-# Variables of other parts of the project, which the server leaves alone.
-_OTHER_PREFIXES: Final = (CONFIG_VARIABLE, "TENANTGATE_DEV_", "TENANTGATE_DEMO_")
+# Variables of other parts of the project, which are not settings.
+_OTHER_PREFIXES: Final = (CONFIG_VARIABLE, FOLDER_VARIABLE, "TENANTGATE_DEV_", "TENANTGATE_DEMO_")
 
 
+# What stands in a settings file, an issuer's own names of scopes among it; "function-after[…]" does not.
+_KEY: Final = re.compile(r"[^()\[\]]+")
 # What a server needs and no default can give.
 SERVING: Final = ("resource_url", "issuers", "database.url", "database.context_keys")
 
@@ -32,8 +37,10 @@ def load_settings(config: Path | None = None, needs: Sequence[str] = (), **overr
     file = os.environ.get(CONFIG_VARIABLE)
     if file and not Path(file).is_file():
         raise SettingsError(f"the settings file {file} does not exist; name an existing one with --config")
-    _refuse_unknown_variables()
+    _refuse_wrong_variables()
     try:
+        if file:
+            check_settings_file(Path(file), tomllib.loads(Path(file).read_text(encoding="utf-8")), Settings)
         settings = _with_paths(Settings(), Path(file).parent if file else Path())
     except ValidationError as error:
         raise SettingsError(_one_line(error)) from error
@@ -83,18 +90,19 @@ def settings_variables() -> list[str]:
     return [name for name in os.environ if name.startswith(PREFIX) and not name.startswith(_OTHER_PREFIXES)]
 
 
-def _refuse_unknown_variables() -> None:
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+def _refuse_wrong_variables() -> None:
     for name in settings_variables():
-        if name.split("__")[0] not in known:
-            raise SettingsError(f"the variable {name} is not a tenantgate setting; correct its name or unset it")
+        if file_of(Settings, name, PREFIX) is None:
+            check_variable(Settings, name, PREFIX, os.environ[name])
 
 
 def _one_line(error: ValidationError) -> str:
     problems: list[str] = []
     for problem in error.errors(include_url=False, include_input=False):
-        place = ".".join(str(part) for part in problem["loc"])
-        problems.append(f"{place or 'settings'}: {_sentence(problem)}")
+        # Of a value that may be of two kinds, pydantic names the kind as a part of the place.
+        place = ".".join(str(part) for part in problem["loc"] if _KEY.fullmatch(str(part)))
+        if not str(problem["loc"][-1:]).startswith('("literal['):
+            problems.append(f"{place or 'settings'}: {_sentence(problem)}")
     return "; ".join(problems)
 
 

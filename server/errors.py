@@ -137,12 +137,14 @@ class ForbiddenError(TenantgateError):
 
 
 class ScopeMissingError(ForbiddenError):
-    """The token lacks scopes; `scopes` holds all that the call needs (RFC 6750 section 3.1, insufficient_scope)."""
+    """The token lacks a scope; `scopes` are what it holds and the missing one (RFC 6750 section 3.1)."""
 
-    def __init__(self, scopes: tuple[str, ...]) -> None:
-        """Name every scope that the call needs, so that one step-up is enough."""
-        super().__init__(f"Insufficient scope: this needs {' '.join(scopes)}; sign in again and grant it.")
-        self.scopes = scopes
+    def __init__(self, missing: str, held: tuple[str, ...]) -> None:
+        """Name what the token holds too: a client that asks for the missing scope alone drops the others."""
+        has = f"your token has {' '.join(held)}" if held else "your token has no scope of this server"
+        grant = "all of them" if held else "it"
+        super().__init__(f"Insufficient scope: this needs {missing}, and {has}; sign in again and grant {grant}.")
+        self.scopes = (*held, missing)
 
 
 class TenancyError(ForbiddenError):

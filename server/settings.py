@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -19,10 +20,19 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
-from server.database.context_keys import ContextKey, parse_context_key
+from server.database.context_keys import ContextKey, listed_keys, parse_context_key
 from server.database.url import mistake_in
+from server.secret_files import file_of, secrets_from_files
 
 CONFIG_VARIABLE: Final = "TENANTGATE_CONFIG"
 PREFIX: Final = "TENANTGATE_"
@@ -143,7 +153,8 @@ class DatabaseSettings(_Section):
     login: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "app_user"
     url: SecretStr = SecretStr("")
     admin_url: SecretStr = SecretStr("")
-    context_keys: tuple[SecretStr, ...] = ()
+    # As `keys add` prints them, too, which a variable or a file may hold.
+    context_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(listed_keys)] = ()
     pool_size: Annotated[int, Field(ge=1, le=200)] = 8
     connections_per_tenant: Annotated[int, Field(ge=1)] | None = None
     statement_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 5_000
@@ -274,7 +285,14 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over the file, and read nothing else."""
+        """Let the environment win over files of secrets, and those over the settings file; read nothing else."""
         file = os.environ.get(CONFIG_VARIABLE)
         toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
-        return (init_settings, env_settings, *toml)
+        secrets = InitSettingsSource(settings_cls, secrets_from_files(settings_cls, PREFIX))
+        if isinstance(env_settings, EnvSettingsSource):
+            # Variables that name the file of a secret are read above.
+            given = env_settings.env_vars.items()
+            env_settings.env_vars = {
+                name: text for name, text in given if file_of(settings_cls, name.upper(), PREFIX) is None
+            }
+        return (init_settings, env_settings, secrets, *toml)

@@ -98,6 +98,7 @@ def place(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pl
         text = FILES["tenantgate.toml"] + (
             f'[database]\nadmin_url = "{postgres.admin_url}"\nurl = "{url}"\ncontext_keys = ["{key.text()}"]\n'
         )
+        (folder / "tenantgate.toml").touch(mode=0o600)
         (folder / "tenantgate.toml").write_text(text, encoding="utf-8")
         (folder / "bin").mkdir()
         command = folder / "bin" / "tenantgate"

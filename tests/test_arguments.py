@@ -1,4 +1,4 @@
-"""How a tool's arguments are read: as JSON Schema means them, and refused with the remedy."""
+"""How a tool's arguments are read: as JSON Schema means them, and refused with the remedy (case 11)."""
 
 import re
 from datetime import date
@@ -22,6 +22,7 @@ class Everything(Arguments):
     descending: bool = True
     sort: Literal["filed_at", "amount"] = "filed_at"
     note: str = "none"
+    place: Annotated[Text, StringConstraints(min_length=3)] = "here"
     customer: Annotated[Text, StringConstraints(max_length=200)] | None = None
     filed: date | None = None
     amount: Amount | None = None
@@ -65,7 +66,7 @@ def test_null_for_an_argument_that_has_a_default_is_the_default() -> None:
 @pytest.mark.parametrize("name", ["limit", "descending", "sort", "customer", "filed", "amount", "ratio", "numbers"])
 @pytest.mark.parametrize("text", ["", "  \n"])
 def test_an_empty_text_is_refused_with_the_remedy(name: str, text: str) -> None:
-    assert re.search(rf"{name}: [^;]+ \(leave it out for no filter\)\. ", refusal(**{name: text}))
+    assert re.search(rf"{name}: [^;]+ \(leave it out for no filter\)", refusal(**{name: text}))
 
 
 def test_an_empty_text_is_a_value_where_the_schema_says_so() -> None:
@@ -77,8 +78,50 @@ def test_an_empty_text_for_a_required_argument_is_not_to_be_left_out() -> None:
     assert "unknown argument 'tenant'" in refusal(tenant="")
 
 
-def test_a_text_that_is_too_long_is_counted_in_characters() -> None:
+def test_a_text_that_is_too_long_or_too_short_is_counted_in_characters() -> None:
+    """Case 19."""
     assert "customer: must have at most 200 characters" in refusal(customer="x" * 201)
+    assert "place: must have at least 3 characters" in refusal(place="x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"limit": "10"}, "limit: Input should be a valid integer, without quotation marks."),
+        ({"descending": "true"}, "descending: Input should be a valid boolean, without quotation marks."),
+        ({"ratio": "0.5"}, "ratio: Input should be a valid number, without quotation marks."),
+        ({"numbers": "[1]"}, "numbers: Input should be a valid array, not a text that holds one."),
+        ({"numbers": ["1"]}, "numbers: Input should be a valid integer."),
+        ({"amount": [1]}, "amount: Input should be a number, or a text that holds one."),
+        ({"limt": 5}, "unknown argument 'limt' (did you mean limit?)."),
+        ({"Customer": "x"}, "unknown argument 'Customer' (did you mean customer?)."),
+        ({"zzz": "x"}, "unknown argument 'zzz'."),
+    ],
+)
+def test_a_mistake_that_models_make_is_named_with_its_remedy(arguments, said) -> None:
+    """Case 11."""
+    assert refusal(**arguments).endswith(f"nothing was read: {said}")
+
+
+def test_an_error_does_not_repeat_the_names_of_all_arguments() -> None:
+    """Case 19."""
+    text = refusal(limit=0, zzz=1)
+    assert not [name for name in Everything.model_fields if name != "limit" and name in text]
+
+
+def test_thousands_of_wrong_arguments_get_a_short_answer() -> None:
+    """Once, 26,000 unknown arguments made an error of 658 kB."""
+    text = refusal(**{f"argument{number}": number for number in range(26_000)})
+    assert "and 25992 more" in text
+    assert len(refusal(**{"é" * 5_000 + str(number): 1 for number in range(50)}).encode()) < 4_096
+    assert len(refusal(**{"\n" * 500 + str(number): 1 for number in range(50)}).encode()) < 4_096
+
+
+@pytest.mark.parametrize("name", ["limit", "amount", "ratio", "note", "numbers", "zzz"])
+@pytest.mark.parametrize("value", [float("inf"), [float("-inf")], {"a": [float("nan")]}])
+def test_no_number_without_an_end_is_read(name: str, value) -> None:
+    """JSON has 1e400, which becomes infinite."""
+    assert f"{name}: Input should be a finite number" in refusal(**{name: value})
 
 
 def test_every_problem_is_named_at_once() -> None:
@@ -99,4 +142,4 @@ def test_a_tool_reads_its_arguments_so(caller, arguments) -> None:
 def test_a_tool_says_what_to_do_with_an_empty_text(caller, name: str) -> None:
     result = caller("mike-broker-a").call("query_claims", **{name: ""})
     assert result["isError"]
-    assert re.search(rf"{name}: [^;]+ \(leave it out for no filter\)\. ", result["content"][0]["text"])
+    assert re.search(rf"{name}: [^;]+ \(leave it out for no filter\)", result["content"][0]["text"])

@@ -124,6 +124,7 @@ def check(folder: Path, text: str, url: str) -> "subprocess.CompletedProcess[str
     """Run `tenantgate tools check` on one file and a database."""
     (folder / "compared.toml").write_text(text, encoding="utf-8")
     settings = f'catalog = ["compared.toml"]\n[database]\nurl = "{url}"\n'
+    (folder / "tenantgate.toml").touch(mode=0o600)
     (folder / "tenantgate.toml").write_text(settings, encoding="utf-8")
     return subprocess.run(
         [sys.executable, "-m", "server", "tools", "check", "--config", str(folder / "tenantgate.toml")],

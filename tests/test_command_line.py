@@ -200,6 +200,7 @@ def test_a_token_needs_a_running_dev_and_a_known_person(folder) -> None:
 )
 def test_a_wrong_setting_is_one_line_that_names_the_key(tmp_path, text, names) -> None:
     file = tmp_path / "settings.toml"
+    file.touch(mode=0o600)
     file.write_text(text)
     result = tenantgate("serve", "--config", str(file))
     assert (result.returncode, result.stderr.count("\n"), result.stdout) == (2, 1, "")
@@ -218,6 +219,7 @@ def test_a_wrong_variable_and_a_missing_file_are_named(tmp_path) -> None:
 
 def test_no_secret_is_printed_with_a_wrong_setting(tmp_path) -> None:
     file = tmp_path / "settings.toml"
+    file.touch(mode=0o600)
     file.write_text(MINIMAL.replace("postgresql://app_user", "mysql://app_user:hunter2").replace("k1:MDEy", "k1:MDE"))
     result = tenantgate("serve", "--config", str(file))
     assert result.returncode == 2
@@ -227,6 +229,7 @@ def test_no_secret_is_printed_with_a_wrong_setting(tmp_path) -> None:
 
 def test_migrate_names_a_database_that_is_down(tmp_path) -> None:
     file = tmp_path / "settings.toml"
+    file.touch(mode=0o600)
     file.write_text(MINIMAL)
     down = tenantgate("migrate", "--config", str(file), TENANTGATE_DATABASE__ADMIN_URL="postgresql://x@127.0.0.1:1/y")
     assert (down.returncode, down.stderr.count("\n")) == (1, 1)

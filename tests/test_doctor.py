@@ -161,6 +161,7 @@ def tenantgate(examined, tmp_path):
 
     def run(*arguments: str, url: str = examined.url, admin: bool = False) -> subprocess.CompletedProcess[str]:
         config = tmp_path / "tenantgate.toml"
+        config.touch(mode=0o600)
         config.write_text(
             f'resource_url = "http://127.0.0.1:1/mcp"\ncatalog = {json.dumps(CATALOG)}\n'
             '[[issuers]]\nissuer = "http://127.0.0.1:1"\naudiences = ["x"]\n'

@@ -76,6 +76,7 @@ def test_a_check_that_cannot_be_made_is_an_offence_with_the_databases_own_words(
 @pytest.fixture
 def tenantgate(examined: Examined, tmp_path):
     config = tmp_path / "tenantgate.toml"
+    config.touch(mode=0o600)
     config.write_text(
         f'resource_url = "http://127.0.0.1:1/mcp"\ncatalog = {json.dumps(CATALOG)}\n'
         '[[issuers]]\nissuer = "http://127.0.0.1:1"\naudiences = ["x"]\n'

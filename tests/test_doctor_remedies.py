@@ -60,6 +60,7 @@ def subscribed(stack, tmp_path):
         database.run(SUBSCRIPTIONS)
         (tmp_path / "subscriptions.toml").write_text(DECLARATION)
         config = tmp_path / "tenantgate.toml"
+        config.touch(mode=0o600)
         config.write_text(
             'resource_url = "http://127.0.0.1:1/mcp"\ncatalog = ["subscriptions.toml"]\n'
             '[tenancy]\nid_type = "uuid"\n[[issuers]]\nissuer = "http://127.0.0.1:1"\naudiences = ["x"]\n'

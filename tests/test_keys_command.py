@@ -51,6 +51,7 @@ def admin(rotated):
 def keys(rotated, admin, tmp_path, monkeypatch):
     """Run `tenantgate keys …`; return what it printed."""
     config = tmp_path / "tenantgate.toml"
+    config.touch(mode=0o600)
     config.write_text(
         'resource_url = "http://127.0.0.1:1/mcp"\n[[issuers]]\nissuer = "http://127.0.0.1:1"\naudiences = ["x"]\n'
         f'[database]\nadmin_url = "{rotated[0]}"\n'

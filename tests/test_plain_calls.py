@@ -60,11 +60,13 @@ def test_without_the_scope_both_ways_refuse_with_the_same_challenge(caller) -> N
 @pytest.mark.parametrize("era", ["2025-11-25", MODERN])
 @pytest.mark.parametrize("arguments", ['{"limit": 1}', [1], 7, "", False])
 def test_arguments_that_are_not_an_object_are_named(caller, era, arguments) -> None:
+    """Case 19."""
     response = caller("mike-broker-a").post("tools/call", {"name": "query_claims", "arguments": arguments}, era=era)
     assert response.status_code == (400 if era == MODERN else 200)
     error = response.json()["error"]
     assert error["code"] == -32602
     assert error["message"].startswith("arguments must be an object")
+    assert "no text that holds JSON" in error["message"]
 
 
 @pytest.mark.parametrize("tool", ["query_claims", "whoami"])

@@ -582,6 +582,7 @@ def tenantgate(newest, tmp_path):
         info = (newest.admin if key == "admin_url" else newest.login).info
         url = f"postgresql://{info.user}:{info.password}@{info.host}:{info.port}/{info.dbname}"
         settings = f'catalog = ["tools"]\n[database]\nlogin = "{LOGIN}"\n{key} = "{url}"\n'
+        (tmp_path / "tenantgate.toml").touch(mode=0o600)
         (tmp_path / "tenantgate.toml").write_text(settings)
         command = [
             sys.executable,

@@ -50,6 +50,7 @@ def owner(registry_url) -> Iterator[psycopg.Connection[Any]]:
 @pytest.fixture
 def settings_file(registry_url, tmp_path, monkeypatch):
     config = tmp_path / "tenantgate.toml"
+    config.touch(mode=0o600)
     config.write_text(
         f'[[issuers]]\nissuer = "{ISSUER}"\naudiences = ["x"]\n[database]\nadmin_url = "{registry_url}"\n'
     )

@@ -136,6 +136,27 @@ def test_a_missing_scope_is_told_with_all_that_the_call_needs(served: Served) ->
     assert served.post(token, "whoami").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("held", "asked"),
+    [
+        ("openid tenantgate/policies.read", "tenantgate/policies.read tenantgate/claims.read"),
+        (
+            "tenantgate/policies.read profile tenantgate/policies.read",
+            "tenantgate/policies.read tenantgate/claims.read",
+        ),
+        ("policies:read", "tenantgate/claims.read"),
+        ("", "tenantgate/claims.read"),
+    ],
+)
+def test_the_scopes_that_a_token_holds_are_asked_for_again_with_the_missing_one(served: Served, held, asked) -> None:
+    """Otherwise a client that asks for the missing one alone loses the others."""
+    response = served.post(cognito(served, sub="mapped-to-a", scope=held), "query_claims")
+    assert response.status_code == 403
+    assert f'error="insufficient_scope", scope="{asked}", ' in response.headers["www-authenticate"]
+    message = response.json()["error"]["message"]
+    assert all(name in message for name in asked.split())
+
+
 def test_a_missing_scope_is_told_in_the_modern_era_too(served: Served) -> None:
     """R65, R67: a header that names another tool than the body is refused before anything else."""
     token = cognito(served, sub="mapped-to-a", scope="openid")

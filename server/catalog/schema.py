@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
@@ -16,6 +17,8 @@ from server.catalog.texts import plain_schema, printable
 _BIGINT: Final = 2**63
 # Longer numbers are of no use here, and PostgreSQL refuses some of them.
 _DIGITS: Final = 100
+# What PostgreSQL takes.
+_OFFSET: Final = timedelta(hours=15, minutes=59)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +123,58 @@ def decimal(minimum: float | None = None, maximum: float | None = None, places: 
 
 
 def _of_some_digits(number: Decimal) -> Decimal:
-    if number and (number.adjusted() >= _DIGITS or number.as_tuple().exponent < -_DIGITS):  # pyright: ignore[reportOperatorIssue]
+    # Zeros too: 0E-20000 would be written with as many digits.
+    if number.adjusted() >= _DIGITS or number.as_tuple().exponent < -_DIGITS:  # pyright: ignore[reportOperatorIssue]
         raise ValueError(f"must have at most {_DIGITS} digits before and after the point")
     return number
 
 
+def day() -> CoreSchema:
+    """Accept a day, YYYY-MM-DD, of the years 1 to 9999."""
+    return core_schema.no_info_before_validator_function(_day, core_schema.date_schema())
+
+
 def timestamp() -> CoreSchema:
-    """Accept a moment with its offset from UTC, ISO 8601."""
-    return core_schema.datetime_schema(tz_constraint="aware")
+    """Accept a moment with its offset from UTC, ISO 8601, of the years 1 to 9999."""
+    return core_schema.no_info_before_validator_function(_moment, core_schema.datetime_schema(tz_constraint="aware"))
+
+
+# Without these, a text of digits would be taken for seconds since 1970.
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOMENT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?"
+    r"(?P<offset>[Zz]|[+-][0-9]{2}:?[0-9]{2})?"
+)
+
+
+def _day(value: object) -> date:
+    wrong = "Input should be a valid date in the format YYYY-MM-DD"
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise ValueError(wrong)
+    try:
+        return date.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError(f"{wrong}: {error}") from None
+
+
+def _moment(value: object) -> datetime:
+    found = _MOMENT.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("Input should be a valid datetime such as 2026-03-01T09:30:00Z")
+    if found["offset"] is None:
+        raise ValueError("Input should have timezone info: end it with its offset from UTC, such as Z or +01:00")
+    try:
+        moment = datetime.fromisoformat(found[0].upper())
+    except ValueError as error:
+        raise ValueError(f"Input should be a valid datetime: {error}") from None
+    if abs(moment.utcoffset() or timedelta()) > _OFFSET:
+        raise ValueError("Input should have an offset from UTC of at most 15:59 hours")
+    return moment
 
 
 SCALARS: Final[Mapping[str, Callable[[], CoreSchema]]] = {
     "boolean": core_schema.bool_schema,
-    "date": core_schema.date_schema,
+    "date": day,
     "timestamp": timestamp,
     "uuid": core_schema.uuid_schema,
 }

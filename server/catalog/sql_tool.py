@@ -63,7 +63,7 @@ class DeclaredSqlTool(Tool):
                 try:
                     ArgumentSchema("", [_argument(name, parameter)]).parse({name: parameter.default})
                 except ArgumentsError as error:
-                    yield name, str(error).partition(f": {name}: ")[2].partition(". Allowed arguments")[0]
+                    yield name, str(error).partition(f": {name}: ")[2].removesuffix(".")
 
     async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
         """Return the rows as JSON text; raises ArgumentsError, and UnavailableError without the database."""

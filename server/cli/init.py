@@ -25,6 +25,8 @@ def init(
     text = settings_text(discover(issuer) if issuer is not None else None)
     try:
         config.parent.mkdir(parents=True, exist_ok=True)
+        # Secrets may be written into it, and then nobody else may read it.
+        config.touch(mode=0o600)
         config.write_text(text, encoding="utf-8")
         for folder in ("tools", "migrations"):
             (config.parent / "adopted" / folder).mkdir(parents=True, exist_ok=True)

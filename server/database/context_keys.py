@@ -3,10 +3,11 @@
 import base64
 import binascii
 import hmac
+import json
 import re
 import secrets
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 _KID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _SECRET_BYTES: Final = 32
@@ -57,6 +58,20 @@ def parse_context_key(text: str) -> ContextKey:
     if len(secret) != _SECRET_BYTES:
         raise ValueError(f"key {kid} must hold 32 bytes; create one with `tenantgate keys add`")
     return ContextKey(kid, secret)
+
+
+def listed_keys(value: Any) -> Any:
+    """Return the keys of a text, in the form that `keys add` prints: with blanks or commas between them, or as JSON."""
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith("["):
+        return value.replace(",", " ").split()
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError(
+            "must be `kid:BASE64`, several with commas between them, or a JSON list of such texts"
+        ) from None
 
 
 def new_context_key(kid: str) -> ContextKey:

@@ -24,6 +24,7 @@ from server.documents.upload.check import check_folder
 from server.documents.upload.labels import Rules
 from server.errors import SettingsError
 from server.logs import configure_logs
+from server.secret_files import FOLDER_VARIABLE
 from server.settings import CONFIG_VARIABLE
 
 _OUT: Final = Console(soft_wrap=True)
@@ -56,7 +57,7 @@ def run_development(
 
 def _refuse_beside_production(documents: Path | None) -> None:
     """Raise SettingsError where real settings are in force: its identity provider signs in anyone as anyone."""
-    if found := [name for name in (CONFIG_VARIABLE, *settings_variables()) if name in os.environ]:
+    if found := [name for name in (CONFIG_VARIABLE, FOLDER_VARIABLE, *settings_variables()) if name in os.environ]:
         raise SettingsError(f"development makes its own settings and runs beside no others; unset {', '.join(found)}")
     if documents is not None and not documents.is_dir():
         raise SettingsError(f"the documents folder {documents} does not exist; name an existing one with --documents")

@@ -28,7 +28,9 @@ _MODERN_END: Final = b',"resultType":"complete","_meta":' + _STAMP + b"}}"
 _STATUS: Final = {FORBIDDEN: 403, LIMITED: 429}
 # As JSON; besides, an answer has an id of 1.5 KB at most, and its own form.
 _MESSAGE_BYTES: Final = 2_400
-_NO_OBJECT: Final = 'arguments must be an object, such as {"limit": 5}; nothing was read.'
+_NO_OBJECT: Final = (
+    'arguments must be an object, such as {"limit": 5}: no list, and no text that holds JSON; nothing was read.'
+)
 _log: Final = structlog.get_logger("protocol")
 
 
@@ -92,7 +94,10 @@ class ToolCalls:
 
     def _require_scope(self, tool: Tool, token: AccessToken) -> None:
         if tool.scope is not None and tool.scope not in token.scopes:
-            raise ScopeMissingError((self._issuers[token.issuer].names_of(tool.scope)[0],))
+            issuer = self._issuers[token.issuer]
+            # What every token of this issuer has anyway is not asked for.
+            held = (issuer.names_of(one)[0] for one in sorted(token.scopes.difference(issuer.scopes_granted)))
+            raise ScopeMissingError(issuer.names_of(tool.scope)[0], tuple(dict.fromkeys(held)))
 
     def _unknown(self, name: str) -> str:
         return f"Unknown tool {quoted(name)}. There are: {listed(self._tools)}."
