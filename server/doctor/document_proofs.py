@@ -51,8 +51,10 @@ async def store_checks(store: DocumentStore, isolate_by: Sequence[str], tiers: S
     try:
         await _examine(store, isolate_by, tiers, found)
     except ToolError as error:
-        remedy = "see the server's log, then compare the settings of [documents] and the rights of the server's role"
-        found.answers.append(Offender("documents", str(error), remedy))
+        remedy = "compare the settings of [documents] and the rights of the server's role"
+        # An operator reads this: the store's own words belong here, and no caller's question is in them.
+        reason = f" ({error.__cause__})" if error.__cause__ else ""
+        found.answers.append(Offender("documents", f"{error}{reason}", remedy))
     return (
         Check("documents_answer", "The document store answers this server.", tuple(found.answers)),
         Check("documents_filter", "The document store returns only what the filter allows.", tuple(found.filters)),
