@@ -15,6 +15,7 @@ from server.catalog.loading import load_catalog
 from server.catalog.offer import offered
 from server.catalog.parts import Clock, Parts, utc_now
 from server.doctor.proof import proving
+from server.doctor.proving_documents import proving_documents
 from server.http.address import endpoint_paths
 from server.http.gate import Gate
 from server.http.health import health_routes
@@ -53,7 +54,11 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         await parts.database.open()
-        async with proving(parts.database, settings, catalog, offer.bind), sessions.run():
+        async with (
+            proving(parts.database, settings, catalog, offer.bind),
+            proving_documents(parts.documents, settings),
+            sessions.run(),
+        ):
             yield
         await parts.close()
         await verifier.close()
