@@ -17,6 +17,7 @@ from server.catalog.loading import Catalog, load_catalog
 from server.catalog.offer import offered
 from server.catalog.parts import Clock, Parts, utc_now
 from server.doctor.proof import FirstProof, proving
+from server.doctor.proving_documents import proving_documents
 from server.http.address import endpoint_paths
 from server.http.caching import NotStored
 from server.http.connections import Connections
@@ -62,7 +63,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
         await parts.database.open()
-        async with proving(parts.database, settings, catalog, offer.bind, first_proof), sessions.run():
+        async with (
+            proving(parts.database, settings, catalog, offer.bind, first_proof),
+            proving_documents(parts.documents, settings),
+            sessions.run(),
+        ):
             # Before the first connection is accepted.
             with frozen_garbage():
                 yield {"connections": connections}

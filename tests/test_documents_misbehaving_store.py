@@ -9,13 +9,12 @@ import time
 
 import pytest
 from scripted_store import always, answer, drip, scripted_store, wait
+from searching import OWN, OWN_PASSAGE, REGULAR, at, documents, in_s3, labelled, page, search
+from searching import credentials as credentials  # noqa: PLC0414  # a fixture
 from timed import timed
 
-from server.documents.bedrock.client import KnowledgeBase
-from server.documents.tenant_documents import Passage, TenantDocuments
+from server.documents.tenant_documents import Passage
 from server.errors import MisconfiguredError, RefusedError, SettingsError, UnavailableError, WithheldError
-from server.settings import DocumentsSettings
-from server.tenancy.context import TenantContext
 
 BUSY = "The document store is busy; nothing was read. Retry in a few seconds."
 DOWN = "The document search is not available; nothing was read. Retry in a few seconds."
@@ -33,45 +32,6 @@ WITHHELD = (
     "The document store returned a passage outside what you may see, so the whole answer was withheld. "
     "A retry does not help; report this to your administrator."
 )
-REGULAR = {"tier": "regular", "tenant_id": "broker-a"}
-OWN = {
-    "content": {"text": "own", "type": "TEXT"},
-    "location": {"type": "S3", "s3Location": {"uri": "s3://bucket/a.md"}},
-    "metadata": REGULAR,
-    "score": 0.5,
-}
-OWN_PASSAGE = Passage("own", "a.md", 0.5, REGULAR)
-
-
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "worthless")
-
-
-@contextlib.contextmanager
-def documents(monkeypatch, url, tier: str | None = "regular", **settings):
-    """Yield the documents of a knowledge base at `url` as one caller sees them, and the knowledge base itself."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME", url)
-    given = {"knowledge_base_id": "ABCDEFGHIJ", "region": "eu-west-1", "timeout_ms": 2_000} | settings
-    known = DocumentsSettings.model_validate(given)
-    context = TenantContext("broker-a", tier, None)  # pyright: ignore[reportArgumentType]
-    with contextlib.closing(KnowledgeBase(known)) as opened:
-        yield TenantDocuments(opened, known.isolate_by, context), opened
-
-
-def search(monkeypatch, handler, limit=5, **settings):
-    """Return what one search answers, and what the store was asked."""
-    with scripted_store(handler) as store, documents(monkeypatch, store.url, **settings) as (own, _):
-        return asyncio.run(own.search("deductible", limit)), store.requests
-
-
-def page(*results, **members):
-    return answer({"retrievalResults": list(results), **members})
-
-
-def labelled(**metadata):
-    return {**OWN, "metadata": metadata}
 
 
 FOREIGN = {
@@ -108,13 +68,31 @@ def test_one_passage_that_is_not_the_callers_drops_the_whole_answer(monkeypatch,
 BY_TENANT = ["tier", "tenant_id"]
 
 
-@pytest.mark.parametrize("tenant", ["broker-b", "", "**", ["*"], ["broker-a"], None, 5, "BROKER-A"])
+FOREIGN_TENANTS = [
+    *("broker-b", "", " ", "**", "* ", "BROKER-A", "broker-a ", "broker-a,broker-b", "null"),
+    *([], ["*"], ["broker-a"], ["broker-b"], ["broker-a", "broker-b"], {}, {"equals": "broker-a"}),
+    *(None, 5, 0, 5.0, True, False),
+]
+
+
+@pytest.mark.parametrize("tenant", FOREIGN_TENANTS, ids=repr)
 @pytest.mark.parametrize("isolate_by", [["tier"], BY_TENANT], ids=["by tier", "by tenant"])
 def test_a_passage_of_another_tenant_of_the_same_tier_drops_the_whole_answer(monkeypatch, tenant, isolate_by):
     """R120: whatever the setting documents.isolate_by says."""
     with pytest.raises(WithheldError) as withheld:
         search(monkeypatch, always(page(OWN, labelled(tier="regular", tenant_id=tenant))), isolate_by=isolate_by)
     assert str(withheld.value) == WITHHELD
+
+
+@pytest.mark.parametrize("key", ["Tenant_ID", "TENANT_ID", " tenant_id", "tenant_id "])
+@pytest.mark.parametrize("isolate_by", [["tier"], BY_TENANT], ids=["by tier", "by tenant"])
+def test_a_tenant_in_another_spelling_of_the_label_is_foreign_too(monkeypatch, key, isolate_by):
+    """R120: whoever wrote it meant one tenant, also beside a label of the caller's own."""
+    for labels in ({key: "broker-b"}, {"tenant_id": "broker-a", key: "broker-b"}):
+        with pytest.raises(WithheldError):
+            search(monkeypatch, always(page(labelled(tier="regular", **labels))), isolate_by=isolate_by)
+    own = labelled(tier="regular", tenant_id="broker-a", **{key: "broker-a"})
+    assert len(search(monkeypatch, always(page(own)), isolate_by=isolate_by)[0]) == 1
 
 
 def test_a_passage_that_names_no_tenant_is_returned_where_tenants_do_not_isolate(monkeypatch):
@@ -208,14 +186,6 @@ PAGE = "x-amz-bedrock-kb-document-page-number"
 def test_numbers_that_no_float_can_hold_are_left_out(monkeypatch):
     huge = labelled(**REGULAR, year=10**400, **{PAGE: 10**400})
     assert search(monkeypatch, always(page(huge)))[0] == [OWN_PASSAGE]
-
-
-def at(**location):
-    return {**OWN, "location": location}
-
-
-def in_s3(uri):
-    return at(type="S3", s3Location={"uri": uri})
 
 
 NAMES = {
@@ -428,7 +398,7 @@ def test_the_deadline_covers_the_retries(monkeypatch):
     with pytest.raises(UnavailableError) as slow:
         search(monkeypatch, wait(0.4, answer(b"{}", 500)), timeout_ms=700, max_attempts=10)
     assert str(slow.value) == SLOW
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 3.5  # ten attempts would take four seconds and more
 
 
 @pytest.mark.parametrize("head", [b"content-length: 20000000", b"transfer-encoding: chunked"])

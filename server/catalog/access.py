@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from server.database.cursors import Cursors
 from server.database.database import Database
 from server.database.statement import Principal, R, Statement
-from server.documents.tenant_documents import Passage, TenantDocuments
+from server.documents.tenant_documents import Passages, TenantDocuments
 from server.errors import MisconfiguredError
 from server.tenancy.context import TenantContext
 
@@ -44,10 +44,11 @@ class TenantAccess:
         scope = _SCOPES[self]
         return await scope.database.fetch(statement, values, scope.principal)
 
-    async def search(self, query: str, limit: int, labels: Mapping[str, str] | None = None) -> list[Passage]:
+    async def search(self, query: str, limit: int, labels: Mapping[str, str] | None = None) -> Passages:
         """Return at most `limit` passages that this tenant's tier may see, best first; `labels` can only narrow.
 
-        Raises RefusedError without a tier, WithheldError when the store returns anything else, and UnavailableError or
+        It is a list; its `left_out` counts passages without text. Raises RefusedError without a tier or when a rule of
+        the store withholds the answer, WithheldError when the store returns anything else, and UnavailableError or
         MisconfiguredError when it fails.
         """
         documents = _SCOPES[self].documents

@@ -1,7 +1,7 @@
 """The documents as one caller may see them: conditions from the verified token, one search, a check of the answer."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, cast
@@ -38,6 +38,15 @@ class Passage:
     page: int | None = None
 
 
+class Passages(list[Passage]):
+    """Passages, best first; `left_out` counts those that were found and have no text to show, such as images."""
+
+    def __init__(self, passages: Iterable[Passage] = (), left_out: int = 0) -> None:
+        """Keep both."""
+        super().__init__(passages)
+        self.left_out: Final = left_out
+
+
 @dataclass(frozen=True, slots=True)
 class TenantDocuments:
     """A store's documents as one caller sees them; `isolate_by` is the setting documents.isolate_by."""
@@ -46,12 +55,12 @@ class TenantDocuments:
     _isolate_by: Sequence[str]
     _caller: Caller
 
-    async def search(self, query: str, limit: int, labels: Mapping[str, str] = _NO_LABELS) -> list[Passage]:
+    async def search(self, query: str, limit: int, labels: Mapping[str, str] = _NO_LABELS) -> Passages:
         """Return at most `limit` passages, best first, whose document has all of `labels`; these can only narrow.
 
-        Raises RefusedError without a tier, ArgumentsError for a limit or label that cannot be asked for, WithheldError
-        when the store returns anything that the caller may not see, and UnavailableError or MisconfiguredError when it
-        fails.
+        Raises RefusedError without a tier or when a rule of the store withholds the answer, ArgumentsError for a limit
+        or label that cannot be asked for, WithheldError when the store returns anything that the caller may not see,
+        and UnavailableError or MisconfiguredError when it fails.
         """
         isolation = Isolation.of(self._caller, self._isolate_by)
         if (name := isolating_among(labels)) is not None:
@@ -69,12 +78,13 @@ class TenantDocuments:
                 tier=self._caller.tier,
             )
             raise WithheldError(_WITHHELD)
-        kept = [one for one in results if one.text and not CANARIES.holds(one.labels)][:limit]
-        names = document_names([one.path for one in kept])
-        return [
+        shown = [one for one in results if not CANARIES.holds(one.labels)]
+        kept = [one for one in shown if one.text][:limit]
+        passages = (
             Passage(one.text, name, one.score, _sound(one.labels), one.page)
-            for one, name in zip(kept, names, strict=True)
-        ]
+            for one, name in zip(kept, document_names(kept), strict=True)
+        )
+        return Passages(passages, left_out=sum(not one.text for one in shown))
 
 
 def _sound(labels: Mapping[str, Any]) -> dict[str, Label]:
