@@ -7,7 +7,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from server.audit.trail import AuditTrail
+from server.audit.configured import configured_trail
 from server.auth.metadata import ResourceMetadata
 from server.auth.scopes import check_scopes
 from server.auth.verifier import TokenVerifier
@@ -36,7 +36,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Starlette:
     catalog = load_catalog(settings.catalog)
     check_scopes(settings, catalog.scopes)
     offer = offered(catalog, settings)
-    trail = AuditTrail(settings.audit.path) if settings.audit.path else None
+    trail = configured_trail(settings.audit)
     parts = Parts(settings, clock)
     tenancy = Tenancy(settings, TenantDirectory(parts.database))
     verifier = TokenVerifier(settings, offer.scopes)

@@ -6,7 +6,7 @@ import resource
 import pytest
 from conftest import MODERN
 
-from server.audit.trail import verify
+from server.audit.verify import verify
 from server.http.outcome import Decision, Outcome
 
 
@@ -17,7 +17,9 @@ def records(stack):
     before = len(path.read_text().splitlines())
 
     def since():
-        return [json.loads(line) for line in path.read_text().splitlines()[before:]]
+        # What the trail says of itself stands between them.
+        written = [json.loads(line) for line in path.read_text().splitlines()[before:]]
+        return [record for record in written if "event" not in record]
 
     return since
 
@@ -73,7 +75,7 @@ def test_r106_what_cannot_be_recorded_is_not_released(caller, anonymous, stack) 
         assert response.json()["error"]["message"].startswith("The server cannot record this access")
         assert "result" not in response.json()
     assert mike.answer("query_claims")["claims"]
-    assert verify(stack.settings.audit.path)[1] is None
+    assert [one.broken for one in verify(stack.settings.audit.path)] == [None]
 
 
 @pytest.mark.parametrize("era", ["2025-11-25", MODERN])
