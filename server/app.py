@@ -18,6 +18,7 @@ from server.doctor.proof import proving
 from server.http.address import endpoint_paths
 from server.http.gate import Gate
 from server.http.health import health_routes
+from server.http.recorder import Recorder
 from server.http.well_known import well_known_routes
 from server.protocol.calls import ToolCalls
 from server.protocol.endpoint import Endpoint
@@ -36,7 +37,6 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Starlette:
     catalog = load_catalog(settings.catalog)
     check_scopes(settings, catalog.scopes)
     offer = offered(catalog, settings)
-    trail = configured_trail(settings.audit)
     parts = Parts(settings, clock)
     tenancy = Tenancy(settings, TenantDirectory(parts.database))
     verifier = TokenVerifier(settings, offer.scopes)
@@ -48,24 +48,23 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Starlette:
         protocol.server, json_response=True, stateless=True, max_request_body_size=settings.max_body_bytes
     )
     endpoint = Endpoint(calls, SdkEndpoint(protocol.server, sessions.asgi_app))
-    gate = Gate(endpoint, settings, verifier, metadata, trail)
+    recorder = Recorder(settings, configured_trail(settings.audit))
+    gate = Gate(endpoint, settings, verifier, metadata, recorder)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         await parts.database.open()
-        async with proving(parts.database, settings, catalog, offer.bind), sessions.run():
+        async with recorder.keeping(), proving(parts.database, settings, catalog, offer.bind), sessions.run():
             yield
         await parts.close()
         await verifier.close()
-        if trail:
-            trail.close()
 
     app = Starlette(
         lifespan=lifespan,
         routes=[
             *(Route(path, gate) for path in endpoint_paths(settings.resource_url)),
             *well_known_routes(metadata),
-            *health_routes(parts.database),
+            *health_routes(parts.database, recorder),
         ],
     )
     # A redirect to a URL built from Host would send a token wherever the caller says.

@@ -56,12 +56,16 @@ class UnreachableError(StartupError):
 
 
 class TokenRefusedError(TenantgateError):
-    """The bearer token is refused. The caller reads one constant sentence (RFC 6750 section 3.1, OWASP ASVS 5.0)."""
+    """The bearer token is refused. The caller reads one constant sentence (RFC 6750 section 3.1, OWASP ASVS 5.0).
+
+    `issuer` is the one whose signature was verified, None for a token that may be anybody's.
+    """
 
     def __init__(self, reason: str) -> None:
         """Keep `reason` for the log; it never reaches the caller."""
         super().__init__("The access token is missing, malformed, expired or not meant for this server; sign in again.")
         self.reason = reason
+        self.issuer: str | None = None
 
 
 class IssuerUnavailableError(TenantgateError):

@@ -1,5 +1,6 @@
 """A verified access token, as the rest of the server sees it: claims, never the token's text."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -12,7 +13,10 @@ ABSENT: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """What a verified token says; a person is the pair (issuer, subject), never the subject alone."""
+    """What a verified token says; a person is the pair (issuer, subject), never the subject alone.
+
+    `token_id` is the digest of the token's own id (`jti`), for the audit trail.
+    """
 
     issuer: str
     subject: str
@@ -20,11 +24,18 @@ class AccessToken:
     scopes: frozenset[str]
     expires_at: int
     claims: Mapping[str, Any]
+    token_id: str | None = None
 
     @property
     def is_client(self) -> bool:
         """Whether a machine acts for itself, so that no person stands behind the token."""
         return is_client(self.claims)
+
+
+def token_id_of(claims: Mapping[str, Any]) -> str | None:
+    """Return the first half of the SHA-256 of `jti` (Entra ID: `uti`), in hexadecimal; None where there is none."""
+    found = next((value for name in ("jti", "uti") if isinstance(value := claims.get(name), str)), None)
+    return None if found is None else hashlib.sha256(found.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def client_of(claims: Mapping[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 import httpx2
 
-from server.auth.access_token import AccessToken, client_of
+from server.auth.access_token import AccessToken, client_of, token_id_of
 from server.auth.addresses import TenantAddresses
 from server.auth.jose import MAXIMUM_TOKEN_CHARACTERS, parse_claims, parse_signature, verify_signature
 from server.auth.keys import FETCH_TIMEOUT_S, KeySet
@@ -85,7 +85,7 @@ class TokenVerifier:
         kept = self._remembered.get(digest)
         remembered = kept if kept is not None and kept.holds else await self._verify(text)
         if not remembered.audience.admits(None if asked is None else self._addresses.tenant(asked)):
-            raise TokenRefusedError("aud is another tenant's address")
+            raise _signed_by(remembered.token.issuer, TokenRefusedError("aud is another tenant's address"))
         if remembered is not kept:
             self._remembered[digest] = remembered
             if len(self._remembered) > _REMEMBERED_TOKENS:
@@ -103,8 +103,15 @@ class TokenVerifier:
         if signed.algorithm not in issuer.algorithms:
             raise TokenRefusedError("alg is not accepted from this issuer")
         verify_signature(signed, await keys.find(signed.key_id))
+        try:
+            return self._judged(signed.type, claims, issuer, keys)
+        except TokenRefusedError as error:
+            raise _signed_by(named, error) from error.__cause__
+
+    def _judged(self, kind: str | None, claims: Mapping[str, Any], issuer: IssuerSettings, keys: KeySet) -> _Remembered:
+        """Judge the claims, which the issuer has signed."""
         now = time.time()
-        _check_kind(signed.type, claims, issuer)
+        _check_kind(kind, claims, issuer)
         audience = self._audience(claims, issuer)
         token = AccessToken(
             issuer=issuer.issuer,
@@ -113,6 +120,7 @@ class TokenVerifier:
             scopes=granted_scopes(claims, issuer, self._scopes),
             expires_at=_check_times(claims, issuer, now),
             claims=claims,
+            token_id=token_id_of(claims),
         )
         return _Remembered(min(token.expires_at, now + REMEMBERED_S), keys, keys.generation, token, audience)
 
@@ -133,6 +141,11 @@ class TokenVerifier:
         if not everywhere and not of_tenants:
             raise TokenRefusedError("aud is another server")
         return _Audience(everywhere, frozenset(of_tenants.values()))
+
+
+def _signed_by(issuer: str, error: TokenRefusedError) -> TokenRefusedError:
+    error.issuer = issuer
+    return error
 
 
 def _check_kind(kind: str | None, claims: Mapping[str, Any], issuer: IssuerSettings) -> None:

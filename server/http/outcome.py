@@ -64,6 +64,13 @@ class Outcome:
     headers: Headers
     decision: Decision
 
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether a signature was verified: of a token that is good, or that was refused for what it says."""
+        decision = self.decision
+        # An issuer whose keys cannot be had is named by a token that may be anybody's.
+        return decision.subject is not None or (decision.issuer is not None and self.status != 503)
+
 
 @dataclass(frozen=True, slots=True)
 class VerifiedRequest:
