@@ -74,6 +74,7 @@ def _only_the_first_checkpoint(records):
     ],
 )
 def test_a_forged_trail_with_recomputed_hashes_fails(path, change, line, kind) -> None:
+    """R154."""
     forge(path, change)
     assert breaks(path, None) == [], "without the key, the forgery is perfect"
     assert breaks(path) == [("audit.jsonl", line, kind)]

@@ -26,6 +26,7 @@ def trail(path):
 
 
 def test_a_deleted_trail_refuses_the_next_record_and_a_new_file_follows(trail, path) -> None:
+    """R151."""
     path.unlink()
     with pytest.raises(AuditError) as refused:
         fill(trail, 1)

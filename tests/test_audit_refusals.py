@@ -3,6 +3,7 @@
 import json
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from audit_support import recorded, signed_trail
@@ -21,7 +22,7 @@ def refused(reason: str = "no bearer token", status: int = 401) -> Outcome:
     return refusal(status, -32001, "No.", Decision("POST", refused=reason))
 
 
-def scope(address: str) -> dict:
+def scope(address: str) -> dict[str, Any]:
     return {"type": "http", "client": (address, 40_000), "request_id": "0" * 16}
 
 
@@ -37,13 +38,13 @@ def recorder(trail) -> Recorder:
     return Recorder(Settings(), trail)
 
 
-def everything(trail) -> list[dict]:
+def everything(trail) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in trail.path.read_text().splitlines()]
     return [one for one in lines if one.get("event") in {None, "refused"}]
 
 
 def test_a_flood_takes_a_constant_space(recorder, trail, monkeypatch) -> None:
-    """Ten times as many requests take not one key more."""
+    """R152: Ten times as many requests take not one key more."""
     monkeypatch.setattr(refusals, "INTERVAL_S", 0.0)
     sizes: list[int] = []
     for count in (2_000, 20_000):

@@ -92,7 +92,8 @@ def call(url: str, issuer: Issuer) -> httpx2.Response:
     return httpx2.post(f"{url}/mcp", json=body, headers=headers, timeout=20)
 
 
-def test_a_full_disk_under_the_trail_stops_the_service_until_there_is_room(serving, small_disk, tmp_path) -> None:
+def test_r106_a_full_disk_under_the_trail_stops_the_service_until_there_is_room(serving, small_disk, tmp_path) -> None:
+    """R106."""
     serve, issuer = serving
     log = tmp_path / "log"
     url = serve(small_disk / "audit.jsonl", log)
@@ -119,6 +120,7 @@ def test_a_full_disk_under_the_trail_stops_the_service_until_there_is_room(servi
 
 
 def test_a_full_disk_under_the_log_stops_nothing(serving, small_disk, tmp_path) -> None:
+    """R153."""
     serve, issuer = serving
     url = serve(tmp_path / "audit.jsonl", small_disk / "log")
     fill_up(small_disk)
