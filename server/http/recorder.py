@@ -65,7 +65,7 @@ class Recorder:
                 return outcome, None
             line |= outcome.decision.recorded(outcome.status)
             if self._trail:
-                self._trail.append(line | _of_answer(outcome, headers, started))
+                self._trail.append(line | outcome.decision.recorded_alone() | _of_answer(outcome, headers, started))
         except AuditError as error:
             self._say(error)
             if key is not None:
