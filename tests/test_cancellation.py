@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 import psycopg
 import pytest
+from audit_support import recorded
 from conftest import MODERN
 from server_of_its_own import SLEEP, OwnServer, one_more_tool, server_of_its_own
 from timed import timed
@@ -101,8 +102,8 @@ def test_a_call_whose_caller_left_is_recorded_with_its_tenant(stack, tmp_path: P
     changed = {"audit": AuditSettings(path=trail)}
     with server_of_its_own(stack, changed=changed) as server:
         asyncio.run(abandon(server, era, 0.4))
-        wait_for(lambda: trail.read_text(encoding="utf-8"), 2.0)
-    (record,) = [json.loads(line) for line in trail.read_text(encoding="utf-8").splitlines()]
+        wait_for(lambda: recorded(trail), 2.0)
+    (record,) = recorded(trail)
     told = [record[name] for name in ("tool", "tenant", "outcome")]
     assert told == ["sleep", "broker-a", "cancelled"]
 

@@ -1,5 +1,6 @@
 """A verified access token, as the rest of the server sees it: claims, never the token's text."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -15,7 +16,8 @@ class AccessToken:
     """What a verified token says; a person is the pair (issuer, subject), never the subject alone.
 
     `claims` are those that the settings of the issuer read. `is_client`: a machine acts for itself, so that no person
-    stands behind the token. `bound_to` is the thumbprint of the key that a sender must show (RFC 9449).
+    stands behind the token. `bound_to` is the thumbprint of the key that a sender must show (RFC 9449). `token_id` is
+    the digest of the token's own id (`jti`), for the audit trail.
     """
 
     issuer: str
@@ -26,6 +28,13 @@ class AccessToken:
     claims: Mapping[str, Any]
     is_client: bool = False
     bound_to: str | None = None
+    token_id: str | None = None
+
+
+def token_id_of(claims: Mapping[str, Any]) -> str | None:
+    """Return the first half of the SHA-256 of `jti` (Entra ID: `uti`), in hexadecimal; None where there is none."""
+    found = next((value for name in ("jti", "uti") if isinstance(value := claims.get(name), str)), None)
+    return None if found is None else hashlib.sha256(found.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def client_of(claims: Mapping[str, Any]) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import httpx2
 
-from server.auth.access_token import AccessToken, client_of, is_client, names_along
+from server.auth.access_token import AccessToken, client_of, is_client, names_along, token_id_of
 from server.auth.addresses import TenantAddresses
 from server.auth.audience import audience_of
 from server.auth.jose import (
@@ -77,11 +77,11 @@ class TokenVerifier:
         digest = hashlib.sha256(text.encode()).digest()
         remembered = self._remembered.find(digest)
         verified = remembered or await self._verify(text)
-        if not verified.audience.admits(None if asked is None else self._addresses.tenant(asked)):
-            raise TokenRefusedError("aud is another tenant's address")
-        if remembered is None:
-            self._remembered.keep(digest, verified)
         try:
+            if not verified.audience.admits(None if asked is None else self._addresses.tenant(asked)):
+                raise TokenRefusedError("aud is another tenant's address")
+            if remembered is None:
+                self._remembered.keep(digest, verified)
             self._check_sender(verified.token, text, asked, proof)
         except TokenRefusedError as error:
             error.issuer = verified.token.issuer
@@ -134,6 +134,7 @@ class TokenVerifier:
             claims={name: claims[name] for name in issuer.read & claims.keys()},
             is_client=is_client(claims),
             bound_to=_bound_to(claims, rules),
+            token_id=token_id_of(claims),
         )
         return Verified(token, audience, min(token.expires_at, now + REMEMBERED_S), keys, keys.generation)
 

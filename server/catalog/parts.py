@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from server.audit.evidence import Evidence
 from server.catalog.access import Scope, TenantAccess, grant_access
 from server.database.cursors import Cursors
 from server.database.database import Database
@@ -45,9 +46,9 @@ class Parts:
         if self.documents:
             self.documents.close()
 
-    def for_tenant(self, context: TenantContext) -> TenantAccess:
-        """Return all that a tool may hold for one verified context."""
+    def for_tenant(self, context: TenantContext, evidence: Evidence) -> TenantAccess:
+        """Return all that a tool may hold for one verified context; what it reads is noted in `evidence`."""
         principal = Principal(context.token.issuer, context.token.subject, context.tenant, context.tier)
         documents = TenantDocuments(self.documents, self._isolate_by, context) if self.documents else None
-        scope = Scope(self.database, documents, self._cursors, principal)
+        scope = Scope(self.database, documents, self._cursors, principal, evidence)
         return grant_access(context, self._clock(), scope)

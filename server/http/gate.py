@@ -4,23 +4,23 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from mcp_types import INTERNAL_ERROR, INVALID_REQUEST
 from python_multipart.multipart import parse_options_header
 from starlette.types import Receive, Scope, Send
 
-from server.audit.trail import AuditTrail
 from server.auth.access_token import AccessToken
 from server.auth.credentials import credentials_of
 from server.auth.metadata import ResourceMetadata
 from server.auth.verifier import TokenVerifier
-from server.errors import AuditError, IssuerUnavailableError, LimitError, TokenRefusedError, TokenTooLongError
+from server.errors import IssuerUnavailableError, LimitError, TokenRefusedError, TokenTooLongError
 from server.http.address import Address, tenant_asked
 from server.http.bounds import out_of_bounds
 from server.http.connection import trust
 from server.http.outcome import LIMITED, UNAUTHORIZED, UNAVAILABLE, Decision, Outcome, VerifiedRequest, refusal
+from server.http.recorder import Recorder, new_request_id
 from server.settings import Settings
 from server.tenancy.limits import Limits
 
@@ -44,31 +44,32 @@ class Gate:
         metadata: ResourceMetadata,
         limits: Limits,
         *,
-        trail: AuditTrail | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
-        """Guard `endpoint`; `limits` admits each person, `trail` records every decision before its answer leaves."""
+        """Guard `endpoint`; `limits` admits each person, `recorder` records every decision before its answer leaves."""
         self._endpoint: Final = endpoint
         self._address: Final = Address(settings, metadata)
         self._maximum_bytes: Final = settings.max_body_bytes
         self._verifier: Final = verifier
         self._metadata: Final = metadata
         self._limits: Final = limits
-        self._trail: Final = trail
+        self._recorder: Final = recorder or Recorder(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Decide, record, answer, and log one line."""
         started = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        outcome, record = self._recorded(await self._decided(scope, headers, receive))
+        scope["request_id"] = request_id = new_request_id()
+        outcome = await self._decided(scope, headers, receive)
+        outcome, line = self._recorder.recorded(outcome, scope, headers, started)
         length = () if outcome.status == 204 else ((b"content-length", str(len(outcome.body)).encode()),)
-        sent = [*outcome.headers, *length, *self._address.readable_by(headers.get(b"origin"))]
+        added = ((b"x-request-id", request_id.encode()), *self._address.readable_by(headers.get(b"origin")))
+        sent = [*outcome.headers, *length, *added]
         try:
             await send({"type": "http.response.start", "status": outcome.status, "headers": sent})
             await send({"type": "http.response.body", "body": outcome.body})
         finally:
-            if outcome.decision.cause is not None:
-                record = record | {"cause": outcome.decision.cause}
-            _log.info("request", **record, ms=round((time.perf_counter() - started) * 1000, 2))
+            self._recorder.log(line, outcome, started)
 
     async def _decided(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Outcome:
         """Take the request through every stage; the first that refuses it decides."""
@@ -150,18 +151,6 @@ class Gate:
 
     def _too_large(self, token: AccessToken) -> Outcome:
         return _unread(413, f"The body is over {self._maximum_bytes} bytes.", token)
-
-    def _recorded(self, outcome: Outcome) -> tuple[Outcome, dict[str, Any]]:
-        """Return the outcome and its record, which is in the audit trail; 503 in place of what cannot be recorded."""
-        record = outcome.decision.recorded(outcome.status)
-        try:
-            if self._trail is not None:
-                self._trail.append(record)
-        except AuditError as error:
-            _log.critical("the audit trail cannot be written", cause=repr(error.__cause__))
-            unrecorded = refusal(503, UNAVAILABLE, str(error), outcome.decision, _RETRY)
-            return unrecorded, outcome.decision.recorded(503)
-        return outcome, record
 
 
 class _Departure:

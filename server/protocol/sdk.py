@@ -25,6 +25,7 @@ from mcp_types import (
     ErrorData,
     JSONRPCNotification,
     JSONRPCRequest,
+    methods,
 )
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import ValidationError
@@ -35,6 +36,7 @@ from server.http.outcome import JSON, Outcome, VerifiedRequest, refusal
 from server.protocol.surface import Pending
 
 _VERSION: Final = "mcp-protocol-version"
+_METHODS: Final = methods.SPEC_CLIENT_METHODS | methods.SPEC_CLIENT_NOTIFICATION_METHODS
 _TRANSPORT: Final = TransportContext(kind="streamable-http", can_send_request=False)
 _log: Final = structlog.get_logger("endpoint")
 
@@ -76,14 +78,15 @@ class SdkEndpoint:
         try:
             # Nothing that a client tells a server without sessions has an effect, so it is acknowledged and dropped.
             if isinstance(body, dict) and "id" not in body:
-                JSONRPCNotification.model_validate(body)
-                return Outcome(202, b"", (), request.decision())
+                notified = JSONRPCNotification.model_validate(body)
+                return Outcome(202, b"", (), request.decision(mcp_method=_known(notified.method)))
             message = JSONRPCRequest.model_validate(body)
         except ValidationError:
             return refused(400, INVALID_REQUEST, "The body must be one JSON-RPC request or notification.")
         if find_duplicated_routing_header(http.headers.items()) or _claimed_version(message) not in (None, version):
             return refused(400, HEADER_MISMATCH, "The headers and the body name different protocol versions.")
-        return Outcome(200, await self._answer(http, message, version), JSON, request.decision())
+        decision = request.decision(mcp_method=_known(message.method))
+        return Outcome(200, await self._answer(http, message, version), JSON, decision)
 
     async def _answer(self, http: Request, message: JSONRPCRequest, version: str | None) -> bytes:
         connection = Connection.from_envelope(version or DEFAULT_NEGOTIATED_VERSION, None, None)
@@ -119,7 +122,15 @@ async def _captured(app: ASGIApp, scope: Scope, request: VerifiedRequest) -> Out
     await app(scope, receive, send)
     start, *parts = sent
     headers = tuple((name, value) for name, value in start["headers"] if name != b"content-length")
-    return Outcome(start["status"], b"".join(part.get("body", b"") for part in parts), headers, request.decision())
+    # The SDK refuses a request whose header names another method than its body.
+    named = request.headers.get(b"mcp-method", b"").decode("latin-1") if start["status"] == 200 else None
+    body = b"".join(part.get("body", b"") for part in parts)
+    return Outcome(start["status"], body, headers, request.decision(mcp_method=_known(named)))
+
+
+def _known(method: Any) -> str | None:
+    """Return a method of the protocol; what else a caller may name stays out of the record."""
+    return method if isinstance(method, str) and method in _METHODS else None
 
 
 @dataclass(slots=True)
