@@ -9,7 +9,7 @@ from server.database.cursors import Cursors
 from server.database.database import Database
 from server.database.statement import Principal
 from server.documents.configured import document_store
-from server.documents.tenant_documents import TenantDocuments
+from server.documents.tenant_documents import TenantDocuments, search_places
 from server.settings import Settings
 from server.tenancy.context import TenantContext
 from server.tenancy.limits import Limits
@@ -30,6 +30,7 @@ class Parts:
         self.database: Final = Database(settings.database)
         self.limits: Final = Limits(settings.limits)
         self._store: Final = document_store(settings.documents) if settings.documents else None
+        self._searches: Final = search_places()
         self._isolate_by: Final = settings.documents.isolate_by if settings.documents else ()
         self._cursors: Final = Cursors(settings.database.signing_keys())
         self._clock: Final = clock
@@ -43,6 +44,8 @@ class Parts:
     def for_tenant(self, context: TenantContext) -> TenantAccess:
         """Return all that a tool may hold for one verified context."""
         principal = Principal(context.token.issuer, context.token.subject, context.tenant, context.tier)
-        documents = TenantDocuments(self._store, self._isolate_by, context) if self._store else None
+        documents = None
+        if self._store:
+            documents = TenantDocuments(self._store, self._isolate_by, context, self._searches)
         scope = Scope(self.database, documents, self._cursors, principal)
         return grant_access(context, self._clock(), scope)
