@@ -13,6 +13,8 @@ PARTS = [
     ("server.database.cursors", "Cursors"),
     ("server.database.database", "Database"),
     ("server.database.pool", "Pool"),
+    ("server.fair_queue", "FairQueue"),
+    ("cryptography.hazmat.primitives.ciphers.aead", "AESSIV"),
     ("server.settings", "Settings"),
     ("server.settings", "DatabaseSettings"),
 ]
