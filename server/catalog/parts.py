@@ -11,7 +11,7 @@ from server.database.database import Database
 from server.database.statement import Principal
 from server.documents.configured import document_store
 from server.documents.proved_store import ProvedStore
-from server.documents.tenant_documents import TenantDocuments
+from server.documents.tenant_documents import TenantDocuments, search_places
 from server.settings import Settings
 from server.tenancy.context import TenantContext
 from server.tenancy.limits import Limits
@@ -36,6 +36,7 @@ class Parts:
             if settings.documents
             else None
         )
+        self._searches: Final = search_places()
         self._isolate_by: Final = settings.documents.isolate_by if settings.documents else ()
         self._cursors: Final = Cursors(settings.database.signing_keys())
         self._clock: Final = clock
@@ -49,6 +50,8 @@ class Parts:
     def for_tenant(self, context: TenantContext, evidence: Evidence) -> TenantAccess:
         """Return all that a tool may hold for one verified context; what it reads is noted in `evidence`."""
         principal = Principal(context.token.issuer, context.token.subject, context.tenant, context.tier)
-        documents = TenantDocuments(self.documents, self._isolate_by, context) if self.documents else None
+        documents = None
+        if self.documents:
+            documents = TenantDocuments(self.documents, self._isolate_by, context, self._searches)
         scope = Scope(self.database, documents, self._cursors, principal, evidence)
         return grant_access(context, self._clock(), scope)

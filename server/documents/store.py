@@ -6,6 +6,8 @@ from typing import Any, Final, Protocol
 
 # The most passages that one search may ask for; every store accepts this limit.
 MAXIMUM_PASSAGES: Final = 100
+# How many searches run at once; callers take turns for them. Every store can do as many.
+SEARCHES_AT_ONCE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)

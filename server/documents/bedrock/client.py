@@ -19,7 +19,7 @@ from server.documents.bedrock.errors import ServiceError, guarded, reported
 from server.documents.bedrock.result import found_in
 from server.documents.bedrock.retrieval_filter import retrieval_filter
 from server.documents.isolation import ISOLATING_KEYS
-from server.documents.store import Condition, Found
+from server.documents.store import SEARCHES_AT_ONCE, Condition, Found
 from server.errors import ArgumentsError, SettingsError, ToolError
 from server.settings import DocumentsSettings
 
@@ -29,7 +29,8 @@ MAXIMUM_ANSWER_BYTES: Final = 4 * 1024 * 1024
 # A reranker chooses among more passages than it returns.
 _RERANKED_FROM: Final = 4
 _CONNECT_S: Final = 2
-_THREADS: Final = 32
+# More than searches: a thread whose search was broken off while it connected ends a little later.
+_THREADS: Final = 2 * SEARCHES_AT_ONCE
 _PAGES: Final = 10
 _log: Final = structlog.get_logger("knowledge_base")
 
