@@ -78,8 +78,7 @@ class TokenVerifier:
         remembered = self._remembered.find(digest)
         verified = remembered or await self._verify(text)
         try:
-            if not verified.audience.admits(None if asked is None else self._addresses.tenant(asked)):
-                raise TokenRefusedError("aud is another tenant's address")
+            self._check_address(verified, asked)
             if remembered is None:
                 self._remembered.keep(digest, verified)
             self._check_sender(verified.token, text, asked, proof)
@@ -87,6 +86,11 @@ class TokenVerifier:
             error.issuer = verified.token.issuer
             raise
         return verified.token
+
+    def _check_address(self, verified: Verified, asked: str | None) -> None:
+        """Require that the token is good at the address that was asked."""
+        if not verified.audience.admits(None if asked is None else self._addresses.tenant(asked)):
+            raise TokenRefusedError("aud is another tenant's address")
 
     def _check_sender(self, token: AccessToken, text: str, asked: str | None, proof: str | None) -> None:
         """Require a proof for a token that is bound to a key, and none for another one (RFC 9449 section 7.2)."""
