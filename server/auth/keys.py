@@ -72,7 +72,7 @@ class KeySet:
                 self._fetch_behind()
             return self._one_of(keys, algorithm)
         if key_id is None and newer_than is None and age < STALE_AFTER_S:
-            raise TokenRefusedError("kid is missing, and each key of the issuer has one")
+            raise TokenRefusedError("kid is missing, and the issuer has several keys")
         wait_s = self._absent.get(key_id, (now, 0.0))[0] - now
         if wait_s <= 0:
             await self._fetch_once(seen)
