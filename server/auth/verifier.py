@@ -29,7 +29,7 @@ from server.errors import ProofRefusedError, TokenRefusedError, TokenTooLongErro
 from server.settings import IssuerSettings, Settings
 
 # How long a verified token is believed without looking at its key again; never beyond its expiry, and not after its
-# issuer's keys were fetched anew.
+# issuer's keys have changed.
 REMEMBERED_S: Final = 60
 _SUBJECT_CHARACTERS: Final = 255
 
