@@ -12,6 +12,8 @@ from server.http.framing import Framing
 
 # Request line and headers together; a token has at most 8 KB of them.
 MAXIMUM_HEAD_BYTES: Final = 32_768
+# What is parsed at once, where no token was shown yet: some dozens of requests, if they are short.
+_PIECE_BYTES: Final = 4_096
 # Of servers whose application brings none of its own: those of development and of the demo.
 _COMPANIONS: Final[WeakKeyDictionary[ServerState, Connections]] = WeakKeyDictionary()
 
@@ -31,6 +33,8 @@ class Connection(Framing):
     _write_deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _unparsed_bytes = 0
+    # What has arrived and waits for its turn.
+    _kept = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first request, or close where there is no room."""
@@ -50,15 +54,56 @@ class Connection(Framing):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Expect the rest, also of what is no request yet: the timer between two requests stops now."""
+        """Expect the rest, also of what is no request yet; keep what has to wait, and read no more meanwhile."""
         if self._deadline is None:
             self._expect()
+        if not self._kept and not self._all.takes_turns(self):
+            self._parse(data)
+            return
+        waiting = bool(self._kept)
+        self._kept += data
+        if waiting:
+            # Somebody let more in meanwhile: a request that reads its body.
+            self.transport.pause_reading()
+        else:
+            self._parse_kept()
+
+    def _parse_kept(self) -> None:
+        """Parse as much of what was kept as this turn allows."""
+        while self._kept and not self.transport.is_closing():
+            if self._all.must_wait(self, self._proceed):
+                self.transport.pause_reading()
+                return
+            self._parse_piece()
+        if not self.flow.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _proceed(self) -> None:
+        if not self.transport.is_closing():
+            self._parse_piece()
+            self._parse_kept()
+
+    def _parse_piece(self) -> None:
+        piece, self._kept = self._kept[:_PIECE_BYTES], self._kept[_PIECE_BYTES:]
+        self._parse(piece)
+
+    def _parse(self, data: bytes) -> None:
         super().data_received(data)
         if self._in_head:
             # The parser keeps a header to itself until it is whole.
             self._unparsed_bytes += len(data)
             if self._unparsed_bytes > MAXIMUM_HEAD_BYTES:
                 self._close()
+
+    def on_response_complete(self) -> None:
+        """Begin the next request that has come already, in its turn."""
+        if not self.pipeline or not self._all.must_wait(self, self._go_on):
+            self._go_on()
+
+    def _go_on(self) -> None:
+        super().on_response_complete()
+        if self._kept and not self.transport.is_closing():
+            self.transport.pause_reading()
 
     def on_message_begin(self) -> None:
         """Begin to count the head."""

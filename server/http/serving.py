@@ -21,6 +21,7 @@ from server.settings import Settings
 
 DRAIN_S: Final = 10
 _BACKLOG: Final = 2048
+_TAKEN_PER_TURN: Final = 8
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -41,8 +42,25 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-class Server(uvicorn.Server):
-    """uvicorn's server; signals are left to whoever runs it, so that several can share one event loop."""
+def doors(listener: socket.socket) -> list[socket.socket]:
+    """Return the listening socket several times.
+
+    uvloop takes one connection of each in a turn of its loop: with a single one, newcomers wait for minutes behind a
+    flood that makes turns long.
+    """
+    return [listener, *(listener.dup() for _ in range(_TAKEN_PER_TURN - 1))]
+
+
+class SignalledServer(uvicorn.Server):
+    """uvicorn's server, which takes several new connections in each turn of its loop."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on each socket several times."""
+        await super().startup([door for listener in sockets or () for door in doors(listener)])
+
+
+class Server(SignalledServer):
+    """The same; signals are left to whoever runs it, so that several can share one event loop."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -94,7 +112,7 @@ def serve(settings: Settings) -> None:
     listener = listen(settings.host, settings.port)
     gc.enable()
     if app is not None:
-        uvicorn.Server(server_config(app)).run(sockets=[listener])
+        SignalledServer(server_config(app)).run(sockets=[listener])
         return
     config = server_config("server.http.serving:application", factory=True, workers=settings.workers)
-    Multiprocess(config, sockets=[listener]).run()
+    Multiprocess(config, sockets=doors(listener)).run()
