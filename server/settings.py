@@ -186,9 +186,9 @@ class DocumentsSettings(_Section):
 class LimitsSettings(_Section):
     """Budgets of each worker process, per tenant and per person; 0 stands for no limit."""
 
-    # A tenth of what one worker answers, and for one person a fifth of that; docs/performance.md has the figures.
-    calls_per_minute_per_tenant: Annotated[int, Field(ge=0)] = 6_000
-    calls_per_minute_per_person: Annotated[int, Field(ge=0)] = 1_200
+    # A tenth of what one worker answers, and for one person a quarter of that.
+    calls_per_minute_per_tenant: Annotated[int, Field(ge=0)] = 12_000
+    calls_per_minute_per_person: Annotated[int, Field(ge=0)] = 3_000
 
 
 class AuditSettings(_Section):
