@@ -1,4 +1,4 @@
-"""`make bench`: what a call costs; `ARGS=children`, pages of tables without a tenant column; `ARGS=startup`."""
+"""`make bench`: what a call costs; `ARGS=children`, pages of tables without a tenant column; `startup`; `fairness`."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from run import ROOT
 def main() -> int:
     """Measure, print, write JSON; 1 when a target is missed."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("what", nargs="?", choices=("calls", "children", "startup"), default="calls")
+    arguments.add_argument("what", nargs="?", choices=("calls", "children", "startup", "fairness"), default="calls")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--seconds", type=float, default=1.2, help="of each candidate in each round")
     arguments.add_argument("--folder", type=Path, default=folder(ROOT), help="where the databases are kept")
@@ -22,8 +22,8 @@ def main() -> int:
     wanted = arguments.parse_args()
     wanted.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
     console = Console(width=120)
-    measure = {"calls": _calls, "children": _children, "startup": _startup}[wanted.what]
-    result, met = measure(wanted, Console(stderr=True, highlight=False).print, console)
+    measures = {"calls": _calls, "children": _children, "startup": _startup, "fairness": _fairness}
+    result, met = measures[wanted.what](wanted, Console(stderr=True, highlight=False).print, console)
     file = ROOT / ".tenantgate" / ("bench.json" if wanted.what == "calls" else f"bench-{wanted.what}.json")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(result, indent=2))
@@ -55,6 +55,14 @@ def _startup(wanted: argparse.Namespace, say: Any, console: Console) -> tuple[di
     from startup import is_met, measured, show
 
     result = measured(wanted.folder, say, wanted.rounds)
+    show(result, console)
+    return result, is_met(result)
+
+
+def _fairness(wanted: argparse.Namespace, say: Any, console: Console) -> tuple[dict[str, Any], bool]:
+    from fairness import is_met, measured, show
+
+    result = measured(wanted.folder, say, wanted.rounds, wanted.seconds)
     show(result, console)
     return result, is_met(result)
 
