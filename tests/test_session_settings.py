@@ -178,7 +178,7 @@ def expected(stack, protected, folder) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("column", [0, 1])
+@pytest.mark.parametrize("column", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_case_02_whatever_is_set_every_tool_returns_the_same_bytes(
     stack, protected, folder, expected, place, column
 ) -> None:
@@ -244,6 +244,7 @@ LOCALES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOCALES)
 def test_the_locale_of_the_database_changes_no_answer(stack, folder, expected, name) -> None:
     with database_with(stack.admin_url, stack.addresses.database_url, LOCALES[name]) as database:

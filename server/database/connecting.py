@@ -104,8 +104,10 @@ def connected(target: Target, *, cursor_factory: Any = psycopg.Cursor) -> Genera
     """
     try:
         connection = open_connection(target, cursor_factory)
-    except psycopg.Error as error:
+    except psycopg.OperationalError as error:
         raise target.explained(error) from error
+    except psycopg.Error as error:
+        raise StartupError(f"the database cannot be asked ({target.words(error)}); check {target.key}") from error
     with connection:
         yield connection
 

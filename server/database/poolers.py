@@ -91,6 +91,6 @@ def _backend(connection: Connection[Any]) -> int | None:
     found: int | None = None
     while (result := server.get_result()) is not None:
         if result.status != pq.ExecStatus.TUPLES_OK:
-            raise psycopg.OperationalError(result.error_message.decode(errors="replace"))
+            raise psycopg.errors.error_from_result(result)
         found = int(result.get_value(0, 0) or b"0")
     return found
