@@ -1,4 +1,7 @@
-"""Databases that nobody expects: a check holds, or is an offence that names itself; a traceback it never is."""
+"""Databases that nobody expects: a check holds, or is an offence that names itself; a traceback it never is.
+
+The requirement R176.
+"""
 
 import psycopg
 import pytest

@@ -1,4 +1,7 @@
-"""Poolers and proxies in front of the database: each row works, or is refused at the start with the remedy."""
+"""Poolers and proxies in front of the database: each row works, or is refused at the start with the remedy.
+
+The requirements R172, R175.
+"""
 
 import asyncio
 import threading

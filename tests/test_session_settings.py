@@ -1,4 +1,7 @@
-"""Settings of sessions change no answer: the same bytes, and every page exactly once, whatever anybody has set."""
+"""Settings of sessions change no answer: the same bytes, and every page exactly once, whatever anybody has set.
+
+The requirement R173.
+"""
 
 import json
 import re
