@@ -1,4 +1,7 @@
-"""How connections are made: what the URL says is kept, what can be misread is refused, and no password is repeated."""
+"""How connections are made: what the URL says is kept, what can be misread is refused, and no password is repeated.
+
+The requirements R171, R172.
+"""
 
 import asyncio
 import logging

@@ -1,4 +1,7 @@
-"""A database that is not on this machine is reached under a verified certificate, or accepted by its name."""
+"""A database that is not on this machine is reached under a verified certificate, or accepted by its name.
+
+The requirement R174.
+"""
 
 import ipaddress
 import subprocess
@@ -37,6 +40,7 @@ REFUSED = [
 ACCEPTED = [
     "postgresql://app_user:x@db.example.com/x?sslmode=verify-full",
     "postgresql://app_user:x@db.example.com/x?sslmode=verify-full&sslrootcert=system",
+    "postgresql://app_user:x@db.example.com/x?sslrootcert=system",
     "postgresql://app_user:x@127.0.0.1/x",
     "postgresql://app_user:x@127.1.2.3/x",
     "postgresql://app_user:x@[::1]/x",
