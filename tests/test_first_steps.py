@@ -20,7 +20,10 @@ from server.dev.running import Addresses
 from server.dev.stack import Stack
 
 ROOT = Path(__file__).parents[1]
-CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("TENANTGATE_")}
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("TENANTGATE_")} | {
+    # The shell is named, in place of looking at the parent process.
+    "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"
+}
 
 
 def run(*arguments: str, program: tuple[str, ...] = ("-m", "server"), **variables: str) -> tuple[int, str, str]:
@@ -66,18 +69,13 @@ def test_the_help_lists_each_summary_as_a_whole(group: tuple[str, ...], columns:
     ("shell", "form"), [("bash", "_TENANTGATE_COMPLETE"), ("zsh", "#compdef tenantgate"), ("fish", "complete")]
 )
 def test_the_shell_completes_verbs(tmp_path, shell: str, form: str) -> None:
-    """Under the name `tenantgate`, whatever the program was started as.
-
-    The variable lets the shell be named, in place of looking at the parent process.
-    """
+    """Under the name `tenantgate`, whatever the program was started as."""
     code, said, _ = run(
         "--show-completion", shell, HOME=str(tmp_path), _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1"
     )
     assert code == 0
     assert form in said
-    assert (
-        run("--install-completion", shell, HOME=str(tmp_path), _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")[0] == 0
-    )
+    assert run("--install-completion", shell, HOME=str(tmp_path))[0] == 0
     assert any("tenantgate" in path.name for path in tmp_path.rglob("*"))
     found = run(COMP_WORDS="tenantgate mig", COMP_CWORD="1", _TENANTGATE_COMPLETE="complete_bash")
     assert found[1].split() == ["migrate"]
