@@ -4,7 +4,8 @@
 `{"prompt": "…", "history": [{"role": "user", "text": "…"}, …]}`, history being optional, and the answer streams as
 server-sent events (client_demo.turn says which); or `{"action": "whoami"}`, which answers as JSON and asks no model.
 
-The runtime holds no keys and remembers nothing. It believes a token once the MCP server has: the connection is opened
+The runtime holds no keys and remembers nothing. It reads no body without a bearer token, and none over 1 MiB.
+It believes a token once the MCP server has: the connection is opened
 before the first byte of an answer, so a missing, expired or foreign token is an HTTP status and no event. AgentCore
 hands the Authorization header over only where the runtime's header allow-list names it.
 """
@@ -18,18 +19,19 @@ from typing import Annotated, Any, Final
 
 import typer
 from bedrock_agentcore import BedrockAgentCoreApp, RequestContext
+from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
 
+from client_demo.admission import LARGEST_BODY_BYTES, UNCACHED, Admission, refusal
 from client_demo.agent import check_address
-from client_demo.errors import AgentError, RefusedError, TokenError
-from client_demo.invocation import InvalidError, Invocation, TokenMissingError, bearer, check_session
+from client_demo.errors import AgentError
+from client_demo.invocation import InvalidError, Invocation, bearer, check_session
 from client_demo.models import choose_model, model_label
 from client_demo.turn import Event, opened, structured, turn
+from server.http.connection import Connection
 
 URL_VARIABLE: Final = "TENANTGATE_MCP_URL"
 PORT: Final = 8080
-_RETRY_AFTER: Final = {"Retry-After": "5"}
-_UNCACHED: Final = {"Cache-Control": "no-store"}
 
 
 def create_runtime(mcp_url: str) -> BedrockAgentCoreApp:
@@ -41,7 +43,9 @@ def create_runtime(mcp_url: str) -> BedrockAgentCoreApp:
     choose_model()
     # A refusal is an answer, and the caller reads it; Strands would log it with a trace.
     logging.getLogger("strands.tools.mcp").setLevel(logging.CRITICAL)
-    app = BedrockAgentCoreApp()
+    app = BedrockAgentCoreApp(middleware=[Middleware(Admission)])
+    # The package reads the whole body before it calls anything here.
+    app.max_body_size = LARGEST_BODY_BYTES
 
     async def invoke(payload: Any, context: RequestContext) -> Response | AsyncGenerator[Event]:
         try:
@@ -54,7 +58,7 @@ def create_runtime(mcp_url: str) -> BedrockAgentCoreApp:
             # The first event comes once the server has accepted the token: until then the status is still open.
             first = await anext(events)
         except (AgentError, InvalidError) as error:
-            return _refusal(error)
+            return refusal(error)
         return _resumed(first, events)
 
     app.entrypoint(invoke)  # pyright: ignore[reportUnknownMemberType]  # the package's types are partial
@@ -69,7 +73,7 @@ async def _whoami(token: str, url: str) -> Response:
         if answered["status"] == "error":
             # The connection knows whether the server refused the person or something behind it is down, and says so.
             raise LookupError(identity)
-    return JSONResponse({"identity": identity, "model": model}, headers=_UNCACHED)
+    return JSONResponse({"identity": identity, "model": model}, headers=UNCACHED)
 
 
 async def _resumed(first: Event, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
@@ -77,26 +81,6 @@ async def _resumed(first: Event, events: AsyncGenerator[Event]) -> AsyncGenerato
         yield first
         async for event in events:
             yield event
-
-
-def _refusal(error: AgentError | InvalidError) -> Response:
-    """Return the status that says what to do: 400 mend the request, 401 sign in, 403 do not retry, 503 try later."""
-    match error:
-        case TokenError():
-            status, headers = 401, _challenge(error)
-        case RefusedError():
-            status, headers = error.status, _challenge(error) if error.status == 401 else {}
-        case AgentError():
-            # Never 500: AgentCore takes that for a container that does not start, and tries again for two minutes.
-            status, headers = 503, _RETRY_AFTER
-        case InvalidError():
-            status, headers = 400, {}
-    return JSONResponse({"error": str(error)}, status, {**_UNCACHED, **headers})
-
-
-def _challenge(error: AgentError) -> dict[str, str]:
-    """Return the challenge of RFC 6750 section 3; where no token was sent it names no error."""
-    return {"WWW-Authenticate": "Bearer" if isinstance(error, TokenMissingError) else 'Bearer error="invalid_token"'}
 
 
 def main(
@@ -115,7 +99,7 @@ def main(
     except AgentError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
-    app.run(port, host)  # pyright: ignore[reportUnknownMemberType]  # the package's types are partial
+    app.run(port, host, http=Connection, ws="none", proxy_headers=False)  # pyright: ignore[reportUnknownMemberType]  # the package's types are partial
 
 
 if __name__ == "__main__":

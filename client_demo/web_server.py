@@ -25,17 +25,18 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from client_demo.admission import LARGEST_BODY_BYTES
 from client_demo.errors import DemoError
 from client_demo.models import choose_model, model_label
 from client_demo.runtime import PORT, create_runtime
 from client_demo.security_headers import SecurityHeaders
 from client_demo.server_process import dev_server, running_address
 from client_demo.web_settings import DEVELOPMENT_CLIENT, WebSettings, discover
+from server.http.connection import Connection
 
 PAGE: Final = Path(__file__).parent / "web" / "dist"
 _HOST: Final = "127.0.0.1"
 _HOSTS: Final = [_HOST, "localhost"]
-_LARGEST_BODY_BYTES: Final = 1024 * 1024
 _SOMEONE: Final = "mike-broker-a"
 _GRACE_SECONDS: Final = 3
 
@@ -59,7 +60,7 @@ def create_web(settings: WebSettings, mcp_url: str) -> Starlette:
             Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS, www_redirect=False),
             Middleware(SecurityHeaders, settings=settings),
         ],
-        max_body_size=_LARGEST_BODY_BYTES,
+        max_body_size=LARGEST_BODY_BYTES,
     )
 
 
@@ -77,7 +78,14 @@ def main(
             # It would print a line for every question.
             logging.getLogger("bedrock_agentcore.app").setLevel(logging.ERROR)
             _announce(f"http://{_HOST}:{listener.getsockname()[1]}/", address, development=mcp_url is None)
-            config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_GRACE_SECONDS, ws="none")
+            config = uvicorn.Config(
+                app,
+                http=Connection,
+                ws="none",
+                proxy_headers=False,
+                log_level="warning",
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
             uvicorn.Server(config).run(sockets=[listener])
     except KeyboardInterrupt:
         typer.echo("Stopped; nothing that was started here is left running.")

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from server.audit.trail import AuditTrail
+from server.audit.configured import configured_trail
 from server.auth.metadata import ResourceMetadata
 from server.auth.scopes import check_scopes
 from server.auth.verifier import TokenVerifier
@@ -15,9 +17,14 @@ from server.catalog.loading import Catalog, load_catalog
 from server.catalog.offer import offered
 from server.catalog.parts import Clock, Parts, utc_now
 from server.doctor.proof import FirstProof, proving
+from server.doctor.proving_documents import proving_documents
 from server.http.address import endpoint_paths
+from server.http.caching import NotStored
+from server.http.connections import Connections
+from server.http.garbage import frozen_garbage
 from server.http.gate import Gate
 from server.http.health import health_routes
+from server.http.recorder import Recorder
 from server.http.well_known import well_known_routes
 from server.protocol.calls import ToolCalls
 from server.protocol.endpoint import Endpoint
@@ -39,7 +46,6 @@ def create_app(
     catalog = catalog or load_catalog(settings.catalog)
     check_scopes(settings, catalog.scopes)
     offer = offered(catalog, settings)
-    trail = AuditTrail(settings.audit.path) if settings.audit.path else None
     parts = Parts(settings, clock)
     tenancy = Tenancy(settings, TenantDirectory(parts.database))
     verifier = TokenVerifier(settings, offer.scopes)
@@ -50,25 +56,33 @@ def create_app(
     sessions = StreamableHTTPSessionManager(
         protocol.server, json_response=True, stateless=True, max_request_body_size=settings.max_body_bytes
     )
-    endpoint = Endpoint(calls, SdkEndpoint(protocol.server, sessions.asgi_app))
-    gate = Gate(endpoint, settings, verifier, metadata, trail)
+    endpoint = Endpoint(calls, SdkEndpoint(protocol.server, sessions.asgi_app), tenancy, parts.limits)
+    recorder = Recorder(settings, configured_trail(settings.audit))
+    gate = Gate(endpoint, settings, verifier, metadata, parts.limits, recorder=recorder)
+    connections = Connections(**dict(settings.connections), proxies=settings.trusted_proxies)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
+    async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
         await parts.database.open()
-        async with proving(parts.database, settings, catalog, offer.bind, first_proof), sessions.run():
-            yield
+        async with (
+            recorder.keeping(),
+            proving(parts.database, settings, catalog, offer.bind, first_proof),
+            proving_documents(parts.documents, settings),
+            sessions.run(),
+        ):
+            # Before the first connection is accepted.
+            with frozen_garbage():
+                yield {"connections": connections}
         await parts.close()
         await verifier.close()
-        if trail:
-            trail.close()
 
     app = Starlette(
         lifespan=lifespan,
+        middleware=[Middleware(NotStored)],
         routes=[
             *(Route(path, gate) for path in endpoint_paths(settings.resource_url)),
             *well_known_routes(metadata),
-            *health_routes(parts.database),
+            *health_routes(parts.database, recorder),
         ],
     )
     # A redirect to a URL built from Host would send a token wherever the caller says.

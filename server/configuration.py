@@ -52,6 +52,14 @@ def load_settings(config: Path | None = None, needs: Sequence[str] = (), **overr
     return settings
 
 
+def current_settings() -> Settings | None:
+    """Return what the sources that load_settings() read say now, None when they cannot be read at the moment."""
+    try:
+        return load_settings()
+    except SettingsError:
+        return None
+
+
 def require(settings: Settings, needs: Sequence[str]) -> None:
     """Raise SettingsError that names each key of `needs` that is not set."""
     missing = [key for key in needs if not _value(settings, key)]

@@ -6,7 +6,10 @@
     │   │   └── CatalogError    files of the catalog are wrong: one line for each mistake
     │   └── UnreachableError    the database does not answer: a verb fails, a server waits for it
     ├── TokenRefusedError       401: the bearer token is not acceptable; one constant sentence, whatever the reason
+    │   └── ProofRefusedError   the DPoP proof beside the token is not acceptable
+    ├── TokenTooLongError       431: the access token is longer than this server reads; a new sign-in does not help
     ├── IssuerUnavailableError  503: the issuer's keys cannot be had, so no token of it can be judged
+    │   └── KeyNotYetKnownError the issuer had no such key a moment ago, and is not asked again yet
     ├── AuditError              503: the audit trail cannot be written, so nothing is answered
     ├── LimitError              429: this person or tenant calls too often
     ├── ForbiddenError          403: the caller is known and may not do this at all
@@ -56,21 +59,60 @@ class UnreachableError(StartupError):
 
 
 class TokenRefusedError(TenantgateError):
-    """The bearer token is refused. The caller reads one constant sentence (RFC 6750 section 3.1, OWASP ASVS 5.0)."""
+    """The bearer token is refused. The caller reads one constant sentence (RFC 6750 section 3.1, OWASP ASVS 5.0).
 
-    def __init__(self, reason: str) -> None:
-        """Keep `reason` for the log; it never reaches the caller."""
-        super().__init__("The access token is missing, malformed, expired or not meant for this server; sign in again.")
+    `reason` is one of a few constant texts; `detail` has the figures that belong to it. `issuer` is the one whose
+    signature was verified, None for a token that may be anybody's. None of them reaches the caller, who reads the
+    `code` of the challenge and the `message`.
+    """
+
+    code = "invalid_token"
+    message = "The access token is missing, malformed, expired or not meant for this server; sign in again."
+
+    def __init__(self, reason: str, detail: str | None = None) -> None:
+        """Keep what the log names."""
+        super().__init__(self.message)
         self.reason = reason
+        self.detail = detail
+        self.issuer: str | None = None
+
+
+class ProofRefusedError(TokenRefusedError):
+    """The token is good, and its sender does not show the key that it is bound to (RFC 9449 section 7.1)."""
+
+    code = "invalid_dpop_proof"
+    message = "The DPoP proof is missing, malformed, used before or not made for this request; make a new one."
+
+
+class TokenTooLongError(TenantgateError):
+    """The access token is longer than this server reads; the issuer would give the same one again."""
+
+    def __init__(self, maximum: int) -> None:
+        """Say what is too long, and who can change it."""
+        super().__init__(
+            f"The access token is over {maximum} characters, and a new sign-in would give the same one; "
+            "ask your administrator to put fewer groups or claims into it."
+        )
 
 
 class IssuerUnavailableError(TenantgateError):
     """The issuer's key set cannot be fetched, so the token can be neither accepted nor refused."""
 
-    def __init__(self, issuer: str) -> None:
+    retry_after_s = 5
+
+    def __init__(self, issuer: str, message: str = "The identity provider's keys cannot be reached") -> None:
         """Name the issuer for the log."""
-        super().__init__("The identity provider's keys cannot be reached; retry in a few seconds.")
+        super().__init__(f"{message}; retry in a few seconds.")
         self.issuer = issuer
+
+
+class KeyNotYetKnownError(IssuerUnavailableError):
+    """The issuer had no such key when it was asked; it may have published it since (a key that is used early)."""
+
+    def __init__(self, issuer: str, retry_after_s: int) -> None:
+        """Say when the issuer can be asked again."""
+        super().__init__(issuer, "The identity provider had not published the key of this access token a moment ago")
+        self.retry_after_s = retry_after_s
 
 
 class AuditError(TenantgateError):

@@ -1,14 +1,48 @@
-"""The log: one JSON object a line; no token, no row, no argument value."""
+"""The log: one JSON object a line; no token, no row, no argument value. A full disk loses lines and stops nothing."""
 
+import io
 import logging
-import sys
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
+_STDERR: Final = 2
 _QUIET: Final = ("httpx2", "httpcore2", "mcp", "botocore", "urllib3", "uvicorn.access")
+
+
+class Lines(io.TextIOBase):
+    """Writes whole lines to a descriptor; those that it does not take are dropped, counted, and reported after."""
+
+    def __init__(self, descriptor: int) -> None:
+        """Write to `descriptor`, without a buffer of its own: that would fill up."""
+        self._descriptor: Final = descriptor
+        self._dropped = 0
+        # Whether a part of a line was written, which the next one must not continue.
+        self._broken = False
+
+    def write(self, text: str, /) -> int:
+        """Write `text`, one or more lines, or drop it."""
+        data = text.encode("utf-8", "replace")
+        if self._dropped:
+            report = f'{{"event": "log lines were dropped", "level": "warning", "lines": {self._dropped}}}\n'.encode()
+            data = (b"\n" if self._broken else b"") + report + data
+        try:
+            written = os.write(self._descriptor, data)
+        except OSError:
+            written = 0
+        if written == len(data):
+            self._dropped, self._broken = 0, False
+        else:
+            self._dropped += 1
+            self._broken = self._broken or written > 0
+        return len(text)
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
 
 
 def configure_logs(
@@ -18,7 +52,9 @@ def configure_logs(
 
     `tell` is shown each event of structlog too.
     """
-    stream = file.open("a", encoding="utf-8", buffering=1) if file else sys.stderr
+    stream: Any = Lines(
+        os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644) if file else _STDERR
+    )
     told: list[structlog.typing.Processor] = [_teller(tell)] if tell else []
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -13,6 +14,9 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    StrictBool,
+    StrictInt,
+    StrictStr,
     field_validator,
     model_validator,
 )
@@ -27,6 +31,7 @@ from pydantic_settings import (
 )
 
 from server.database.context_keys import ContextKey, listed_keys, parse_context_key
+from server.database.url import mistake_in
 from server.secret_files import file_of, secrets_from_files
 
 CONFIG_VARIABLE: Final = "TENANTGATE_CONFIG"
@@ -35,6 +40,7 @@ PREFIX: Final = "TENANTGATE_"
 SAMPLE: Final = "sample"
 # The pattern that Retrieve itself publishes for a reranking model.
 _FOUNDATION_MODEL: Final = r"^arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}::foundation-model/.+$"
+_WRITTEN_BY_PEOPLE: Final = frozenset({"user_metadata", "unsafe_metadata"})
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 # RFC 6749 section 3.3, scope-token. The scopes of a server are those that its tools name.
@@ -74,6 +80,9 @@ def _claim_path(path: str) -> str:
     wrong = not all(part and "*" not in (part[0], part[-1]) and ".*" not in part for part in parts)
     if wrong or (keys and rest and rest[0] != "."):
         raise ValueError(f'"{path}" must be a claim path: `a.b`, `a.*` for the keys of a map, `a.*.b` for b of each')
+    # The names under which Supabase, Auth0 and Clerk keep what people write about themselves.
+    if first.split(".")[0] in _WRITTEN_BY_PEOPLE:
+        raise ValueError(f'"{path}" is written by the people themselves; use what an administrator sets')
     return path
 
 
@@ -102,6 +111,9 @@ class IssuerSettings(_Section):
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256",)
     token_type: str | None = None
     token_use: str | None = None
+    # Whether tokens that are bound to a key of their sender are taken (RFC 9449), and whether others are.
+    dpop: Literal["off", "accepted", "required"] = "off"
+    required_claims: Mapping[str, StrictBool | StrictInt | StrictStr] = {}
     max_lifetime_s: Annotated[int, Field(ge=60)] = 86_400
     tenant_claims: tuple[ClaimPath, ...] = ("tenant_id", "custom:tenant_id")
     tier_claim: Annotated[str, AfterValidator(_plain_claim_path)] = "cognito:groups"
@@ -146,16 +158,21 @@ class DatabaseSettings(_Section):
     pool_size: Annotated[int, Field(ge=1, le=200)] = 8
     connections_per_tenant: Annotated[int, Field(ge=1)] | None = None
     statement_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 5_000
+    # False: for a pooler in transaction mode, where clients share the sessions of the database.
+    prepared_statements: bool = True
+    # Hosts that are not on this machine and whose certificate need not be verified (sslmode=verify-full).
+    unverified_tls: tuple[str, ...] = ()
     # Relations that PUBLIC may read and nobody here can revoke; doctor and the start-up log list them every time.
     accepted_relations: tuple[str, ...] = ()
 
-    @field_validator("url", "admin_url")
+    @field_validator("url", "admin_url", mode="after")
     @classmethod
     def _is_postgresql(cls, url: SecretStr) -> SecretStr:
-        text = url.get_secret_value()
-        if text and urlsplit(text).scheme not in {"postgresql", "postgres"}:
-            raise ValueError("must look like postgresql://user@host:5432/database")
-        return url
+        # A file that holds a secret often ends with a line break.
+        text = url.get_secret_value().strip()
+        if text and (problem := mistake_in(text)):
+            raise ValueError(problem)
+        return SecretStr(text)
 
     @field_validator("context_keys")
     @classmethod
@@ -191,16 +208,54 @@ class DocumentsSettings(_Section):
 
 
 class LimitsSettings(_Section):
-    """Budgets per tenant and per person; a rate that is not set is not limited."""
+    """Budgets of each worker process, per tenant and per person; 0 stands for no limit."""
 
-    calls_per_minute_per_tenant: Annotated[int, Field(ge=1)] | None = None
-    calls_per_minute_per_person: Annotated[int, Field(ge=1)] | None = None
+    # A tenth of what one worker answers, and for one person a fifth of that; docs/performance.md has the figures.
+    calls_per_minute_per_tenant: Annotated[int, Field(ge=0)] = 6_000
+    calls_per_minute_per_person: Annotated[int, Field(ge=0)] = 1_200
+
+
+class ConnectionsSettings(_Section):
+    """How many client connections one worker process holds, and for how long idle ones live."""
+
+    maximum: Annotated[int, Field(ge=16, le=1_000_000)] = 10_000
+    per_source: Annotated[int, Field(ge=1)] = 512
+    per_person: Annotated[int, Field(ge=1)] = 256
+    keep_alive_s: Annotated[int, Field(ge=1, le=3_600)] = 75
 
 
 class AuditSettings(_Section):
     """The audit trail; no path, no trail."""
 
     path: Path | None = None
+    # Signs checkpoints, Ed25519; without it the chain alone is there.
+    signing_key: SecretStr = SecretStr("")
+    # Those of former keys, whose checkpoints still verify.
+    public_keys: tuple[str, ...] = ()
+    checkpoint_records: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    checkpoint_s: Annotated[int, Field(ge=1, le=3_600)] = 10
+    rotate_bytes: Annotated[int, Field(ge=4_096)] = 67_108_864
+    rotate_s: Annotated[int, Field(ge=1)] = 86_400
+    fsync: Literal["checkpoint", "record", "never"] = "checkpoint"
+
+    @field_validator("signing_key")
+    @classmethod
+    def _is_a_key(cls, key: SecretStr) -> SecretStr:
+        if text := key.get_secret_value():
+            # Only here: reading keys loads a library that most verbs do without.
+            from server.audit.keys import parse_signing_key
+
+            parse_signing_key(text)
+        return key
+
+    @field_validator("public_keys")
+    @classmethod
+    def _are_keys(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        if keys:
+            from server.audit.keys import public_keys
+
+            public_keys(keys)
+        return keys
 
 
 class Settings(BaseSettings):
@@ -213,10 +268,11 @@ class Settings(BaseSettings):
     resource_url: Url | Literal[""] = ""
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8000
     workers: Annotated[int, Field(ge=1, le=64)] = 1
-    max_body_bytes: Annotated[int, Field(ge=1_024, le=16_777_216)] = 262_144
+    max_body_bytes: Annotated[int, Field(ge=1_024, le=16_777_216)] = 65_536
     catalog: tuple[str, ...] = ()
     migrations: tuple[str, ...] = ()
     instructions: str | None = None
@@ -226,6 +282,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     documents: DocumentsSettings | None = None
     limits: LimitsSettings = LimitsSettings()
+    connections: ConnectionsSettings = ConnectionsSettings()
     audit: AuditSettings = AuditSettings()
 
     @field_validator("allowed_hosts", "allowed_origins")

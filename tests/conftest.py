@@ -43,9 +43,9 @@ CORE = frozenset(
     for name in (
         *("agentcore_page", "audit", "catalog_comparison", "catalog_document", "clients_document"),
         *("declaration_mistakes", "dev_postgres", "doctor_hardened", "doctor_remedies", "document_store"),
-        *("documents_sync", "foreign_schemas", "generated_declarations", "header_values", "jose", "keys", "lock"),
+        *("documents_sync", "fair_queue", "foreign_schemas", "generated_declarations", "jose", "keys", "lock"),
         *("own_column", "policy_texts", "protection", "requirements", "retrieval_filter", "scopes", "server_manifest"),
-        *("tenant_addresses", "tenant_claims", "tenant_ids", "tenants_command", "transport_wire"),
+        *("tenant_addresses", "tenant_claims", "tenant_ids", "tenants_command"),
     )
 )
 

@@ -111,7 +111,8 @@ class Issuer:
             {name: value for name, value in full_header.items() if value is not None},
             {name: value for name, value in full_claims.items() if value is not None},
             private or self.private,
-            full_header["alg"] if full_header["alg"] in get_default_algorithms() else "RS256",
+            {**dict.fromkeys(get_default_algorithms()), "Ed25519": "EdDSA"}.get(full_header["alg"], "RS256")
+            or full_header["alg"],
         )
 
     def token_with_header(self, header: Mapping[str, Any]) -> str:

@@ -9,12 +9,15 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from server.http.connection import Connection
+
 
 @contextmanager
 def listening(app: ASGIApp) -> Generator[str]:
     """Yield the address, without a slash."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none", timeout_graceful_shutdown=5))
+        config = uvicorn.Config(app, http=Connection, log_level="error", ws="none", timeout_graceful_shutdown=5)
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

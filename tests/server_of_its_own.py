@@ -54,10 +54,11 @@ TOOL = CodeTool(
 
 @dataclass(frozen=True)
 class OwnServer:
-    """Where it listens, and one person's token."""
+    """Where it listens, one person's token, and the thread of its event loop."""
 
     url: str
     token: str
+    thread: int = 0
 
     def request(self, tool: str, era: str = "2025-11-25", **arguments: Any) -> tuple[dict[str, str], dict[str, Any]]:
         """Return the headers and the body of a tool call."""
@@ -114,7 +115,7 @@ def server_of_its_own(  # what a test may want otherwise
         while not server.started:
             assert thread.is_alive()
             threading.Event().wait(0.01)
-        yield OwnServer(f"http://{host}", stack.issuer.mint(person))
+        yield OwnServer(f"http://{host}", stack.issuer.mint(person), thread.ident or 0)
     finally:
         server.should_exit = True
         thread.join()

@@ -1,13 +1,21 @@
 """What the running server puts into its audit trail, before anything leaves it."""
 
+import hashlib
 import json
+import re
 import resource
+from base64 import urlsafe_b64decode
+from typing import Any
 
 import pytest
 from conftest import MODERN
 
-from server.audit.trail import verify
+from server.audit.verify import verify
 from server.http.outcome import Decision, Outcome
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    return json.loads(urlsafe_b64decode(token.split(".")[1] + "=="))
 
 
 @pytest.fixture
@@ -17,7 +25,9 @@ def records(stack):
     before = len(path.read_text().splitlines())
 
     def since():
-        return [json.loads(line) for line in path.read_text().splitlines()[before:]]
+        # What the trail says of itself stands between them.
+        written = [json.loads(line) for line in path.read_text().splitlines()[before:]]
+        return [record for record in written if "event" not in record]
 
     return since
 
@@ -73,7 +83,7 @@ def test_r106_what_cannot_be_recorded_is_not_released(caller, anonymous, stack) 
         assert response.json()["error"]["message"].startswith("The server cannot record this access")
         assert "result" not in response.json()
     assert mike.answer("query_claims")["claims"]
-    assert verify(stack.settings.audit.path)[1] is None
+    assert [one.broken for one in verify(stack.settings.audit.path)] == [None]
 
 
 @pytest.mark.parametrize("era", ["2025-11-25", MODERN])
@@ -91,8 +101,8 @@ def test_a_call_that_goes_the_sdks_way_is_recorded_like_a_plain_one(caller, reco
         headers = [*plain.request.headers.multi_items(), ("x-a", "1"), ("x-a", "2")]
         sdk = one.http.post(one.stack.addresses.mcp_url, content=plain.request.content, headers=headers)
         assert (plain.status_code, plain.json()) == (sdk.status_code, sdk.json())
-    chain = {"number", "time", "previous", "hash"}
-    written = [{name: record[name] for name in record.keys() - chain} for record in records()]
+    own = {"number", "time", "previous", "hash", "request", "ms", "database_ms"}
+    written = [{name: record[name] for name in record.keys() - own} for record in records()]
     assert written[::2] == written[1::2]
     assert [record["outcome"] for record in written[::2]] == [
         *("answered", "ArgumentsError", "InvalidParams", "ScopeMissingError", "TenancyError")
@@ -108,3 +118,54 @@ def test_a_decision_cannot_be_changed_after_the_fact() -> None:
         outcome.status = 403  # pyright: ignore[reportAttributeAccessIssue]
     assert decision.recorded(200) == {"method": "POST", "tenant": "broker-a", "status": 200}
     assert "cause" not in decision._replace(cause="secret").recorded(500)
+
+
+def test_r103_a_call_is_recorded_with_who_what_and_which_result(caller, stack, records) -> None:
+    """R103: the fields of docs/audit.md, each from where it is known."""
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    mike = caller("mike-broker-a")
+    call = {"name": "query_claims", "arguments": {"customer_name": "a", "limit": 1}}
+    response = mike.post("tools/call", call, headers={"traceparent": trace})
+    shown = response.json()["result"]["structuredContent"]["claims"]
+    (record,) = records()
+    assert record.keys() == {
+        *("number", "time", "previous", "hash", "request", "address", "ms", "trace", "method", "mcp_method", "status"),
+        *("issuer", "subject", "client", "token_id", "scopes", "tenant", "tier", "tool", "definition", "arguments"),
+        *("outcome", "statements", "rows", "database_ms", "bytes", "result"),
+    }
+    assert record["request"] == response.headers["x-request-id"]
+    assert record["trace"] == trace.split("-")[1]
+    assert (record["address"], record["mcp_method"]) == ("127.0.0.1", "tools/call")
+    assert record["token_id"] == hashlib.sha256(claims_of(mike.token)["jti"].encode()).hexdigest()[:32]
+    assert record["scopes"] == "claims:read policies:read"
+    assert (record["rows"], record["bytes"]) == (len(shown), len(response.content)) == (1, len(response.content))
+    text = response.json()["result"]["content"][0]["text"]
+    assert record["result"] == hashlib.sha256(text.encode()).hexdigest()[:32]
+    (statement,) = record["statements"]
+    assert re.fullmatch("[0-9a-f]{64}", statement["digest"])
+    assert 0 < record["database_ms"] <= record["ms"]
+    assert record["arguments"].startswith(stack.settings.database.context_keys[0].get_secret_value().split(":")[0])
+
+
+def test_equal_arguments_have_equal_digests_and_other_ones_have_others(caller, records) -> None:
+    mike = caller("mike-broker-a")
+    mike.answer("query_claims", limit=2, status="open")
+    mike.answer("query_claims", status="open", limit=2)
+    mike.answer("query_claims", status="open", limit=3)
+    first, same, other = [record["arguments"] for record in records()]
+    assert first == same != other
+
+
+def test_a_search_is_recorded_with_its_documents(caller, records) -> None:
+    answer = caller("john-regular").answer("search_policies", query="deductible for auto insurance")
+    (record,) = records()
+    assert (record["searches"], record["passages"]) == (1, len(answer["passages"]))
+    assert set(record["documents"]) == {one["document"] for one in answer["passages"]}
+
+
+@pytest.mark.parametrize("era", ["2025-11-25", MODERN])
+def test_the_method_is_recorded_when_it_is_one_of_the_protocols(caller, records, era) -> None:
+    mike = caller("mike-broker-a")
+    mike.post("tools/list", era=era)
+    mike.post("tools/exfiltrate-a-secret", era=era)
+    assert [record.get("mcp_method") for record in records()] == ["tools/list", None]

@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 import psycopg
 import pytest
+from audit_support import recorded
 from conftest import MODERN
 from server_of_its_own import SLEEP, OwnServer, one_more_tool, server_of_its_own
 from timed import timed
@@ -58,29 +59,32 @@ async def abandon(server: OwnServer, era: str, after_s: float) -> None:
     writer.close()
 
 
-def both(server: OwnServer) -> set[int]:
-    """Return the backends of the pool's two connections, which proves that both can be had."""
+def both(server: OwnServer, stack: Stack) -> set[int]:
+    """Return the backends of the pool's two connections, which proves that both can be had: by two tenants."""
+    other = OwnServer(server.url, stack.issuer.mint("emma-broker-b"))
     with ThreadPoolExecutor(2) as threads:
-        calls = [threads.submit(server.call, "sleep", seconds=0.5) for _ in range(2)]
+        calls = [threads.submit(one.call, "sleep", seconds=0.5) for one in (server, other)]
     return {call.result()["structuredContent"]["pid"] for call in calls}
 
 
 @timed
 @pytest.mark.parametrize("era", ["2024-11-05", "2025-11-25", MODERN])
-def test_the_statement_of_a_caller_who_leaves_is_gone_within_a_second(sleeping, admin: psycopg.Connection, era) -> None:
+def test_the_statement_of_a_caller_who_leaves_is_gone_within_a_second(
+    sleeping, stack: Stack, admin: psycopg.Connection, era
+) -> None:
     """R28, in both protocol eras: gone from pg_stat_activity, and the same connection is back in the pool."""
-    backends = both(sleeping)
+    backends = both(sleeping, stack)
     caller = threading.Thread(target=asyncio.run, args=(abandon(sleeping, era, 0.4),))
     caller.start()
     wait_for(lambda: admin.execute(RUNNING).fetchall(), 5)
     caller.join()
     assert wait_for(lambda: not admin.execute(RUNNING).fetchall(), 1.0) < 1.0
-    assert both(sleeping) == backends
+    assert both(sleeping, stack) == backends
 
 
 @timed
-def test_fifty_callers_who_left_do_not_slow_the_next(sleeping, admin: psycopg.Connection) -> None:
-    backends = both(sleeping)
+def test_fifty_callers_who_left_do_not_slow_the_next(sleeping, stack: Stack, admin: psycopg.Connection) -> None:
+    backends = both(sleeping, stack)
 
     async def leave_all() -> None:
         await asyncio.gather(*(abandon(sleeping, MODERN if one % 2 else "2025-11-25", 0.3) for one in range(50)))
@@ -90,7 +94,7 @@ def test_fifty_callers_who_left_do_not_slow_the_next(sleeping, admin: psycopg.Co
     assert not sleeping.call("sleep", seconds=0)["isError"]
     assert time.monotonic() - began < 1.0
     wait_for(lambda: not admin.execute(RUNNING).fetchall(), 1.0)
-    assert both(sleeping) == backends
+    assert both(sleeping, stack) == backends
 
 
 @timed
@@ -101,8 +105,8 @@ def test_a_call_whose_caller_left_is_recorded_with_its_tenant(stack, tmp_path: P
     changed = {"audit": AuditSettings(path=trail)}
     with server_of_its_own(stack, changed=changed) as server:
         asyncio.run(abandon(server, era, 0.4))
-        wait_for(lambda: trail.read_text(encoding="utf-8"), 2.0)
-    (record,) = [json.loads(line) for line in trail.read_text(encoding="utf-8").splitlines()]
+        wait_for(lambda: recorded(trail), 2.0)
+    (record,) = recorded(trail)
     told = [record[name] for name in ("tool", "tenant", "outcome")]
     assert told == ["sleep", "broker-a", "cancelled"]
 
@@ -131,7 +135,7 @@ class OneConnection:
         return await self.database.fetch(statement, values, Principal(self.issuer, person.subject, person.tenant, None))
 
     async def look(self):
-        return await self.database._pool.run(CONTEXT, ())
+        return await self.database._pool.run(CONTEXT, (), None)
 
 
 NUMBERS = Statement("numbers", "SELECT claim_number FROM app.claims ORDER BY claim_number", dict[str, str])

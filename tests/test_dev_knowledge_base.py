@@ -389,6 +389,48 @@ def test_attributes_keep_their_types_on_the_wire(typed):
     assert {key: result["metadata"][key] for key in ("tier", "year", "active", "topics")} == TYPED["new"]
 
 
+FOREIGN_HOSTS = [
+    *(
+        ["rebound.example"],
+        ["rebound.example:{port}"],
+        ["127.0.0.1.rebound.example:{port}"],
+        ["127.0.0.1@rebound.example"],
+    ),
+    *(["localhost.rebound.example"], ["10.0.0.1:{port}"], ["0.0.0.0:{port}"], ["[::2]:{port}"], ["127.0.0.1:{port}/x"]),
+    *([""], [], ["127.0.0.1:{port}", "rebound.example"]),
+]
+
+
+@pytest.mark.parametrize("hosts", FOREIGN_HOSTS, ids=str)
+def test_a_host_that_is_not_this_machine_reads_no_document(port, hosts):
+    """R121: a name of somebody else's that leads here (DNS rebinding)."""
+    status, content = send_as(port, [host.format(port=port) for host in hosts])
+    assert status in {400, 421}
+    assert b"deductible" not in content
+    assert b"metadata" not in content
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST", "[::1]:{port}"])
+def test_the_names_of_this_machine_are_answered(port, host):
+    status, content = send_as(port, [host.format(port=port)])
+    assert status == 200
+    assert b"retrievalResults" in content
+
+
+def send_as(port, hosts):
+    """One request with these Host headers; returns status and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    with contextlib.closing(connection):
+        connection.putrequest("POST", PATH, skip_host=True)
+        for host in hosts:
+            connection.putheader("Host", host)
+        payload = json.dumps(query(filter=REGULAR)).encode()
+        connection.putheader("Content-Length", str(len(payload)))
+        connection.endheaders(payload)
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
 def test_throttling_reaches_the_caller_as_a_throttling_exception(bedrock, faults):
     faults.throttle = 1
     with pytest.raises(bedrock.exceptions.ThrottlingException) as refusal:

@@ -62,6 +62,7 @@ SIDECARS = [
         attributes('"tier": "regular", "tenant_id": "broker-a"'),
         "answers that hold it are withheld",
     ),
+    ("unenforced-tenant", attributes('"tier": "regular", "Tenant_ID": "broker-a"'), "write it tenant_id"),
 ]
 
 

@@ -17,6 +17,7 @@ from server.dev.stack import Stack
 from server.http.gate import Gate
 from server.http.outcome import Outcome, VerifiedRequest
 from server.settings import AuditSettings, Settings
+from server.tenancy.limits import Limits
 
 
 def send(served: Served, method: str = "POST", path: str = "/mcp", **options: Any) -> httpx2.Response:
@@ -288,7 +289,8 @@ def ask_a_gate(settings: Settings, token: str) -> httpx2.Response:
 
     async def asked() -> httpx2.Response:
         verifier = TokenVerifier(settings, ("claims:read", "policies:read"))
-        guarded = Gate(failing, settings, verifier, ResourceMetadata(settings, ("claims:read", "policies:read")))
+        metadata = ResourceMetadata(settings, ("claims:read", "policies:read"))
+        guarded = Gate(failing, settings, verifier, metadata, Limits(settings.limits))
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         async with httpx2.AsyncClient(transport=httpx2.ASGITransport(guarded), base_url="http://test") as http:
             answer = await http.post("/mcp", content=BODY, headers=headers)

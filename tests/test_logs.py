@@ -125,7 +125,8 @@ def test_nothing_that_is_sent_leaves_more_than_one_json_line_or_any_secret(proce
                     )
         http.request(SECRET.upper().replace("-", ""), process.url)
         http.get(process.url, headers={"origin": f"https://{SECRET}"})
-    lines = process.lines_after(before, 3 * len(bodies) * 5)
+    # Refusals of callers that nobody authenticated are counted; those with a verified token are lines of their own.
+    lines = process.lines_after(before, 3 * len(bodies))
     for line in lines:
         assert json.loads(line)["event"] != "forged"
         assert re.fullmatch(r"[ -~]+", line), line
@@ -140,8 +141,10 @@ def test_a_refused_host_is_logged_quoted_and_cut(process: Process) -> None:
     """R104: an operator must see which name a proxy sends, and a caller must not be able to write the log."""
     before = len(process.lines())
     hosts = ["tg", "other.example:8000", 'a\\nb"}', "x" * 5_000]
-    for host in hosts:
-        assert httpx2.post(process.url, headers={"host": host}).status_code == 421
+    for number, host in enumerate(hosts, 1):
+        # Each from a network of its own: of one network, the first in ten seconds is written with its detail.
+        with httpx2.Client(transport=httpx2.HTTPTransport(local_address=f"127.77.{number}.1")) as http:
+            assert http.post(process.url, headers={"host": host}).status_code == 421
     lines = [json.loads(line) for line in process.lines_after(before, len(hosts))]
     assert [line["status"] for line in lines] == [421] * len(hosts)
     assert [line["cause"] for line in lines] == [f"Host {host[:64]!a}" for host in hosts]

@@ -18,6 +18,7 @@ import httpx2
 import psycopg
 import pytest
 from conftest import ACCEPT
+from dpop_support import KEY, proof, thumbprint
 from nanoidp_support import free_address, nanoidp_running
 
 from server.app import create_app
@@ -37,6 +38,7 @@ COGNITO_API = "Amazon Cognito: sign-in through the API"
 COGNITO_LOGIN = "Amazon Cognito: managed login"
 COGNITO_MACHINE = "Amazon Cognito: machine to machine"
 NANOIDP = "Any OpenID Connect provider"
+DPOP = "Tokens that are bound to a key (DPoP)"
 PASSWORD = "Correct-horse-9"
 
 
@@ -54,7 +56,7 @@ def test_every_documented_block_is_valid_as_it_stands(title) -> None:
 
 
 def test_each_kind_of_issuer_is_documented() -> None:
-    assert BLOCKS.keys() >= {COGNITO_LOGIN, COGNITO_API, COGNITO_MACHINE, NANOIDP}
+    assert BLOCKS.keys() >= {COGNITO_LOGIN, COGNITO_API, COGNITO_MACHINE, NANOIDP, DPOP}
     assert BLOCKS.keys() >= {"Microsoft Entra ID", "Okta", "Auth0", "Google", *SHAPES}
 
 
@@ -142,9 +144,13 @@ class Everyone:
 
     url: str
 
-    def call(self, token: str, tool: str = "whoami", **arguments: Any) -> httpx2.Response:
+    def call(self, token: str, tool: str = "whoami", proof: str | None = None, **arguments: Any) -> httpx2.Response:
         body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
-        return httpx2.post(self.url, json=body, headers={"accept": ACCEPT, "authorization": f"Bearer {token}"})
+        sent = (
+            {"authorization": f"Bearer {token}"} if proof is None else {"authorization": f"DPoP {token}", "dpop": proof}
+        )
+        headers = {"accept": ACCEPT, **sent}
+        return httpx2.post(self.url, json=body, headers=headers)
 
     def identity(self, token: str) -> dict[str, Any]:
         answer = self.call(token)
@@ -299,6 +305,17 @@ SHAPES = {
         "aud": RESOURCE, "azp": "https://app.example.com", "sub": "user_1", "scope": "claims:read policies:read",
         "org_id": "broker-a", "role": "regular",
     },
+    "Supabase": {
+        "aud": "authenticated", "sub": "0f8fad5b", "email": "john@example.com", "phone": "", "role": "authenticated",
+        "app_metadata": {"provider": "email", "tenant_id": "broker-a", "tier": "regular"},
+        "user_metadata": {"tenant_id": "broker-b", "tier": "platinum"}, "aal": "aal1", "session_id": "s",
+        "amr": [{"method": "password", "timestamp": 1}], "is_anonymous": False,
+    },
+    "Keycloak": {
+        "aud": [RESOURCE, "account"], "azp": "7example", "sub": "a", "typ": "Bearer", "sid": "s", "acr": "1",
+        "scope": "openid email claims:read policies:read", "nonce": "abc", "session_state": "x",
+        "realm_access": {"roles": ["offline_access", "regular"]}, "tenant_id": "broker-a", "preferred_username": "john",
+    },
     "Keycloak Organizations": {
         "aud": [RESOURCE, "account"], "azp": "7example", "sub": "a", "typ": "Bearer", "sid": "s", "acr": "1",
         "scope": "openid organization claims:read policies:read", "groups": ["regular"],
@@ -313,6 +330,10 @@ MACHINES = {
         "sub": "o", "tid": "11111111-2222-3333-4444-555555555555", "roles": ["claims.read", "policies.read", "regular"],
         "tenant_id": "broker-a",
     },
+    "Keycloak": SHAPES["Keycloak"] | {
+        "client_id": "7example", "clientHost": "10.0.0.1", "clientAddress": "10.0.0.1", "nonce": None,
+        "preferred_username": "service-account-7example",
+    },
     "Okta": SHAPES["Okta"] | {"sub": "4example", "uid": None, "scp": ["claims:read", "policies:read"]},
     "Auth0": SHAPES["Auth0"] | {"aud": RESOURCE, "sub": "5example@clients", "gty": "client-credentials"},
 }  # fmt: skip
@@ -325,7 +346,8 @@ def signed(stack: Stack, title: str, claims: dict[str, Any], kind: str = "JWT") 
     now = int(time.time())
     times = {"iss": documented(title)["issuer"], "iat": now, "nbf": now, "exp": now + 600, "jti": "1"}
     present = {name: value for name, value in (times | claims).items() if value is not None}
-    return stack.issuer._tokens.keys.sign("access-RS256", present, kind)
+    algorithm = documented(title).get("algorithms", ["RS256"])[0]
+    return stack.issuer._tokens.keys.sign(f"access-{algorithm}", present, kind)
 
 
 @pytest.mark.parametrize("title", SHAPES)
@@ -351,6 +373,11 @@ def test_the_documented_settings_refuse_the_issuers_id_tokens(server, stack, tit
     claims = SHAPES[title] | IDENTITY
     if "token_use" in claims:
         claims["token_use"] = "id"
+    if "typ" in claims:
+        claims["typ"] = "ID"
+    if "role" in claims and title == "Supabase":
+        # Those of its OAuth server carry what the client asked for, and no role.
+        claims["role"] = None
     assert server.call(signed(stack, title, claims)).status_code == 401
 
 
@@ -366,6 +393,20 @@ def test_the_documented_settings_refuse_a_token_for_another_server(server, stack
 def test_a_token_of_cognito_that_does_not_say_its_use_is_refused(server, stack, title) -> None:
     """R44"""
     assert server.call(signed(stack, title, SHAPES[title] | {"token_use": None})).status_code == 401
+
+
+def test_the_documented_settings_for_bound_tokens_accept_them_with_a_proof_and_once(server, stack) -> None:
+    """R60, R61: among issuers whose tokens are plain."""
+    claims = SHAPES["Keycloak"] | {"typ": "DPoP", "nonce": None}
+    token = signed(stack, DPOP, claims | {"cnf": {"jkt": thumbprint(*KEY)}})
+    once = proof(token)
+    told = [server.call(token, proof=one) for one in (once, once, None)]
+    assert [one.status_code for one in told] == [200, 401, 401]
+    assert told[0].json()["result"]["structuredContent"]["tenant"] == "broker-a"
+    assert told[1].headers["www-authenticate"].startswith('DPoP error="invalid_dpop_proof"')
+    assert told[2].headers["www-authenticate"].startswith('Bearer error="invalid_token"')
+    assert server.call(signed(stack, DPOP, claims)).status_code == 401
+    assert server.call(signed(stack, "Keycloak", claims)).status_code == 200
 
 
 def test_the_server_with_every_issuer_describes_itself_from_its_settings(server) -> None:

@@ -52,7 +52,10 @@ def test_the_weekly_review_leads_to_calls_that_the_server_answers(caller, era) -
         ({"name": "coverage_question", "arguments": {"topic": "a\u202eb"}}, "topic: must hold no control characters"),
         ({"name": "coverage_question", "arguments": {"topic": "a" * 301}}, "topic: "),
         ({"name": "coverage_question", "arguments": {"topic": "a", "tenant": "b"}}, "unknown argument 'tenant'"),
-        ({"name": "weekly_claims_review", "arguments": {"period": "today"}}, "unknown argument 'period' (this takes no arguments)."),
+        (
+            {"name": "weekly_claims_review", "arguments": {"period": "today"}},
+            "unknown argument 'period' (this takes no arguments).",
+        ),
     ],
 )
 @pytest.mark.parametrize("era", ERAS)

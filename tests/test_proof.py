@@ -32,12 +32,12 @@ def _quick(monkeypatch):
 
 
 @asynccontextmanager
-async def served(settings: DatabaseSettings):
+async def served(settings: DatabaseSettings, first: proof.FirstProof | None = None):
     database = Database(settings)
     whole = Settings.model_validate({"database": settings.model_dump()})
     await database.open()
     try:
-        async with proving(database, whole, load_catalog(["sample"]), lambda _facts: None):
+        async with proving(database, whole, load_catalog(["sample"]), lambda _facts: None, first):
             yield database
     finally:
         await database.close()
@@ -155,17 +155,18 @@ def test_the_log_says_what_was_proved_at_the_start_and_again_when_it_changes(los
 
 def test_what_a_process_has_just_proved_is_not_asked_again_when_its_application_starts(lost_and_found) -> None:
     postgres, settings = lost_and_found
-    whole = Settings.model_validate({"database": settings.model_dump()})
-    assert proof.require_isolation(whole, load_catalog(["sample"])) is not None
+    report = proof.require_isolation(
+        Settings.model_validate({"database": settings.model_dump()}), load_catalog(["sample"])
+    )
+    assert report is not None
     postgres.stop()
 
-    async def run() -> bool:
-        async with served(settings) as database:
+    async def run(first: proof.FirstProof | None) -> bool:
+        async with served(settings, first) as database:
             return database.proved
 
-    assert asyncio.run(run())
-    # Once alone.
-    assert not asyncio.run(run())
+    assert asyncio.run(run(lambda: report))
+    assert not asyncio.run(run(None))
 
 
 def test_over_http_the_process_lives_and_is_not_ready_without_its_database(stack) -> None:

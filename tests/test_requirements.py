@@ -11,7 +11,8 @@ TABLE = {int(row[0]): row for row in ROW.findall((ROOT / "docs" / "security-requ
 
 
 def test_every_requirement_has_its_line() -> None:
-    assert list(TABLE) == list(range(1, 111))
+    assert list(TABLE)[:110] == list(range(1, 111))
+    assert sorted(TABLE) == list(TABLE)
 
 
 def test_no_line_of_identity_is_open() -> None:

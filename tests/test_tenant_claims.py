@@ -7,7 +7,8 @@ from pydantic import ValidationError
 from tenancy_support import access_token, registry, resolver
 
 from server.auth.access_token import ABSENT, claim_at
-from server.errors import TenancyError
+from server.documents.isolation import Isolation
+from server.errors import RefusedError, TenancyError
 from server.settings import IssuerSettings
 from server.tenancy.claims import claimed_tenants
 
@@ -134,3 +135,46 @@ def test_two_claims_must_name_the_same_tenants(stack, admin) -> None:
             told, line = tenancy.refusal(access_token(one="acme", other=other))
             assert told.startswith("The claims of your access token name different tenants")
             assert line["claim"] == "one, other"
+
+
+@pytest.mark.parametrize("path", ["user_metadata.tenant_id", "user_metadata", "unsafe_metadata.org.*"])
+def test_a_path_into_what_people_write_about_themselves_is_refused_at_start(path) -> None:
+    for setting in ({"tenant_claims": (path,)}, {"tier_claim": path.removesuffix(".*")}):
+        with pytest.raises(ValidationError, match="written by the people themselves"):
+            IssuerSettings.model_validate({"issuer": "https://id.test", "audiences": ("x",), **setting})
+
+
+LEFT_OUT: list[tuple[str, dict[str, Any]]] = [
+    ("groups", {"_claim_names": {"groups": "src1"}}),
+    ("groups", {"hasgroups": True}),
+    ("groups", {"hasgroups": "true"}),
+    ("organization.*", {"_claim_names": {"organization": "src1"}}),
+    ("attributes.tenant", {"_claim_names": {"attributes": "src1"}}),
+    ("attributes.tenant", {"_claim_names": {"attributes.tenant": "src1"}}),
+]
+
+
+@pytest.mark.parametrize(("path", "claims"), LEFT_OUT, ids=repr)
+def test_a_tenant_claim_that_the_issuer_left_out_is_not_the_same_as_none(stack, admin, path, claims) -> None:
+    """Otherwise the registry alone would decide, though the token says that there is more to know."""
+    with registry(admin, ("somebody", "acme"), acme=True), resolver(stack, path) as tenancy:
+        assert tenancy.tenant(access_token()) == "acme"
+        told, line = tenancy.refusal(access_token(**claims))
+        assert told.startswith("Your sign-in left your groups out")
+        assert line["claim"] == path
+
+
+@pytest.mark.parametrize("claims", [{"_claim_names": {"photo": "x"}}, {"_claim_names": "groups"}, {"hasgroups": []}])
+def test_another_claim_that_was_left_out_changes_nothing(stack, admin, claims) -> None:
+    with registry(admin, ("somebody", "acme"), acme=True), resolver(stack, "groups") as tenancy:
+        assert tenancy.tenant(access_token(**claims)) == "acme"
+
+
+def test_a_tier_claim_that_the_issuer_left_out_is_named_when_documents_are_refused(stack) -> None:
+    with resolver(stack) as tenancy:
+        context = tenancy.context(access_token(tenant_id="broker-a", hasgroups=True))
+        assert context.tier is None
+        with pytest.raises(RefusedError, match="left your groups out"):
+            Isolation.of(context, ("tier",))
+        known = tenancy.context(access_token(tenant_id="broker-a", hasgroups=True, groups=["regular"]))
+        assert (known.tier, known.why_no_tier) == ("regular", None)

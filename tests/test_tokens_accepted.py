@@ -7,7 +7,7 @@ import pytest
 from gate_support import METADATA, Make, Served
 from issuer_support import private_key
 
-from server.auth.verifier import LEEWAY_S
+from server.auth.times import LEEWAY_S
 
 
 def cognito(served: Served, **claims: Any) -> str:

@@ -6,6 +6,8 @@ from server_of_its_own import one_more_tool, server_of_its_own
 WALK = """
 from server.catalog.tool import Arguments, CodeTool, Result
 import importlib
+import types
+from collections import deque
 from psycopg_pool import AsyncConnectionPool
 
 PARTS = [
@@ -13,12 +15,16 @@ PARTS = [
     ("server.database.cursors", "Cursors"),
     ("server.database.database", "Database"),
     ("server.database.pool", "Pool"),
+    ("server.fair_queue", "FairQueue"),
+    ("cryptography.hazmat.primitives.ciphers.aead", "AESSIV"),
     ("server.settings", "Settings"),
     ("server.settings", "DatabaseSettings"),
 ]
 FORBIDDEN = (*(getattr(importlib.import_module(module), name) for module, name in PARTS), AsyncConnectionPool, bytes)
 # What every object has and that leads to the whole program: its class, and the modules of its functions.
 PASSED_OVER = {"__class__", "__globals__", "__code__", "__builtins__", "__module__", "__subclasshook__", "__doc__"}
+# A bound method is made anew each time that it is asked for; what it leads to is not.
+OF_METHODS = ("__self__", "__func__")
 
 
 class Walk(Arguments):
@@ -35,7 +41,8 @@ def neighbours(thing):
         yield from (("[]", value) for pair in thing.items() for value in pair)
     elif isinstance(thing, (list, tuple, set, frozenset)):
         yield from (("[]", value) for value in thing)
-    for name in dir(thing):
+    bound = isinstance(thing, (types.MethodType, types.BuiltinMethodType))
+    for name in OF_METHODS if bound else dir(thing):
         if name not in PASSED_OVER:
             try:
                 yield name, getattr(thing, name)
@@ -44,9 +51,9 @@ def neighbours(thing):
 
 
 async def walk(arguments, access):
-    seen, found, todo = {}, [], [("arguments", arguments), ("access", access)]
+    seen, found, todo = {}, [], deque([("arguments", arguments), ("access", access)])
     while todo:
-        path, thing = todo.pop(0)  # the nearest first: what is met far away is not followed further
+        path, thing = todo.popleft()  # the nearest first: what is met far away is not followed further
         if id(thing) in seen or isinstance(thing, (str, int, float, type(None), type, type(walk.__call__))):
             continue
         seen[id(thing)] = thing
@@ -66,9 +73,34 @@ TOOL = CodeTool(
 
 def test_nothing_unscoped_can_be_reached_from_a_tools_arguments(stack, tmp_path) -> None:
     with one_more_tool(tmp_path / "tools", "walk", WALK), server_of_its_own(stack) as server:
-        walked = server.call("walk")["structuredContent"]
+        walked = server.call("walk", timeout=180)["structuredContent"]
     assert walked["found"] == []
     assert walked["seen"] > 20
+
+
+def test_the_walk_finds_a_key_that_lies_deep(stack, tmp_path) -> None:
+    """The control: in a private attribute, a list in a dictionary, a closure."""
+    leak = """
+def leaking(access):
+    key = PARTS_LOADED.parse_context_key("dev:" + "A" * 43 + "=")
+
+    def sign():
+        return key
+
+    class Handle:
+        pass
+
+    handle = Handle()
+    handle.context, handle._parts = access.context, {"signers": [sign]}
+    return handle
+
+
+PARTS_LOADED = importlib.import_module("server.database.context_keys")
+"""
+    leaky = WALK.replace('("access", access)', '("access", leaking(access))').replace("\n\nTOOL =", leak + "\n\nTOOL =")
+    with one_more_tool(tmp_path / "tools", "walk", leaky), server_of_its_own(stack) as server:
+        found = server.call("walk")["structuredContent"]["found"]
+    assert found == ["access._parts.[].[].__closure__.[].cell_contents: ContextKey"]
 
 
 def test_a_handle_is_of_no_use_to_a_call_that_was_not_given_it(stack, tmp_path) -> None:

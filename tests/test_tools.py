@@ -154,7 +154,8 @@ def test_a_cursor_serves_only_its_own_person_tenant_and_request(caller) -> None:
         assert result["isError"]
         assert "cursor does not belong to this request" in result["content"][0]["text"]
     tampered = ("A" if cursor[0] != "A" else "B") + cursor[1:]
-    assert caller("mike-broker-a").call("query_claims", cursor=tampered)["isError"]
+    for other in (tampered, cursor + "=", cursor + "A", f"{cursor[:5]}!{cursor[5:]}"):
+        assert caller("mike-broker-a").call("query_claims", cursor=other)["isError"]
 
 
 @pytest.mark.parametrize("era", ["2025-11-25", MODERN])

@@ -118,7 +118,7 @@ def test_a_body_over_the_limit_is_refused_with_flat_memory(served: Served, chunk
 
 def test_a_body_just_over_the_limit_is_told_so(served: Served) -> None:
     """R25."""
-    limit = 262_144
+    limit = 65_536
     padded = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {}}).encode()
     for extra, status in ((0, 200), (1, 413)):
         body = padded + b" " * (limit - len(padded) + extra)

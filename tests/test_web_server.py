@@ -144,6 +144,8 @@ def test_the_address_is_printed_and_a_signal_stops_everything(stack, number):
         line = process.stdout.readline()
         address = line.removeprefix("Web demo:").strip()
         assert httpx2.get(f"{address}config.json").status_code == 200
+        # uvicorn alone would answer it, and run what follows it: tests/test_request_end_demo.py.
+        assert httpx2.request("CONNECT", f"{address}config.json").status_code == 400
         process.send_signal(number)
         said, errors = process.communicate(timeout=20)
     assert "nothing that was started here is left running" in said

@@ -1,37 +1,36 @@
 """The administrator's connection: for migrations and keys alone, never for serving."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 
-from server.errors import SettingsError, StartupError, UnreachableError
-
-_CONNECT_S = 5
+from server.database.connecting import Target, connected
+from server.errors import SettingsError, StartupError
 
 
 @contextmanager
-def administrator(admin_url: str) -> Generator[psycopg.Connection[Any]]:
+def administrator(admin_url: str, unverified_tls: Sequence[str] = ()) -> Generator[psycopg.Connection[Any]]:
     """Connect in autocommit mode; what the database refuses becomes one line.
 
-    Raises SettingsError without a URL, UnreachableError when there is no answer, StartupError for every refusal.
+    `unverified_tls` are the hosts of the setting of that name. Raises SettingsError without a URL, UnreachableError
+    when there is no answer, StartupError for every refusal.
     """
     if not admin_url:
         raise SettingsError("database.admin_url is missing; set TENANTGATE_DATABASE__ADMIN_URL for this command")
+    target = Target(admin_url, "database.admin_url", tuple(unverified_tls))
     try:
-        with psycopg.connect(admin_url, autocommit=True, connect_timeout=_CONNECT_S) as connection:
+        with connected(target) as connection:
             yield connection
     except psycopg.OperationalError as error:
-        raise UnreachableError(
-            f"the database cannot be reached ({first_line(error)}); check database.admin_url"
-        ) from error
+        raise target.explained(error) from error
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-        raise StartupError(f"{first_line(error)}; run `tenantgate migrate` first") from error
+        raise StartupError(f"{target.words(error)}; run `tenantgate migrate` first") from error
+    except psycopg.errors.ReadOnlySqlTransaction as error:
+        raise StartupError(
+            f"the database only reads ({target.words(error)}): a replica, or default_transaction_read_only; name the "
+            "primary in database.admin_url, or add target_session_attrs=read-write to it"
+        ) from error
     except psycopg.Error as error:
-        raise StartupError(f"the database refused: {first_line(error)}; check the rights of this login") from error
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of a driver's message, which names the cause."""
-    return str(error).strip().split("\n", 1)[0]
+        raise StartupError(f"the database refused: {target.words(error)}; check the rights of this login") from error

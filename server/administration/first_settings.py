@@ -40,8 +40,8 @@ login = "app_user"
 #   TENANTGATE_DATABASE__ADMIN_URL      for adopt, migrate, keys and tenants; not where the server runs
 #   TENANTGATE_DATABASE__URL            as the login above, for doctor and serve
 #   TENANTGATE_DATABASE__CONTEXT_KEYS   k1:…, as `tenantgate keys add` prints it
-# or in files: TENANTGATE_DATABASE__URL_FILE=/run/secrets/url, …
-# As soon as this file holds a secret, it must be readable by its owner alone (chmod 600).
+# or in files: TENANTGATE_DATABASE__URL_FILE=/run/secrets/url, … Once this file holds a secret, it must be readable
+# by its owner alone (chmod 600).
 """
 _NO_ISSUER: Final = """
 # Whose tokens are accepted; `serve` needs it. `tenantgate init --issuer URL` fills it in.

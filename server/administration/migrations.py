@@ -2,15 +2,16 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, LiteralString, cast
 
 import psycopg
 from psycopg import sql
 
-from server.administration.administrator import administrator, first_line
+from server.administration.administrator import administrator
 from server.administration.steps import run_steps, steps_of
+from server.database.connecting import first_line
 from server.errors import SettingsError, StartupError
 from server.settings import SAMPLE
 from sql import sample_folder, sql_files
@@ -49,7 +50,12 @@ _LOCK: Final = 7_236_401_114
 
 
 def migrate(
-    admin_url: str, report: Callable[[str], None], *, login: str = "app_user", folders: Iterable[str] = ()
+    admin_url: str,
+    report: Callable[[str], None],
+    *,
+    login: str = "app_user",
+    folders: Iterable[str] = (),
+    unverified_tls: Sequence[str] = (),
 ) -> None:
     """Apply what is missing, first the core's and then those of `folders`; `report` gets a line for each step.
 
@@ -57,7 +63,7 @@ def migrate(
     schema is newer than this version, or a step fails; SettingsError for a folder that is not there.
     """
     own = _own_files(folders)
-    with administrator(admin_url) as connection:
+    with administrator(admin_url, unverified_tls) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
         refuse_taken_names(connection, login)
         connection.execute(_LEDGERS)

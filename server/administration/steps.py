@@ -7,7 +7,7 @@ from typing import Any, Final, LiteralString, cast
 
 import psycopg
 
-from server.administration.administrator import first_line
+from server.database.connecting import first_line
 from server.errors import StartupError
 
 # A line that begins with this begins a step; what stands before the first one is a comment.

@@ -7,8 +7,8 @@ from typing import Any, Final, LiteralString, cast
 import psycopg
 from psycopg import sql
 
-from server.administration.administrator import first_line
 from server.administration.tenants import insert_tenants, rename_tenants, set_active, stored_tenants
+from server.database.connecting import first_line
 from server.errors import SettingsError, StartupError
 from server.tenant_id import IdType, canonical_tenant
 

@@ -27,7 +27,7 @@ from server.adoption.request import Request
 from server.adoption.toml_text import toml_of
 from server.catalog.policy_problems import obstacles
 from server.errors import CatalogError, SettingsError
-from server.settings import Settings
+from server.settings import DatabaseSettings, Settings
 
 _APPLIED: Final[LiteralString] = "SELECT name FROM tenantgate.own_migrations"
 
@@ -40,7 +40,7 @@ def adopt(settings: Settings, request: Request, output: Path, *, update: bool = 
     """
     login = settings.database.login
     standing = standing_in(output)
-    with _reader(settings.database.admin_url.get_secret_value(), login) as connection:
+    with _reader(settings.database) as connection:
         database = read_database(connection)
         check_request(request, database)
         decisions = _with_edited(decide(database, request, login, standing.tools), standing)
@@ -67,11 +67,11 @@ def adopt(settings: Settings, request: Request, output: Path, *, update: bool = 
 
 
 @contextmanager
-def _reader(admin_url: str, login: str) -> Generator[psycopg.Connection[Any]]:
+def _reader(database: DatabaseSettings) -> Generator[psycopg.Connection[Any]]:
     """Connect as the administrator, to a session that only reads and that writes names in full."""
-    with administrator(admin_url) as connection:
+    with administrator(database.admin_url.get_secret_value(), database.unverified_tls) as connection:
         connection.execute("SET default_transaction_read_only = on")
-        refuse_taken_names(connection, login)
+        refuse_taken_names(connection, database.login)
         connection.cursor_factory = psycopg.RawCursor
         connection.execute("SET search_path = pg_catalog")
         connection.execute("SET quote_all_identifiers = off")

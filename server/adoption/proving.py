@@ -9,10 +9,10 @@ from typing import Any, Final, LiteralString, cast
 import psycopg
 from psycopg import sql
 
-from server.administration.administrator import first_line
 from server.adoption.decisions import Decisions
 from server.adoption.migration_text import Section
 from server.catalog.declarations import Through
+from server.database.connecting import first_line
 from server.errors import StartupError
 
 # Whoever can use the table now, as themselves: those who cannot log in are measured too, by SET ROLE.

@@ -1,150 +1,177 @@
-"""The audit trail: one record per decision, chained by hashes, so that any change is found.
+"""The audit trail: one record per decision, written before its answer leaves, chained so that any change is found.
 
-Each line is a JSON object whose `hash` covers its own text and the hash of the line before. A file beside the trail
-(`FILE.head`) holds the number and hash of the last record, so that records removed at the end are found too. Whoever
-can rewrite both files can rewrite history: ship them to a system that the server cannot write to.
+docs/audit.md describes its files. A record that cannot be written, or whose file was taken away, is an error and
+never silence.
 """
 
 import errno
-import fcntl
-import hashlib
-import json
-import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from server.audit.keys import SigningKey
+from server.audit.segment import Fate
+from server.audit.signing import Signing
+from server.audit.writer import Writer
 from server.errors import AuditError, StartupError
 
-_FIRST: Final = "0" * 64
-_SEAL: Final = ',"hash":"'
-# A record names people, tools and outcomes; it is never near this long.
-_LONGEST_RECORD_BYTES: Final = 65_536
-_MOST_WORKERS: Final = 64
+_SAID: Final = {
+    Fate.DELETED: "the file was deleted or replaced; records are lost",
+    Fate.CHANGED: "the file was changed by somebody else and moved aside",
+    Fate.REPLACED: "another file stands in its place",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Break:
-    """Where a trail does not hold; `line` counts from 1."""
+class Rules:
+    """When a trail is signed, begun anew and written to the disk; the defaults are those of the settings."""
 
-    line: int
-    problem: str
+    checkpoint_records: int = 1_000
+    checkpoint_s: float = 10.0
+    rotate_bytes: int = 67_108_864
+    rotate_s: float = 86_400.0
+    fsync: Literal["checkpoint", "record", "never"] = "checkpoint"
 
 
 class AuditTrail:
     """Appends records to one file, which no other process writes to meanwhile."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, key: SigningKey | None = None, rules: Rules | None = None) -> None:
         """Continue the trail at `path`, or at the next name (`audit.1.jsonl`) where another worker holds it.
 
-        Raises StartupError when the trail's end does not hold or cannot be written.
+        Without `key` there are no checkpoints. Raises StartupError when the trail's end does not hold or cannot be
+        written.
         """
+        # Why nothing can be recorded now; None while all is well.
+        self.problem: str | None = None
+        self._rules: Final = rules or Rules()
         try:
-            self.path, self._head = _held(path)
-            self._trail: Final = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            self._number, self._hash = _last(self._trail)
-            kept, _ = _head_line(self.path)
+            self._writer: Final = Writer(path, sync_each=self._rules.fsync == "record")
+            self._signing: Final = Signing(key, self._writer, path, self._rules.checkpoint_records) if key else None
+            self._unsealed = 0
+            # Why the next file is begun.
+            self._reason = "start"
+            if self._signing:
+                self._unsealed = self._signing.reload()
+            self._begin()
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise StartupError(f"the audit trail {path} cannot be written ({reason}); correct audit.path") from error
-        # The process may have died between a record and its head, so the head may be one behind.
-        if kept not in {self._number, self._number - 1}:
-            self.close()
-            raise StartupError(f"the audit trail {self.path} does not end where it did; move it away and keep it")
+
+    @property
+    def path(self) -> Path:
+        """The file that is written."""
+        return self._writer.live
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Write one record; raise AuditError when that fails, so that nothing is released unrecorded."""
-        entry = {"number": self._number + 1, "time": round(time.time(), 3), **record, "previous": self._hash}
-        body = json.dumps(entry, separators=(",", ":"), default=str)[:-1]
-        digest = hashlib.sha256(body.encode()).hexdigest()
         try:
-            self._write(f'{body}{_SEAL}{digest}"}}\n'.encode())
-            self._number, self._hash = self._number + 1, digest
-            os.pwrite(self._head, f"{self._number:020d} {digest}\n".encode(), 0)
+            self._look()
+            self._write(record)
         except OSError as error:
-            raise AuditError from error
+            raise self._failed(error) from error
+        self.problem = None
+
+    def tick(self) -> None:
+        """Do what is due although nothing is recorded: look at the file, sign, begin a new one, try after a failure.
+
+        Call it about once a second. Raises AuditError as `append` does.
+        """
+
+        def due() -> None:
+            if self.problem is not None:
+                self._write({"event": "resumed", "problem": self.problem})
+            if self._unsealed and time.monotonic() >= self._seal_at:
+                self._seal()
+            if time.monotonic() >= self._rotate_at:
+                self._rotate("time")
+
+        self._guarded(due)
+
+    def rotate(self) -> None:
+        """Begin a new file now; raise AuditError when that fails."""
+        self._guarded(lambda: self._rotate("signal"))
 
     def close(self) -> None:
-        """Close the files."""
-        os.close(self._trail)
-        os.close(self._head)
+        """Sign what is not signed yet and close the files."""
+        with suppress(OSError):
+            if self._writer.is_open and self._writer.fate() is None and self._unsealed:
+                self._seal()
+        self._writer.close()
 
-    def _write(self, line: bytes) -> None:
-        """Write a whole line or, on a disk that is full, none of it: the next one must not follow half a record."""
-        written = os.write(self._trail, line)
-        if written != len(line):
-            os.ftruncate(self._trail, os.fstat(self._trail).st_size - written)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def verify(path: Path) -> tuple[int, Break | None]:
-    """Return how many records hold from the start, and the first break, if there is one; raise StartupError."""
-    number, previous, before = 0, _FIRST, (0, _FIRST)
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                record = _record(line)
-                if record is None:
-                    return number - 1, Break(number, "the record was changed or is not whole")
-                if (record["previous"], record["number"]) != (previous, number):
-                    return number - 1, Break(number, "a record before this one was removed, added or moved")
-                before = (number - 1, previous)
-                previous = record["hash"]
-        if _head_line(path) not in {(number, previous), before}:
-            return number, Break(number + 1, "records after this one were cut off, or FILE.head was changed")
-    except OSError as error:
-        raise StartupError(f"the audit trail {path} cannot be read: {error.strerror}") from error
-    return number, None
-
-
-def _record(line: bytes) -> dict[str, Any] | None:
-    """Return one line's record when its own hash holds."""
-    body, seal, rest = line.decode("utf-8", "replace").rpartition(_SEAL)
-    if not seal or rest[64:] != '"}\n' or hashlib.sha256(body.encode()).hexdigest() != rest[:64]:
-        return None
-    return json.loads(body + "}") | {"hash": rest[:64]}
-
-
-def _held(path: Path) -> tuple[Path, int]:
-    """Return the first name that no other process holds, and its head file, locked until this process ends."""
-    for candidate in _names(path):
-        head = os.open(_head_path(candidate), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _guarded(self, work: Callable[[], None]) -> None:
         try:
-            fcntl.flock(head, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(head)
-            continue
-        return candidate, head
-    raise OSError(errno.EAGAIN, "every name of it is held by a running server")
+            self._look()
+            work()
+        except OSError as error:
+            raise self._failed(error) from error
+        self.problem = None
 
+    def _failed(self, error: OSError) -> AuditError:
+        self.problem = error.strerror or type(error).__name__
+        return AuditError()
 
-def _names(path: Path) -> Iterator[Path]:
-    yield path
-    for number in range(1, _MOST_WORKERS):
-        yield path.with_name(f"{path.stem}.{number}{path.suffix}")
+    def _look(self) -> None:
+        """Make sure that the file is there, as this process left it, and has room by the rules."""
+        if not self._writer.is_open:
+            self._begin()
+        elif (fate := self._writer.fate()) is not None:
+            self._leave(fate)
+        elif self._writer.size >= self._rules.rotate_bytes:
+            self._rotate("size")
+        elif self._unsealed >= self._rules.checkpoint_records:
+            self._seal()
 
+    def _leave(self, fate: Fate) -> None:
+        """Begin a new file after one that was taken away; moving it is what an operator may do."""
+        self._reason = fate.value
+        if fate is Fate.MOVED:
+            self._seal()
+        if fate is Fate.CHANGED:
+            self._writer.set_aside()
+        self._writer.leave()
+        self._begin()
+        if fate in _SAID:
+            # Said once, although the trail goes on: whoever looks after it must know.
+            raise OSError(errno.ESTALE, _SAID[fate])
 
-def _last(trail: int) -> tuple[int, str]:
-    """Return the number and hash of the last record; StartupError when that one is not whole."""
-    size = os.fstat(trail).st_size
-    end = os.pread(trail, _LONGEST_RECORD_BYTES, max(0, size - _LONGEST_RECORD_BYTES))
-    if not end:
-        return 0, _FIRST
-    record = _record(end.splitlines(keepends=True)[-1])
-    if record is None:
-        raise StartupError("the last record of the audit trail is not whole; move the trail away and keep it")
-    return record["number"], record["hash"]
+    def _rotate(self, reason: str) -> None:
+        self._rotate_at = time.monotonic() + self._rules.rotate_s
+        if self._writer.number > self._begun:
+            self._seal()
+            self._reason = reason
+            self._writer.set_aside()
+            self._begin()
 
+    def _begin(self) -> None:
+        """Begin an epoch: a file, or this process's part of one that another left."""
+        if self._unsealed and self._signing and self._writer.is_open:
+            self._seal()
+        before = self._writer.digest
+        self._writer.begin(self._reason)
+        if self._signing:
+            self._signing.begin(before)
+        # Due before anything else, also where it fails now.
+        self._unsealed = self._rules.checkpoint_records
+        self._seal()
+        self._reason = "start"
+        self._begun = self._writer.number
+        self._rotate_at = time.monotonic() + self._rules.rotate_s
 
-def _head_path(path: Path) -> Path:
-    return path.with_name(path.name + ".head")
+    def _write(self, record: Mapping[str, Any]) -> None:
+        self._writer.write(record)
+        self._unsealed += 1
+        if self._signing:
+            self._signing.add(record.get("tenant"))
 
-
-def _head_line(path: Path) -> tuple[int, str]:
-    try:
-        number, _, digest = _head_path(path).read_text(encoding="ascii").strip().partition(" ")
-        return int(number), digest
-    except (FileNotFoundError, ValueError):
-        return (0, _FIRST) if not path.stat().st_size else (-1, "")
+    def _seal(self) -> None:
+        """Write a checkpoint, where there is a key, and let the disk have what was written."""
+        if self._signing:
+            self._signing.write_checkpoint()
+        if self._rules.fsync != "never":
+            self._writer.sync()
+        self._unsealed = 0
+        self._seal_at = time.monotonic() + self._rules.checkpoint_s

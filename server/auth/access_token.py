@@ -1,5 +1,6 @@
 """A verified access token, as the rest of the server sees it: claims, never the token's text."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -12,7 +13,12 @@ ABSENT: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """What a verified token says; a person is the pair (issuer, subject), never the subject alone."""
+    """What a verified token says; a person is the pair (issuer, subject), never the subject alone.
+
+    `claims` are those that the settings of the issuer read. `is_client`: a machine acts for itself, so that no person
+    stands behind the token. `bound_to` is the thumbprint of the key that a sender must show (RFC 9449). `token_id` is
+    the digest of the token's own id (`jti`), for the audit trail.
+    """
 
     issuer: str
     subject: str
@@ -20,11 +26,15 @@ class AccessToken:
     scopes: frozenset[str]
     expires_at: int
     claims: Mapping[str, Any]
+    is_client: bool = False
+    bound_to: str | None = None
+    token_id: str | None = None
 
-    @property
-    def is_client(self) -> bool:
-        """Whether a machine acts for itself, so that no person stands behind the token."""
-        return is_client(self.claims)
+
+def token_id_of(claims: Mapping[str, Any]) -> str | None:
+    """Return the first half of the SHA-256 of `jti` (Entra ID: `uti`), in hexadecimal; None where there is none."""
+    found = next((value for name in ("jti", "uti") if isinstance(value := claims.get(name), str)), None)
+    return None if found is None else hashlib.sha256(found.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def client_of(claims: Mapping[str, Any]) -> str | None:
@@ -65,6 +75,24 @@ def claim_at(claims: Mapping[str, Any], path: str) -> Any:
             claim=path,
         )
     return found[0] if found else ABSENT
+
+
+def names_along(path: str) -> frozenset[str]:
+    """Return the names of the top-level claims in which `claim_at` can find `path`, and of those that it asks."""
+    ends = [end for end, letter in enumerate(path) if letter == "."]
+    return frozenset({path, *(path[:end] for end in ends), "_claim_names", "hasgroups"})
+
+
+def is_left_out(claims: Mapping[str, Any], path: str) -> bool:
+    """Whether the issuer says that it left the claim at `path` out, because it was too long or stands elsewhere.
+
+    Entra ID does so with more than 200 groups; `_claim_names` is OpenID Connect Core 1.0 section 5.6.2.
+    """
+    elsewhere: Any = claims.get("_claim_names")
+    left_out = set(cast("Mapping[str, Any]", elsewhere)) if isinstance(elsewhere, Mapping) else set[str]()
+    if claims.get("hasgroups") in (True, "true"):
+        left_out.add("groups")
+    return bool(left_out & names_along(path)) and claim_at(claims, path) is ABSENT
 
 
 def _readings(claims: Mapping[str, Any], path: str) -> Iterator[Any]:

@@ -4,7 +4,9 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from server.auth.addresses import TenantAddresses
+from server.auth.proofs import ALGORITHMS
 from server.auth.scopes import requestable_scopes
+from server.errors import ProofRefusedError
 from server.settings import Settings
 
 WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
@@ -27,11 +29,15 @@ class ResourceMetadata:
         # Where clients look that know only the host, and where the resource says.
         self.paths: Final = sorted({WELL_KNOWN, unquote(urlsplit(self.url).path)})
         self.scopes: Final = requestable_scopes(settings, scopes)
+        modes = {issuer.dpop for issuer in settings.issuers}
+        self._takes_bearer: Final = modes != {"required"}
+        self._takes_dpop: Final = bool(modes - {"off"})
         self.document: Final[dict[str, Any]] = {
             "resource": settings.resource_url,
             "authorization_servers": [issuer.issuer for issuer in settings.issuers],
             **({"scopes_supported": list(self.scopes)} if self.scopes else {}),
             "bearer_methods_supported": ["header"],
+            **_dpop(settings),
             "resource_name": "tenantgate",
         }
 
@@ -48,7 +54,22 @@ class ResourceMetadata:
         return f"{self.url}/t/{asked}" if known else self.url
 
     def challenge(self, error: str | None, scopes: tuple[str, ...], asked: str | None = None) -> str:
-        """Return a WWW-Authenticate value (RFC 6750 section 3, RFC 9728 section 5.1); no error without a token."""
+        """Return a WWW-Authenticate value (RFC 6750 section 3, RFC 9728 section 5.1); no error without a token.
+
+        It has a challenge for each scheme that an issuer's settings allow (RFC 9449 section 7.1), Bearer first.
+        """
         parts = [f'error="{error}"'] if error else []
         parts += [f'scope="{" ".join(scopes)}"'] if scopes else []
-        return "Bearer " + ", ".join([*parts, f'resource_metadata="{self.url_of(asked)}"'])
+        told = ", ".join([*parts, f'resource_metadata="{self.url_of(asked)}"'])
+        bearer = [f"Bearer {told}"] if self._takes_bearer and error != ProofRefusedError.code else []
+        dpop = [f'DPoP {told}, algs="{" ".join(ALGORITHMS)}"'] if self._takes_dpop else []
+        return ", ".join(bearer + dpop)
+
+
+def _dpop(settings: Settings) -> dict[str, Any]:
+    """Return what the document says of DPoP (RFC 9728 section 2)."""
+    modes = {issuer.dpop for issuer in settings.issuers}
+    if modes <= {"off"}:
+        return {}
+    demanded = {"dpop_bound_access_tokens_required": True} if modes == {"required"} else {}
+    return {"dpop_signing_alg_values_supported": list(ALGORITHMS), **demanded}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -23,36 +23,38 @@ _KEYS: Final[Mapping[str, tuple[str, str | None]]] = {
     "EdDSA": ("OKP", "Ed25519"),
     "Ed25519": ("OKP", "Ed25519"),
 }
+# Members of a key that only its owner may have (RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1).
+SECRETS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 # CVE-2017-15361 (ROCA): the moduli of one key generator are powers of 65537 modulo each of these, others are not.
 _ROCA_PRIMES: Final = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
 
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A key that may verify signatures; `algorithm` is the only one it serves, when the issuer says so."""
+    """A key that may verify signatures with `algorithms`: one of them when the issuer says which, else all it can."""
 
-    key_id: str
-    kind: tuple[str, str | None]
-    algorithm: str | None
+    key_id: str | None
+    algorithms: frozenset[str]
     material: Any
 
     @classmethod
     def from_jwk(cls, jwk: Mapping[str, Any]) -> Self | None:
         """Return the key, or None for one that must not verify: private, symmetric, weak, or for another use."""
         key_id, algorithm, operations = jwk.get("kid"), jwk.get("alg"), jwk.get("key_ops", ["verify"])
-        curve = jwk.get("crv") if jwk.get("kty") != "RSA" else None
-        kind = (jwk.get("kty"), curve)
-        fits = kind in _KEYS.values() if algorithm is None else _KEYS.get(str(algorithm)) == kind
-        if not fits or not isinstance(key_id, str) or not key_id or "d" in jwk:
+        kind = (jwk.get("kty"), jwk.get("crv") if jwk.get("kty") != "RSA" else None)
+        served = {name for name, one in _KEYS.items() if one == kind and algorithm in (None, name)}
+        # A key without an id is one that a token without an id may name (RFC 7515 section 4.1.4).
+        named = "kid" not in jwk or (isinstance(key_id, str) and key_id)
+        if not served or not named or SECRETS & jwk.keys():
             return None
         if jwk.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
             return None
         material = _material(jwk, kind)
-        return None if material is None else cls(key_id, cast("tuple[str, str | None]", kind), algorithm, material)
+        return None if material is None else cls(key_id, frozenset(served), material)
 
     def verifies(self, algorithm: str, message: bytes, signature: bytes) -> bool:
         """Whether `signature` is this key's over `message` with `algorithm`; never with one of another kind of key."""
-        if self.algorithm not in {None, algorithm} or _KEYS.get(algorithm) != self.kind:
+        if algorithm not in self.algorithms:
             return False
         return _algorithms()[algorithm].verify(message, self.material, signature)
 

@@ -2,57 +2,45 @@
 
 import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import httpx2
 
-from server.auth.access_token import AccessToken, client_of
+from server.auth.access_token import AccessToken, client_of, is_client, names_along, token_id_of
 from server.auth.addresses import TenantAddresses
-from server.auth.jose import MAXIMUM_TOKEN_CHARACTERS, parse_claims, parse_signature, verify_signature
+from server.auth.audience import audience_of
+from server.auth.jose import (
+    MAXIMUM_TOKEN_CHARACTERS,
+    CompactSignature,
+    parse_claims,
+    parse_signature,
+    verify_signature,
+)
 from server.auth.keys import FETCH_TIMEOUT_S, KeySet
+from server.auth.kinds import check_kind
+from server.auth.proofs import check_proof
+from server.auth.remembered import RememberedTokens, Verified
 from server.auth.scopes import granted_scopes
-from server.errors import TokenRefusedError
+from server.auth.times import check_times
+from server.auth.used_proofs import UsedProofs
+from server.errors import ProofRefusedError, TokenRefusedError, TokenTooLongError
 from server.settings import IssuerSettings, Settings
 
-# For clocks that differ; expiry has none, for a client that renews in time never needs it.
-LEEWAY_S: Final = 60
 # How long a verified token is believed without looking at its key again; never beyond its expiry, and not after its
 # issuer's keys were fetched anew.
 REMEMBERED_S: Final = 60
-_REMEMBERED_TOKENS: Final = 10_000
 _SUBJECT_CHARACTERS: Final = 255
-# Claims that only ID tokens carry (OpenID Connect Core 1.0 sections 2 and 3.3.2.11), and those of which an access
-# token has at least one: what it grants, or to which client.
-_ID_TOKEN_CLAIMS: Final = frozenset({"at_hash", "c_hash", "nonce"})
-_ACCESS_TOKEN_CLAIMS: Final = frozenset({"scope", "scp", "client_id", "cid", "roles", "permissions"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Audience:
-    """At which addresses of this server a token is good: at all of them, or at those of some tenants."""
+class _Issuer:
+    """One issuer: its rules, its keys, and the names of the claims that are read after the token was verified."""
 
-    everywhere: bool
-    tenants: frozenset[str]
-
-    def admits(self, tenant: str | None) -> bool:
-        return self.everywhere or tenant in self.tenants
-
-
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    until: float
+    settings: IssuerSettings
     keys: KeySet
-    generation: int
-    token: AccessToken
-    # Judged anew for each request: one token is remembered once, whatever address it is sent to.
-    audience: _Audience
-
-    @property
-    def holds(self) -> bool:
-        return self.until > time.time() and self.generation == self.keys.generation
+    read: frozenset[str]
 
 
 class TokenVerifier:
@@ -64,112 +52,122 @@ class TokenVerifier:
         self._http: Final = httpx2.AsyncClient(timeout=FETCH_TIMEOUT_S, follow_redirects=False)
         self._resource: Final = settings.resource_url
         self._addresses: Final = TenantAddresses(settings)
-        self._issuers: Final = {one.issuer: (one, KeySet(one, self._http)) for one in settings.issuers}
-        self._remembered: Final = OrderedDict[bytes, _Remembered]()
+        self._issuers: Final = {
+            one.issuer: _Issuer(one, KeySet(one, self._http), _read_by(one)) for one in settings.issuers
+        }
+        self._remembered: Final = RememberedTokens()
+        self._used_proofs: Final = UsedProofs()
 
     async def close(self) -> None:
         """End the fetches and close the connections to the issuers."""
-        for _, keys in self._issuers.values():
-            await keys.close()
+        for issuer in self._issuers.values():
+            await issuer.keys.close()
         await self._http.aclose()
 
-    async def verify(self, text: str, asked: str | None = None) -> AccessToken:
+    async def verify(self, text: str, asked: str | None = None, proof: str | None = None) -> AccessToken:
         """Return what a valid token says; `asked` is the last part of a tenant's address, as the caller wrote it.
 
-        Raises TokenRefusedError for every bad token, and IssuerUnavailableError when its issuer's keys cannot be had.
+        `proof` is the header DPoP of a request with that scheme, empty when it is missing; None with the scheme
+        Bearer. Raises TokenRefusedError for every bad token, ProofRefusedError for a good one with a bad proof,
+        TokenTooLongError for one that is not read at all, and IssuerUnavailableError when its issuer's keys cannot be
+        had.
         """
         if len(text) > MAXIMUM_TOKEN_CHARACTERS:
-            raise TokenRefusedError("too long")
-        # The digest, not the token: what is remembered cannot be sent to anyone.
+            raise TokenTooLongError(MAXIMUM_TOKEN_CHARACTERS)
         digest = hashlib.sha256(text.encode()).digest()
-        kept = self._remembered.get(digest)
-        remembered = kept if kept is not None and kept.holds else await self._verify(text)
-        if not remembered.audience.admits(None if asked is None else self._addresses.tenant(asked)):
-            raise TokenRefusedError("aud is another tenant's address")
-        if remembered is not kept:
-            self._remembered[digest] = remembered
-            if len(self._remembered) > _REMEMBERED_TOKENS:
-                self._remembered.popitem(last=False)
-        return remembered.token
+        remembered = self._remembered.find(digest)
+        verified = remembered or await self._verify(text)
+        try:
+            if not verified.audience.admits(None if asked is None else self._addresses.tenant(asked)):
+                raise TokenRefusedError("aud is another tenant's address")
+            if remembered is None:
+                self._remembered.keep(digest, verified)
+            self._check_sender(verified.token, text, asked, proof)
+        except TokenRefusedError as error:
+            error.issuer = verified.token.issuer
+            raise
+        return verified.token
 
-    async def _verify(self, text: str) -> _Remembered:
+    def _check_sender(self, token: AccessToken, text: str, asked: str | None, proof: str | None) -> None:
+        """Require a proof for a token that is bound to a key, and none for another one (RFC 9449 section 7.2)."""
+        if token.bound_to is None and proof is None:
+            return
+        if token.bound_to is None:
+            raise TokenRefusedError("the scheme is DPoP, and the token is not bound to a key")
+        # RFC 7800: a sender-constrained token sent as a plain bearer is a stolen one.
+        if proof is None:
+            raise TokenRefusedError("the token is bound to a key")
+        now = time.time()
+        url = self._resource if asked is None else self._addresses.of(asked)
+        shown = check_proof(proof, text, token.bound_to, url, now)
+        if not self._used_proofs.use(token.issuer, token.subject, shown, now):
+            raise ProofRefusedError("the DPoP proof was used before")
+
+    async def _verify(self, text: str) -> Verified:
         signed = parse_signature(text)
         claims = parse_claims(signed.payload)
         # The issuer is only a claim so far; it selects which keys must have signed, and nothing else.
         named: Any = claims.get("iss")
         if not isinstance(named, str) or named not in self._issuers:
             raise TokenRefusedError("iss is not a configured issuer")
-        issuer, keys = self._issuers[named]
-        if signed.algorithm not in issuer.algorithms:
+        issuer = self._issuers[named]
+        if signed.algorithm not in issuer.settings.algorithms:
             raise TokenRefusedError("alg is not accepted from this issuer")
-        verify_signature(signed, await keys.find(signed.key_id))
-        now = time.time()
-        _check_kind(signed.type, claims, issuer)
-        audience = self._audience(claims, issuer)
+        await _verify_signature(signed, issuer.keys)
+        try:
+            return self._judged(signed.type, claims, issuer)
+        except TokenRefusedError as error:
+            error.issuer = named
+            raise
+
+    def _judged(self, kind: str | None, claims: Mapping[str, Any], issuer: _Issuer) -> Verified:
+        """Judge the claims, which the issuer has signed."""
+        now, keys, rules = time.time(), issuer.keys, issuer.settings
+        check_kind(kind, claims, rules)
+        audience = audience_of(claims, rules, self._resource, self._addresses)
         token = AccessToken(
-            issuer=issuer.issuer,
+            issuer=rules.issuer,
             subject=_subject(claims),
             client_id=client_of(claims),
-            scopes=granted_scopes(claims, issuer, self._scopes),
-            expires_at=_check_times(claims, issuer, now),
-            claims=claims,
+            scopes=granted_scopes(claims, rules, self._scopes),
+            expires_at=check_times(claims, rules.max_lifetime_s, now, keys.clock_ahead_s),
+            claims={name: claims[name] for name in issuer.read & claims.keys()},
+            is_client=is_client(claims),
+            bound_to=_bound_to(claims, rules),
+            token_id=token_id_of(claims),
         )
-        return _Remembered(min(token.expires_at, now + REMEMBERED_S), keys, keys.generation, token, audience)
-
-    def _audience(self, claims: Mapping[str, Any], issuer: IssuerSettings) -> _Audience:
-        """Require that the token was made for this server, alone or among others (RFC 8707, RFC 9068 section 4)."""
-        if "aud" not in claims:
-            # Cognito's access tokens have none; the client that they were issued to stands in for it.
-            if claims.get("client_id") not in issuer.client_ids:
-                raise TokenRefusedError("no aud, and client_id is not accepted")
-            return _Audience(everywhere=True, tenants=frozenset())
-        audience: Any = claims["aud"]
-        audiences = cast("list[Any]", audience) if isinstance(audience, list) else [audience]
-        if not all(isinstance(one, str) for one in audiences):
-            raise TokenRefusedError("aud is malformed")
-        of_tenants = {one: tenant for one in audiences if (tenant := self._addresses.tenant_of(one)) is not None}
-        # A tenant's address is never good for another's, even where the settings list it among `audiences`.
-        everywhere = bool(({self._resource, *issuer.audiences} & set(audiences)) - of_tenants.keys())
-        if not everywhere and not of_tenants:
-            raise TokenRefusedError("aud is another server")
-        return _Audience(everywhere, frozenset(of_tenants.values()))
+        return Verified(token, audience, min(token.expires_at, now + REMEMBERED_S), keys, keys.generation)
 
 
-def _check_kind(kind: str | None, claims: Mapping[str, Any], issuer: IssuerSettings) -> None:
-    """Refuse ID tokens, tokens bound to a key that was not shown, and types that the issuer does not use."""
-    if issuer.token_type is not None and kind != issuer.token_type.lower().removeprefix("application/"):
-        raise TokenRefusedError("typ is not the issuer's")
-    if issuer.token_use is not None and claims.get("token_use") != issuer.token_use:
-        raise TokenRefusedError("token_use is not the issuer's")
-    if _ID_TOKEN_CLAIMS & claims.keys() or claims.get("token_use") == "id":
-        raise TokenRefusedError("an ID token is not an access token")
-    if kind != "at+jwt" and not _ACCESS_TOKEN_CLAIMS & claims.keys():
-        raise TokenRefusedError("nothing shows that this is an access token")
-    # RFC 7800: a sender-constrained token sent as a plain bearer is a stolen one.
-    if "cnf" in claims:
+async def _verify_signature(signed: CompactSignature, keys: KeySet) -> None:
+    key = await keys.find(signed.key_id, signed.algorithm)
+    if signed.key_id is None and not key.verifies(signed.algorithm, signed.signed, signed.signature):
+        # Without an id, a new key shows by nothing but its signatures.
+        key = await keys.find(None, signed.algorithm, newer_than=keys.generation)
+    verify_signature(signed, key)
+
+
+def _bound_to(claims: Mapping[str, Any], issuer: IssuerSettings) -> str | None:
+    """Return the thumbprint of the key that the token is bound to (RFC 9449 section 6.1), None for a plain bearer."""
+    confirmation = claims.get("cnf")
+    if "cnf" not in claims and issuer.dpop != "required":
+        return None
+    if "cnf" not in claims:
+        raise TokenRefusedError("the token is not bound to a key, as `dpop` requires")
+    if issuer.dpop == "off":
         raise TokenRefusedError("the token is bound to a key")
+    # Another way of binding, as to a certificate, cannot be checked here.
+    match confirmation:
+        case {"jkt": str(thumbprint), **others} if thumbprint and not others:
+            return thumbprint
+        case _:
+            raise TokenRefusedError("the token is bound to a key in a way that is not known")
 
 
-def _check_times(claims: Mapping[str, Any], issuer: IssuerSettings, now: float) -> int:
-    """Return the expiry, in seconds since the epoch."""
-    expiry = _time(claims, "exp")
-    # Without `iat` the whole lifetime counts from now, so that it is bounded all the same.
-    issued, not_before = _time(claims, "iat", now), _time(claims, "nbf", now)
-    if expiry <= now:
-        raise TokenRefusedError("expired")
-    if issued > now + LEEWAY_S or not_before > now + LEEWAY_S:
-        raise TokenRefusedError("not valid yet")
-    if expiry - issued > issuer.max_lifetime_s:
-        raise TokenRefusedError("lives longer than this issuer's tokens may")
-    return int(expiry)
-
-
-def _time(claims: Mapping[str, Any], name: str, default: float | None = None) -> float:
-    value = claims.get(name, default)
-    # Infinity fails the comparison; the parser lets no NaN in.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 2**53:
-        raise TokenRefusedError(f"{name} is missing or not a time")
-    return value
+def _read_by(issuer: IssuerSettings) -> frozenset[str]:
+    """Return the names of the claims that lead to a tenant and a tier: nothing else of a token is kept."""
+    paths = [path.partition(".*")[0] for path in (*issuer.tenant_claims, issuer.tier_claim)]
+    return frozenset[str]().union(*map(names_along, paths))
 
 
 def _subject(claims: Mapping[str, Any]) -> str:

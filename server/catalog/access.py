@@ -4,16 +4,18 @@ The database, the document store and the keys are not attributes of the handle: 
 that is tricked into showing or walking its handle shows who calls and when, and nothing else.
 """
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from server.audit.evidence import Evidence
 from server.database.cursors import Cursors
 from server.database.database import Database
 from server.database.statement import Principal, R, Statement
-from server.documents.tenant_documents import Passage, TenantDocuments
+from server.documents.tenant_documents import Passages, TenantDocuments
 from server.errors import MisconfiguredError
 from server.tenancy.context import TenantContext
 
@@ -26,6 +28,7 @@ class Scope:
     documents: TenantDocuments | None
     cursors: Cursors
     principal: Principal
+    evidence: Evidence = field(default_factory=Evidence)
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -35,25 +38,35 @@ class TenantAccess:
     context: TenantContext
     now: datetime
 
-    async def fetch(self, statement: Statement[R], *values: object) -> list[R]:
+    async def fetch(self, statement: Statement[R], *values: object, shown: int | None = None) -> list[R]:
         """Run `statement` and return its rows, as row level security lets this tenant see them.
 
-        Raises UnavailableError when the database is down, busy or too slow, and WithheldError when it does not accept
-        the context or enforces another one.
+        `shown` is how many of them the caller gets at most, for the audit record; without it, all. Raises
+        UnavailableError when the database is down, busy or too slow, and WithheldError when it does not accept the
+        context or enforces another one.
         """
         scope = _SCOPES[self]
-        return await scope.database.fetch(statement, values, scope.principal)
+        began = time.perf_counter()
+        try:
+            rows = await scope.database.fetch(statement, values, scope.principal)
+        finally:
+            scope.evidence.statement(statement.name, statement.digest, began)
+        scope.evidence.rows(len(rows) if shown is None else min(len(rows), shown))
+        return rows
 
-    async def search(self, query: str, limit: int, labels: Mapping[str, str] | None = None) -> list[Passage]:
+    async def search(self, query: str, limit: int, labels: Mapping[str, str] | None = None) -> Passages:
         """Return at most `limit` passages that this tenant's tier may see, best first; `labels` can only narrow.
 
-        Raises RefusedError without a tier, WithheldError when the store returns anything else, and UnavailableError or
+        It is a list; its `left_out` counts passages without text. Raises RefusedError without a tier or when a rule of
+        the store withholds the answer, WithheldError when the store returns anything else, and UnavailableError or
         MisconfiguredError when it fails.
         """
-        documents = _SCOPES[self].documents
-        if documents is None:
+        scope = _SCOPES[self]
+        if scope.documents is None:
             raise MisconfiguredError("This server has no document store configured; a retry does not help.")
-        return await documents.search(query, limit, labels or {})
+        passages = await scope.documents.search(query, limit, labels or {})
+        scope.evidence.documents(one.document for one in passages)
+        return passages
 
     def seal_cursor(self, position: Sequence[str | None], request: str) -> str:
         """Return a cursor for the place after `position`, for this caller and this `request` alone."""

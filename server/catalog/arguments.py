@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, cast
 
@@ -16,7 +16,8 @@ _ECHOED_CHARACTERS: Final = 64
 # How much is said: more would not help, and whoever sends thousands of wrong arguments gets no longer answer.
 _PROBLEMS: Final = 8
 _PROBLEM_CHARACTERS: Final = 400
-_BYTES: Final = 3_500
+_BYTES: Final = 2_300
+_LISTED_CHARACTERS: Final = 1_000
 # Up to here every integer is a float of its own (IEEE 754), so no digit is made up.
 _EXACT: Final = 2**53
 # What a text cannot be, although it often looks like it.
@@ -47,6 +48,7 @@ def parse(validator: SchemaValidator, names: Mapping[str, bool], arguments: Mapp
         for name, value in arguments.items()
         if name not in left_out and (value is not None or names.get(name, True))
     }
+    unsaid = len(left_out)
     # JSON has 1e400, which is no number of a computer's.
     problems = [f"{_named(name)}: Input should be a finite number" for name in given if not _is_finite(given[name])]
     if not problems:
@@ -54,8 +56,22 @@ def parse(validator: SchemaValidator, names: Mapping[str, bool], arguments: Mapp
             # From JSON and strictly: "5" is not 5, 1 is not true, but an ISO date is a date.
             return validator.validate_json(json.dumps(given), strict=True)
         except ValidationError as error:
-            problems = [_explained(problem, names, given) for problem in error.errors(include_url=False)]
-    raise ArgumentsError(_sentence(problems, len(left_out)))
+            found = error.errors(include_url=False, include_input=False)
+            problems = [_explained(problem, names, given) for problem in found[:_PROBLEMS]]
+            unsaid += len(found) - len(problems)
+    raise ArgumentsError(_sentence(problems, unsaid))
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names for a sentence, as many as have room in it."""
+    shown: list[str] = []
+    room, known = _LISTED_CHARACTERS, list(names)
+    for name in known:
+        room -= len(name) + 2
+        if room < 0:
+            return f"{', '.join(shown)} and {len(known) - len(shown)} more"
+        shown.append(name)
+    return ", ".join(shown) or "none"
 
 
 def quoted(name: str) -> str:
@@ -82,10 +98,10 @@ def _is_finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def _sentence(problems: list[str], left_out: int) -> str:
+def _sentence(problems: list[str], unsaid: int) -> str:
     """Return what the caller reads: the first problems, and how many more there are."""
     named = [shortened(problem, _PROBLEM_CHARACTERS) for problem in problems[:_PROBLEMS]]
-    more = len(problems) - len(named) + left_out
+    more = len(problems) - len(named) + unsaid
     text = f"The arguments were refused and nothing was read: {'; '.join(named)}"
     cut = text.encode()[:_BYTES].decode(errors="ignore")
     return f"{cut}{f'; and {more} more' if more else ''}."

@@ -14,6 +14,7 @@ from psycopg import sql
 from server.catalog.declarations import TEXT_CHARACTERS, Bucket, Column, Measure, Table
 from server.catalog.expressions import SQL, Composable, bucketed, column_of, placeholder, position_of, shown
 from server.catalog.facts import ColumnFacts, RelationFacts
+from server.catalog.letter_case import folded
 from server.catalog.rows import rows_reader
 from server.database.statement import Row, Statement
 
@@ -149,7 +150,8 @@ class CompiledTable:
 
     def _order(self, sort: str | None) -> list[Composable]:
         """Return what rows are ordered by: the sort value, then the key, which ends every tie."""
-        return [*([self._sorted(sort)] if sort else []), *map(column_of, self._ties(sort))]
+        ties = [_by_code(column_of(column), self.facts.columns[column]) for column in self._ties(sort)]
+        return [*([_by_code(self._sorted(sort), self._facts_of(sort))] if sort else []), *ties]
 
     def _ties(self, sort: str | None) -> list[str]:
         """Return the columns of the key that tell rows of one sort value apart."""
@@ -190,7 +192,8 @@ class CompiledTable:
         if comparison == "contains":
             # Not LIKE: in a name, % and _ are characters.
             text = reference if facts.base == "text" else self._as_text(name)
-            return SQL("position(lower({}::text) in lower({})) > 0").format(value, text)
+            case = self.facts.letter_case
+            return SQL("position({} in {}) > 0").format(folded(SQL("{}::text").format(value), case), folded(text, case))
         operator = SQL(_OPERATORS[comparison])
         if comparison == "equals" and column.type == "timestamp":
             zoned = facts.base == "timestamp with time zone"
@@ -236,6 +239,12 @@ def _typed(value: Composable, column: Column, facts: ColumnFacts, zone: str) -> 
 def _after(order: Sequence[Composable], after: sql.SQL, first: int) -> sql.Composed:
     values = [placeholder(first + place) for place in range(len(order))]
     return SQL("({}) {} ({})").format(SQL(", ").join(order), after, SQL(", ").join(values))
+
+
+def _by_code(reference: Composable, facts: ColumnFacts) -> Composable:
+    """Return what texts are ordered by: their code points, the same in every locale and release of the C library."""
+    ordered_otherwise = facts.collation and not facts.code_order
+    return SQL('{} COLLATE "C"').format(reference) if ordered_otherwise else reference
 
 
 def _number(reference: Composable, facts: ColumnFacts) -> Composable:

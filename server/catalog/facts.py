@@ -6,6 +6,8 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 
+from server.catalog.letter_case import ASCII, LetterCase, read_letter_case
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnFacts:
@@ -13,8 +15,8 @@ class ColumnFacts:
 
     `type` is format_type() with its modifier, such as numeric(10,2) or shop.status; `base` is the type under any
     domains, without modifier, an array with its brackets; `kind` is typtype of the base: b, e for an enum, …
-    `quoted` is the name as PostgreSQL itself writes it; `collation` is schema.name,
-    or empty where the type has none.
+    `quoted` is the name as PostgreSQL itself writes it; `collation` is schema.name, or empty where the type has none.
+    `code_order` says that this collation orders texts by their code points, as "C" does.
     """
 
     name: str
@@ -28,6 +30,7 @@ class ColumnFacts:
     generated: bool
     quoted: str = ""
     collation: str = ""
+    code_order: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class RelationFacts:
     columns of every valid, non-partial index ("" stands for an expression). `leads` are the columns by which rows are
     found without reading the whole table: those that a B-tree index or the partitions begin with. A view has `reads`,
     the relations in its text with the columns that it touches; `bound_owner` says that row level security binds its
-    owner, as whom nobody logs in.
+    owner, as whom nobody logs in. `letter_case` is how letter case is ignored in this database.
     """
 
     schema: str
@@ -55,6 +58,7 @@ class RelationFacts:
     bound_owner: bool = False
     leads: frozenset[str] = frozenset()
     reads: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    letter_case: LetterCase = ASCII
 
     @property
     def full_name(self) -> str:
@@ -89,18 +93,27 @@ WITH RECURSIVE base (type, oid, modifier) AS (
   WHERE t.oid IN (SELECT atttypid FROM pg_catalog.pg_attribute WHERE attrelid = ANY ($1::oid[]) AND attnum > 0)
   UNION ALL
   SELECT b.type, t.typbasetype, t.typtypmod FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.oid AND t.typtype = 'd'
+), whole (code_order) AS (
+  -- Until PostgreSQL 14 the C library gives every database its collation, and there is no such column.
+  SELECT CASE coalesce(to_jsonb(d) ->> 'datlocprovider', 'c')
+         WHEN 'b' THEN true WHEN 'c' THEN lower(replace(d.datcollate, '-', '')) IN ('c', 'posix', 'c.utf8') END
+  FROM pg_catalog.pg_database d WHERE d.datname = current_database()
 )
 SELECT a.attrelid::bigint, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod),
        pg_catalog.format_type(b.oid, NULL), t.typtype::text,
        CASE WHEN b.oid = 'pg_catalog.numeric'::regtype AND greatest(a.atttypmod, b.modifier) >= 4
             THEN (greatest(a.atttypmod, b.modifier) - 4) & 2047 END,
        a.atttypid <> b.oid, a.attnotnull, coalesce(l.collisdeterministic, true), a.attgenerated <> '',
-       quote_ident(a.attname), coalesce(quote_ident(ln.nspname) || '.' || quote_ident(l.collname), '')
+       quote_ident(a.attname), coalesce(quote_ident(ln.nspname) || '.' || quote_ident(l.collname), ''),
+       coalesce(CASE l.collprovider
+                WHEN 'd' THEN whole.code_order WHEN 'b' THEN true
+                WHEN 'c' THEN lower(replace(l.collcollate, '-', '')) IN ('c', 'posix', 'c.utf8') END, false)
 FROM pg_catalog.pg_attribute a
 JOIN base b ON b.type = a.atttypid
 JOIN pg_catalog.pg_type t ON t.oid = b.oid AND t.typtype <> 'd'
 LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
 LEFT JOIN pg_catalog.pg_namespace ln ON ln.oid = l.collnamespace
+CROSS JOIN whole
 WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
 """
@@ -149,6 +162,7 @@ def read_facts(connection: psycopg.Connection[Any], names: Iterable[str]) -> dic
     reads: dict[int, dict[str, frozenset[str]]] = {oid: {} for oid in oids}
     for oid, name, touched in connection.execute(_READS, (oids,)).fetchall():
         reads[oid][name] = frozenset(touched)
+    letter_case = read_letter_case(connection)
     found: dict[str, RelationFacts] = {}
     for schema, name, kind, owner, oid, quoted, on, invoker, bound, partitioned_by in relations:
         leads = frozenset({leading[0] for _, _, leading, btree in indexes[oid] if btree} | {partitioned_by or ""})
@@ -166,6 +180,7 @@ def read_facts(connection: psycopg.Connection[Any], names: Iterable[str]) -> dic
             bound_owner=is_view and bound and not invoker,
             leads=leads - {""},
             reads=reads[oid] if is_view else {},
+            letter_case=letter_case,
         )
         found[one.full_name] = one
     return found

@@ -76,7 +76,7 @@ class ListingTool(Tool):
         statement = compiled.listing(filtered.filters, sort, asked["descending"], start)
         limit: int = asked["limit"]
         # One row more than asked for shows whether there is a next page.
-        rows = await access.fetch(statement, *filtered.values, *values, limit + 1)
+        rows = await access.fetch(statement, *filtered.values, *values, limit + 1, shown=limit)
         positions = [[row.pop(name) for name in order.positions] for row in rows]
         last = positions[limit - 1] if len(rows) > limit else None
         answer: dict[str, Any] = {

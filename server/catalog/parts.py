@@ -4,12 +4,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from server.audit.evidence import Evidence
 from server.catalog.access import Scope, TenantAccess, grant_access
 from server.database.cursors import Cursors
 from server.database.database import Database
 from server.database.statement import Principal
 from server.documents.configured import document_store
-from server.documents.tenant_documents import TenantDocuments
+from server.documents.proved_store import ProvedStore
+from server.documents.tenant_documents import TenantDocuments, search_places
 from server.settings import Settings
 from server.tenancy.context import TenantContext
 from server.tenancy.limits import Limits
@@ -29,7 +31,12 @@ class Parts:
         """Prepare what `settings` configures."""
         self.database: Final = Database(settings.database)
         self.limits: Final = Limits(settings.limits)
-        self._store: Final = document_store(settings.documents) if settings.documents else None
+        self.documents: Final = (
+            ProvedStore(document_store(settings.documents), settings.documents.timeout_ms / 1000)
+            if settings.documents
+            else None
+        )
+        self._searches: Final = search_places()
         self._isolate_by: Final = settings.documents.isolate_by if settings.documents else ()
         self._cursors: Final = Cursors(settings.database.signing_keys())
         self._clock: Final = clock
@@ -37,12 +44,14 @@ class Parts:
     async def close(self) -> None:
         """Close every connection."""
         await self.database.close()
-        if self._store:
-            self._store.close()
+        if self.documents:
+            self.documents.close()
 
-    def for_tenant(self, context: TenantContext) -> TenantAccess:
-        """Return all that a tool may hold for one verified context."""
+    def for_tenant(self, context: TenantContext, evidence: Evidence) -> TenantAccess:
+        """Return all that a tool may hold for one verified context; what it reads is noted in `evidence`."""
         principal = Principal(context.token.issuer, context.token.subject, context.tenant, context.tier)
-        documents = TenantDocuments(self._store, self._isolate_by, context) if self._store else None
-        scope = Scope(self.database, documents, self._cursors, principal)
+        documents = None
+        if self.documents:
+            documents = TenantDocuments(self.documents, self._isolate_by, context, self._searches)
+        scope = Scope(self.database, documents, self._cursors, principal, evidence)
         return grant_access(context, self._clock(), scope)

@@ -63,7 +63,8 @@ class SearchTool(Tool):
             | ({} if one.page is None else {"page": one.page})
             for one in found
         ]
-        return to_json({"passages": passages, "tier": access.context.tier or ""}).decode()
+        left_out = {"left_out": found.left_out} if found.left_out else {}
+        return to_json({"passages": passages, "tier": access.context.tier or "", **left_out}).decode()
 
 
 _LABEL: Final = {
@@ -95,4 +96,10 @@ _RESULT: Final = object_of(
     },
     "The passages, best first.",
     defs={"PassageFound": _PASSAGE},
+    optional={
+        "left_out": {
+            "type": "integer",
+            "description": "How many matching passages have no text to show, such as images; they are not in the list.",
+        }
+    },
 )

@@ -68,8 +68,9 @@ class DeclaredSqlTool(Tool):
     async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
         """Return the rows as JSON text; raises ArgumentsError, and UnavailableError without the database."""
         asked = self._arguments.parse(arguments)
-        rows = await access.fetch(self.statement, *(_sent(asked[name]) for name in self._declared.parameters))
         most = self._declared.max_rows
+        values = (_sent(asked[name]) for name in self._declared.parameters)
+        rows = await access.fetch(self.statement, *values, shown=most)
         return to_json({"rows": rows[:most], "truncated": len(rows) > most}).decode()
 
 

@@ -76,7 +76,7 @@ class SummaryTool(Tool):
         filtered = self._filters.read(asked, today)
         group = self._groups.get(asked.get("group_by") or "")
         statement = self._source.compiled().summary(filtered.filters, group)
-        total, *groups = await access.fetch(statement, *filtered.values)
+        total, *groups = await access.fetch(statement, *filtered.values, shown=self._declared.max_groups + 1)
         del total["key"]
         answer = {
             "groups": [_shown(one) for one in groups[: self._declared.max_groups]],

@@ -3,21 +3,31 @@
 import re
 from typing import Any, Final, cast
 
+# What ends a line in one system or another.
+_LINE_ENDS: Final = re.compile(r"\r\n|[\r\x0b\x0c]")
 # Control characters, lone surrogates, and the bidirectional controls that reorder what a person reads.
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
 def printable(text: str) -> str:
-    """Return `text`; raise ValueError when it holds control characters."""
+    """Return `text` with LF for every end of a line; raise ValueError when it holds other control characters."""
+    if text.isprintable():
+        return text
+    text = _LINE_ENDS.sub("\n", text)
     if _UNPRINTABLE.search(text):
         raise ValueError("must hold no control characters")
     return text
 
 
 def readable(text: str) -> str:
-    """Return `text` out of a row or a document, with U+FFFD for what could move a cursor or reorder a line."""
+    """Return `text` out of a row or a document, with LF for every end of a line.
+
+    What could move a cursor or reorder a line is U+FFFD.
+    """
     # Most texts are plain, and this tells it ten times faster than a pattern does.
-    return text if text.isprintable() else _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    if text.isprintable():
+        return text
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _LINE_ENDS.sub("\n", text))
 
 
 def readable_in(value: Any) -> Any:

@@ -11,6 +11,7 @@ from mcp_types import ToolAnnotations
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic_core import SchemaValidator
 
+from server.audit.evidence import digest_of
 from server.catalog.access import TenantAccess
 from server.catalog.arguments import parse
 from server.catalog.texts import plain_schema, printable, readable
@@ -41,6 +42,11 @@ class Tool(ABC):
     def described(self) -> ToolDescription:
         """The entry of tools/list, computed once."""
         return self.describe()
+
+    @cached_property
+    def definition(self) -> str:
+        """The digest of that entry, computed once: what the model was told about a call that is recorded."""
+        return digest_of(self.described.model_dump_json(by_alias=True, exclude_none=True).encode())
 
     @abstractmethod
     def describe(self) -> ToolDescription:
@@ -115,7 +121,7 @@ class CodeTool(Tool, Generic[A, R]):
 
     @cached_property
     def _names(self) -> dict[str, bool]:
-        return {name: field.is_required() for name, field in self.arguments.model_fields.items()}
+        return {field.alias or name: field.is_required() for name, field in self.arguments.model_fields.items()}
 
     async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
         """Validate the arguments, call the function and return its result as JSON text."""

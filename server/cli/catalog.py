@@ -53,21 +53,14 @@ def _summary(settings: "Settings", catalog: "Catalog") -> str:
 
 
 def _against_database(settings: "Settings", catalog: "Catalog") -> tuple[str, ...]:
-    import psycopg
-
-    from server.administration.administrator import first_line
     from server.catalog.comparison import differences
     from server.catalog.facts import read_facts
     from server.catalog.policies import problems
-    from server.errors import UnreachableError
+    from server.doctor.asking import login_connection, settled
 
-    try:
-        with psycopg.connect(
-            settings.database.url.get_secret_value(), cursor_factory=psycopg.RawCursor, connect_timeout=5
-        ) as connection:
-            facts = read_facts(connection, catalog.tables)
-    except psycopg.OperationalError as error:
-        raise UnreachableError(f"the database cannot be reached ({first_line(error)}); check database.url") from error
+    database = settings.database
+    with login_connection(database) as connection, settled(connection, database.statement_timeout_ms):
+        facts = read_facts(connection, catalog.tables)
     found = {name: list(differences(table, facts.get(name))) for name, table in catalog.tables.items()}
     # What keeps a table from being isolated; said where the table itself is as declared.
     ways = problems(catalog.tables.values(), facts, settings.tenancy.id_type)

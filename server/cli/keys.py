@@ -25,7 +25,7 @@ def add(
     from server.database.context_keys import new_context_key
     from server.errors import SettingsError
 
-    with administrator(_admin_url(config)) as connection:
+    with administrator(*_admin_url(config)) as connection:
         try:
             key = new_context_key(kid or free_kid(stored_keys(connection)))
         except ValueError as error:
@@ -45,7 +45,7 @@ def show(
     from server.administration.administrator import administrator
     from server.administration.key_table import stored_keys
 
-    with administrator(_admin_url(config)) as connection:
+    with administrator(*_admin_url(config)) as connection:
         keys = stored_keys(connection)
     rows = [(key.kid, key.state, _time(key.added_at), _time(key.not_after) if key.not_after else None) for key in keys]
     if json:
@@ -68,7 +68,7 @@ def retire(
     from server.administration.administrator import administrator
     from server.administration.key_table import retire_key
 
-    with administrator(_admin_url(config)) as connection:
+    with administrator(*_admin_url(config)) as connection:
         not_after = retire_key(connection, kid, force=force)
     typer.echo(f"{kid} is refused from {_time(not_after)} on; take it out of database.context_keys before that")
 
@@ -77,7 +77,9 @@ def _time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds")
 
 
-def _admin_url(config: Path | None) -> str:
+def _admin_url(config: Path | None) -> tuple[str, tuple[str, ...]]:
+    """Return the administrator's URL, and the hosts whose certificate need not be verified."""
     from server.configuration import load_settings
 
-    return load_settings(config, ["database.admin_url"]).database.admin_url.get_secret_value()
+    database = load_settings(config, ["database.admin_url"]).database
+    return database.admin_url.get_secret_value(), database.unverified_tls

@@ -30,8 +30,14 @@ def migrate(config: Config = None) -> None:
     settings = load_settings(config, ["database.admin_url"])
     from server.administration.migrations import migrate as run
 
-    admin_url = settings.database.admin_url.get_secret_value()
-    run(admin_url, typer.echo, login=settings.database.login, folders=settings.migrations)
+    database = settings.database
+    run(
+        database.admin_url.get_secret_value(),
+        typer.echo,
+        login=database.login,
+        folders=settings.migrations,
+        unverified_tls=database.unverified_tls,
+    )
     from server.doctor.losers import roles_that_lose_rows
 
     for sentence in roles_that_lose_rows(settings):

@@ -155,7 +155,8 @@ def _registry(config: Path | None) -> "Generator[tuple[psycopg.Connection[Any], 
     settings = load_settings(config, ["database.admin_url"])
     if not settings.tenancy.registry:
         typer.echo("tenancy.registry is false: the server does not ask the registry", err=True)
-    with administrator(settings.database.admin_url.get_secret_value()) as connection:
+    database = settings.database
+    with administrator(database.admin_url.get_secret_value(), database.unverified_tls) as connection:
         yield connection, settings
 
 

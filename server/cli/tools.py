@@ -61,7 +61,7 @@ def _reader(database: "DatabaseSettings") -> "Generator[psycopg.Connection[Any]]
     url = database.admin_url.get_secret_value() or database.url.get_secret_value()
     if not url:
         raise SettingsError("database.admin_url and database.url are missing; set one of them")
-    with administrator(url) as connection:
+    with administrator(url, database.unverified_tls) as connection:
         connection.cursor_factory = psycopg.RawCursor
         # Names and types are written in full, whatever this role's own defaults are.
         connection.execute("SET search_path = pg_catalog")

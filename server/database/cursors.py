@@ -1,13 +1,13 @@
-"""Page cursors: opaque to the client, bound by a MAC to one person, one tenant and one request."""
+"""Page cursors: encrypted, so opaque to the client, and bound to one person, one tenant and one request."""
 
 import base64
-import hashlib
-import hmac
 import json
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic_core import to_json
@@ -17,9 +17,13 @@ from server.database.statement import Principal
 from server.errors import ArgumentsError
 
 _LIFETIME_S: Final = 3_600
-_MAC_BYTES: Final = 16
+# AES-256-SIV (RFC 5297): two keys of 32 bytes; no nonce that could repeat among replicas.
+_KEY_BYTES: Final = 64
+# Each value takes a multiple of this many bytes, or a cursor's length would show how many digits a row's key has,
+# and a key may come from a sequence that all tenants share.
+_BLOCK_BYTES: Final = 32
 # Longer positions make cursors that models and clients cut.
-_POSITION_BYTES: Final = 2_000
+_PAYLOAD_BYTES: Final = 2_176
 _REFUSED: Final = (
     "The cursor does not belong to this request or has expired; nothing was read. "
     "Leave it out to start from the first page, and keep the other arguments unchanged from page to page."
@@ -30,42 +34,61 @@ class Cursors:
     """Seals and opens cursors with keys that every replica of the server derives from the context keys."""
 
     def __init__(self, keys: Sequence[ContextKey]) -> None:
-        """Derive a key for this purpose from each context key (RFC 5869); from one of them nobody learns the other."""
-        self._keys: Final = tuple(derived(key.secret, b"tenantgate cursor") for key in keys)
+        """Derive a key for this purpose from each context key; the first seals, any of them opens."""
+        self._keys: Final = tuple(AESSIV(derived(key.secret, b"tenantgate cursor v2", _KEY_BYTES)) for key in keys)
 
     def seal(self, position: Sequence[str | None], request: str, principal: Principal) -> str:
         """Return a cursor for `position` (the last row's sort value and key) within `request`.
 
         Raises ArgumentsError when the position is too long to be carried.
         """
-        # Not escaped as ASCII: a name of 200 characters would not fit into the argument's length.
-        payload = to_json([int(time.time()) + _LIFETIME_S, *position])
-        if len(payload) > _POSITION_BYTES:
+        payload = b"[" + b",".join(map(_block, (int(time.time()) + _LIFETIME_S, *position))) + b"]"
+        if len(payload) > _PAYLOAD_BYTES:
             raise ArgumentsError(
                 "The value to continue after is too long for a cursor; sort by another column, or ask for more rows."
             )
-        return base64.urlsafe_b64encode(_mac(self._keys[0], payload, request, principal) + payload).decode()
+        return _text(self._keys[0].encrypt(payload, [_bound(request, principal)]))
 
     def open(self, cursor: str, request: str, principal: Principal) -> tuple[str | None, ...]:
         """Return the position; raises ArgumentsError for a cursor that is changed, expired or of another request."""
         try:
-            sealed = base64.b64decode(cursor.encode(), altchars=b"-_", validate=True)
+            sealed = base64.urlsafe_b64decode(cursor.encode("ascii") + b"==")
         except ValueError:
             raise ArgumentsError(_REFUSED) from None
-        mac, payload = sealed[:_MAC_BYTES], sealed[_MAC_BYTES:]
-        if not any(hmac.compare_digest(mac, _mac(key, payload, request, principal)) for key in self._keys):
+        # The decoder passes over what is not base64, and over what follows its end: accept one spelling alone.
+        if _text(sealed) != cursor:
             raise ArgumentsError(_REFUSED)
-        expiry, *position = json.loads(payload)
+        expiry, *position = self._opened(sealed, _bound(request, principal))
         if expiry < time.time():
             raise ArgumentsError(_REFUSED)
         return tuple(position)
 
+    def _opened(self, sealed: bytes, bound: bytes) -> list[Any]:
+        for key in self._keys:
+            try:
+                return json.loads(key.decrypt(sealed, [bound]))
+            except (InvalidTag, ValueError):  # ValueError: shorter than a tag
+                continue
+        raise ArgumentsError(_REFUSED)
 
-def derived(secret: bytes, purpose: bytes) -> bytes:
-    """Return the key of 32 bytes that `secret` gives for one purpose (HKDF-SHA-256, RFC 5869)."""
-    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(secret)
+
+def derived(secret: bytes, purpose: bytes, length: int) -> bytes:
+    """Return `length` bytes of key that `secret` gives for one purpose (HKDF-SHA-256, RFC 5869).
+
+    Whoever learns one of them learns neither the secret nor the key of another purpose.
+    """
+    return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose).derive(secret)
 
 
-def _mac(key: bytes, payload: bytes, request: str, principal: Principal) -> bytes:
-    bound = to_json(["cursor", principal.issuer, principal.subject, principal.tenant, request])
-    return hmac.digest(key, hashlib.sha256(bound).digest() + payload, "sha256")[:_MAC_BYTES]
+def _block(value: object) -> bytes:
+    # Not escaped as ASCII: a name of 200 characters would not fit. The blanks that follow are JSON, too.
+    text = to_json(value)
+    return text.ljust(-(-len(text) // _BLOCK_BYTES) * _BLOCK_BYTES)
+
+
+def _bound(request: str, principal: Principal) -> bytes:
+    return to_json(["cursor", principal.issuer, principal.subject, principal.tenant, request])
+
+
+def _text(sealed: bytes) -> str:
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()

@@ -1,7 +1,5 @@
 """The database: a signed tenant context and one read-only statement, in one round trip."""
 
-import asyncio
-import math
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -10,14 +8,14 @@ import psycopg
 import structlog
 
 from server.database.context_keys import CONTEXT_LIFETIME_S
-from server.database.pool import WAIT_S, Pool
+from server.database.pool import Pool
+from server.database.readiness import Readiness
 from server.database.statement import Principal, R, Statement
 from server.errors import MisconfiguredError, RefusedError, ToolError, UnavailableError, WithheldError
 from server.settings import DatabaseSettings
 
 _DOWN: Final = "The database is not available; nothing was read. Retry in a few seconds."
 _SLOW: Final = "The database took too long; nothing was read. Retry, or narrow the filters."
-_BUSY: Final = "Your tenant has too many calls running at once; nothing was read. Retry in a few seconds."
 _WITHHELD: Final = "The database did not confirm your tenant; nothing was returned. The error was logged."
 _NOT_COMPUTED: Final = (
     "The database could not compute this answer; nothing was returned. Change the arguments; "
@@ -27,6 +25,8 @@ _MISFIT: Final = (
     "This tool does not fit the database; nothing was read. A retry does not help; "
     "tell your administrator, who finds the reason in the server's log."
 )
+# No tenant's name: whoever asks whether the server is ready has a turn like a tenant.
+_READINESS: Final = ("readiness",)
 _log: Final = structlog.get_logger("database")
 
 
@@ -51,10 +51,7 @@ class Database:
         # Nothing is read before isolation was proved on this database, and no longer than it holds.
         self.proved = False
         self._pool: Final = Pool(settings)
-        # By default one tenant, however noisy, leaves the others a quarter of the pool.
-        self._share: Final = settings.connections_per_tenant or math.ceil(settings.pool_size * 3 / 4)
-        # One a tenant that was ever served: bounded by the tenant registry.
-        self._places: Final = dict[str | None, asyncio.Semaphore]()
+        self._readiness: Final = Readiness(settings)
 
     async def open(self) -> None:
         """Start connecting in the background; a database that is down now is reached when it is back."""
@@ -62,30 +59,26 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._readiness.close()
         await self._pool.close()
 
     async def is_ready(self) -> bool:
-        """Whether isolation is proved and a statement can be run now."""
-        if not self.proved:
-            return False
-        try:
-            await self._pool.run(b"SELECT 1", ())
-        except (psycopg.Error, TimeoutError):
-            return False
-        return True
+        """Whether isolation is proved and the database answered within the last second."""
+        return self.proved and await self._readiness.answers()
 
     async def fetch(self, statement: Statement[R], values: Sequence[object], principal: Principal) -> list[R]:
         """Run `statement` for `principal` and return its rows.
 
-        Raises UnavailableError when the database is down, busy or too slow, WithheldError when it does not accept the
-        context or enforces another one, RefusedError when it cannot compute the answer, and MisconfiguredError when the
-        statement does not fit it.
+        Tenants take turns; those whose tenant is being looked up are one more. Raises UnavailableError when the
+        database is down, busy or too slow, LimitError when too many calls of the tenant wait, WithheldError when the
+        database does not accept the context or enforces another one, RefusedError when it cannot compute the answer,
+        and MisconfiguredError when the statement does not fit it.
         """
         if not self.proved:
             raise UnavailableError(_DOWN)
-        places = await self._place(principal.tenant)
         try:
-            row = await self._pool.run(statement.sent, [*values, self._sign(statement, principal)])
+            values = [*values, self._sign(statement, principal)]
+            row = await self._pool.run(statement.sent, values, principal.tenant)
         except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable, TimeoutError) as error:
             raise UnavailableError(_SLOW) from error
         except psycopg.errors.InsufficientPrivilege as error:
@@ -95,25 +88,10 @@ class Database:
             raise UnavailableError(_DOWN) from error
         except psycopg.Error as error:
             raise _failure(statement.name, error) from _CodeError(error.sqlstate)
-        finally:
-            places.release()
         if row is None or row[0] != principal.tenant:
             _log.critical("the database enforced another tenant than the token's", statement=statement.name)
             raise WithheldError(_WITHHELD)
         return statement.read(row[1])
-
-    async def _place(self, tenant: str | None) -> asyncio.Semaphore:
-        """Return the tenant's places with one of them taken; raise UnavailableError when none comes free in time."""
-        places = self._places.setdefault(tenant, asyncio.Semaphore(self._share))
-        if not places.locked():
-            await places.acquire()
-            return places
-        try:
-            async with asyncio.timeout(WAIT_S):
-                await places.acquire()
-        except TimeoutError as error:
-            raise UnavailableError(_BUSY) from error
-        return places
 
     def _sign(self, statement: Statement[Any], principal: Principal) -> str:
         """Return the context that the database verifies, for this statement alone."""

@@ -1,16 +1,18 @@
-"""The connections of the server's login: one statement each, bounded in time, ended when nobody waits for it."""
+"""The connections of the server's login: in fair turns, one statement each, bounded in time, ended with its caller."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Final
 
 import psycopg
-from psycopg import AsyncConnection, AsyncRawCursor
+from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from server.database.connecting import login_target
+from server.database.session import Session
+from server.fair_queue import WAIT_S, FairQueue
 from server.settings import DatabaseSettings
 
-WAIT_S: Final = 1.5
 # The database ended the connection: shutdown, crash, not up yet, idle too long (PostgreSQL, appendix A).
 _ENDED: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04"})
 
@@ -30,25 +32,16 @@ class Pool:
         """Prepare; nothing is opened yet."""
         # The database's own limit comes first; this one is for a database that no longer answers at all.
         self._deadline_s: Final = WAIT_S + settings.statement_timeout_ms / 1000 + 0.5
+        # One for each connection, so that nobody waits in the pool's own line, which knows no tenants.
+        self._places: Final = FairQueue(settings.pool_size, settings.connections_per_tenant)
         self._unwatched: Final = set[asyncio.Task[Any]]()
+        self._session: Final = Session(settings)
         self._pool: Final = AsyncConnectionPool[AsyncConnection[Any]](
-            settings.url.get_secret_value(),
-            kwargs={
-                "autocommit": True,
-                "cursor_factory": AsyncRawCursor,
-                "prepare_threshold": 0,
-                "connect_timeout": 3,
-                # A host that vanished answers nothing, not even a reset.
-                "keepalives_idle": 10,
-                "keepalives_interval": 5,
-                "keepalives_count": 3,
-                "options": f"-c statement_timeout={settings.statement_timeout_ms}",
-                "application_name": "tenantgate",
-            },
+            kwargs=login_target(settings).pooled,
             min_size=min(2, settings.pool_size),
             max_size=settings.pool_size,
             timeout=WAIT_S,
-            configure=_warm,
+            configure=self._session.begin,
             # Given up soon, since the next call tries anew: psycopg's pauses between attempts grow without end.
             reconnect_timeout=WAIT_S,
             open=False,
@@ -64,14 +57,17 @@ class Pool:
             await asyncio.wait(self._unwatched, timeout=2)
         await self._pool.close(timeout=2)
 
-    async def run(self, text: bytes, parameters: Sequence[object]) -> Any:
-        """Return the first row of a statement that only reads, or None.
+    async def run(self, text: bytes, parameters: Sequence[object], holder: Hashable) -> Any:
+        """Return the first row of a statement that only reads, or None; `holder` says whose turn it uses.
 
-        Raises TimeoutError when there is no answer in time, and psycopg's errors; PoolTimeout when all are in use.
+        Raises TimeoutError when there is no answer in time, psycopg's errors, and those of FairQueue.take.
         """
+        place = await self._places.take(holder)
         # A task of its own: a cancellation that is repeated at every step, as anyio's is, would keep psycopg from
         # telling the database to stop, and the pool from taking the connection back.
         work = asyncio.create_task(self._run(text, parameters))
+        # Not before the connection is free again, however soon its caller left.
+        work.add_done_callback(place.give_back)
         try:
             done, _ = await asyncio.wait((work,), timeout=self._deadline_s)
         except asyncio.CancelledError:
@@ -111,8 +107,7 @@ class Pool:
     async def _once(self, text: bytes, parameters: Sequence[object]) -> Any:
         connection = await self._pool.getconn()
         try:
-            cursor = await connection.execute(text, parameters, prepare=True)
-            return await cursor.fetchone()
+            return await self._session.first_row(connection, text, parameters)
         except psycopg.OperationalError as error:
             if not connection.closed and error.sqlstate not in _ENDED:
                 raise
@@ -120,8 +115,3 @@ class Pool:
             raise _LostConnectionError(error) from error
         finally:
             await self._pool.putconn(connection)
-
-
-async def _warm(connection: AsyncConnection[Any]) -> None:
-    """Compile the context function now: its first use on a connection costs milliseconds."""
-    await connection.execute("SELECT tenancy.current_tenant()")

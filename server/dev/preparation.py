@@ -43,6 +43,8 @@ def development_settings(mcp_url: str, issuer_url: str, database_url: str, key: 
                 }
             ],
             "database": {"url": database_url, "context_keys": [key.text()]},
+            # Whoever develops an agent, or tests one, sends more than a person does.
+            "limits": {"calls_per_minute_per_tenant": 0, "calls_per_minute_per_person": 0},
             **(others or sample_settings()),
         }
     )

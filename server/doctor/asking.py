@@ -3,52 +3,47 @@
 import re
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 
 import psycopg
 from psycopg import RawCursor
 
-from server.administration.administrator import first_line
+from server.database.connecting import connected, first_line, login_target
+from server.database.session import SERVING, prepare
 from server.doctor.offender import Offender
 from server.doctor.report import Check
 from server.errors import StartupError, UnreachableError
+from server.settings import DatabaseSettings
 
-_CONNECT_S: Final = 5
-# For one transaction alone, so that a pooler's next client never meets them. Whatever the database or the role says
-# otherwise, names are written in full and without needless quotes, and texts are read as the SQL standard has them.
-_SETTLE: Final[LiteralString] = """
-SELECT set_config('transaction_read_only', 'on', true), set_config('search_path', 'pg_catalog', true),
-       set_config('quote_all_identifiers', 'off', true), set_config('standard_conforming_strings', 'on', true),
-       set_config('statement_timeout', $1, true), set_config('idle_in_transaction_session_timeout', '0', true)
-"""
+# For one transaction alone, so that a pooler's next client never meets them. Names are written in full and without
+# needless quotes, and texts are read as the SQL standard has them, whatever the database or the role says otherwise.
+_SETTLED: Final = SERVING | {"transaction_read_only": "on", "idle_in_transaction_session_timeout": "0"}
 # No mistake of the database: it was too busy just now, or somebody changes a table at this moment.
 LATER: Final = (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 _DENIED: Final = re.compile(r"permission denied for (table|view|relation|function) (\w+)")
 
 
 @contextmanager
-def login_connection(url: str) -> Generator[psycopg.Connection[Any]]:
-    """Connect as the login in autocommit mode, with psycopg's RawCursor.
+def login_connection(settings: DatabaseSettings) -> Generator[psycopg.Connection[Any]]:
+    """Connect as the login, exactly as the pool does, with psycopg's RawCursor.
 
     Raises UnreachableError when the database does not answer, then or later.
     """
+    target = login_target(settings)
     try:
-        # Nothing is prepared, for a pooler may hand each transaction another connection of the database.
-        with psycopg.connect(
-            url, autocommit=True, connect_timeout=_CONNECT_S, cursor_factory=RawCursor, prepare_threshold=None
-        ) as connection:
+        with connected(target, cursor_factory=RawCursor) as connection:
             yield connection
     except psycopg.OperationalError as error:
-        raise UnreachableError(f"the database cannot be reached ({first_line(error)}); check database.url") from error
+        raise target.explained(error) from error
     except psycopg.Error as error:
-        raise StartupError(f"the database cannot be asked ({first_line(error)}); check database.url") from error
+        raise StartupError(f"the database cannot be asked ({target.words(error)}); check database.url") from error
 
 
 @contextmanager
 def settled(connection: psycopg.Connection[Any], timeout_ms: int) -> Generator[None]:
     """Open one transaction that only reads, under settings on which the answers do not depend otherwise."""
     with connection.transaction():
-        connection.execute(_SETTLE, (str(timeout_ms),))
+        prepare(connection, _SETTLED | {"statement_timeout": f"{timeout_ms}ms"}, local=True)
         yield
 
 

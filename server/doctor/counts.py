@@ -7,8 +7,9 @@ from typing import Any, Final, LiteralString
 import psycopg
 from psycopg import RawCursor
 
-from server.administration.administrator import administrator, first_line
+from server.administration.administrator import administrator
 from server.catalog.declarations import Table
+from server.database.connecting import first_line
 from server.database.statement import Statement
 from server.doctor.asking import LATER, made
 from server.doctor.contexts import Signer
@@ -21,6 +22,7 @@ from server.doctor.report import Check
 from server.doctor.row_statements import Counts, counting
 from server.doctor.snapshot import one_snapshot
 from server.doctor.tenants import family
+from server.settings import DatabaseSettings
 
 # Counting is worth more patience than a call of a tool.
 _TIMEOUT_MS: Final = 60_000
@@ -39,10 +41,10 @@ class Compared:
 
 
 def compare_with_administrator(
-    admin_url: str, connection: psycopg.Connection[Any], signer: Signer, declared: Declared
+    database: DatabaseSettings, connection: psycopg.Connection[Any], signer: Signer, declared: Declared
 ) -> Compared:
     """Count as both; also name the roles that lose rows. Raises StartupError when the administrator cannot connect."""
-    with administrator(admin_url) as admin:
+    with administrator(database.admin_url.get_secret_value(), database.unverified_tls) as admin:
         admin.cursor_factory = RawCursor
         with one_snapshot(admin, connection, _TIMEOUT_MS) as is_shared:
             counts = _Counts(admin, connection, signer, declared, attempts=1 if is_shared else _ATTEMPTS)

@@ -7,6 +7,7 @@ from typing import Any, Final
 import psycopg
 
 from server.catalog.facts import RelationFacts
+from server.catalog.letter_case import ASCII
 from server.catalog.loading import Catalog
 from server.doctor.asking import login_connection, made, settled
 from server.doctor.contexts import CONTEXT_PROOFS, Signer, signer_of
@@ -35,21 +36,24 @@ def examine(settings: Settings, catalog: Catalog, *, admin: bool = False, exact:
     look at samples. Whatever cannot be asked is a check that does not hold. Raises SettingsError when a setting is
     missing, UnreachableError when the database does not answer.
     """
-    url = settings.database.url.get_secret_value()
-    if not url:
+    if not settings.database.url.get_secret_value():
         raise SettingsError(f"database.url is missing; set it to the connection of the login {settings.database.login}")
     if not settings.database.context_keys:
         raise SettingsError("database.context_keys is empty; make a key with `tenantgate keys add` and set it")
     if admin and not settings.database.admin_url.get_secret_value():
         raise SettingsError("database.admin_url is missing; set TENANTGATE_DATABASE__ADMIN_URL for --admin")
     began = time.monotonic()
-    with login_connection(url) as connection:
+    with login_connection(settings.database) as connection:
         examination = _Examination(connection, settings, catalog)
         with settled(connection, settings.database.statement_timeout_ms):
             examination.run(exact=exact)
         if admin and examination.signer is not None and examination.declared is not None:
             examination.compare(examination.declared, examination.signer)
     return examination.report(time.monotonic() - began)
+
+
+def _ignores_case(catalog: Catalog) -> bool:
+    return any(column.filter == "contains" for table in catalog.tables.values() for column in table.columns.values())
 
 
 class _Examination:
@@ -84,8 +88,7 @@ class _Examination:
 
     def compare(self, declared: Declared, signer: Signer) -> None:
         """Compare with the administrator's counts, and name the roles of others that lose rows."""
-        admin_url = self._settings.database.admin_url.get_secret_value()
-        found = compare_with_administrator(admin_url, self._connection, signer, declared)
+        found = compare_with_administrator(self._settings.database, self._connection, signer, declared)
         self._checks.append(found.check)
         self._notices.extend(found.notices)
         self._tenants = max(self._tenants, found.tenants)
@@ -122,7 +125,12 @@ class _Examination:
 
     def _read(self) -> Iterable[Offender]:
         id_type = self._settings.tenancy.id_type
-        self.declared = read_declared(self._connection, self._catalog.tables, self._login, id_type)
+        self.declared = declared = read_declared(self._connection, self._catalog.tables, self._login, id_type)
+        if any(one.letter_case == ASCII for one in declared.facts.values()) and _ignores_case(self._catalog):
+            self._notices.append(
+                "this database has no collation that knows letters beyond a to z, so that filters which ignore letter "
+                "case do so for a to z alone; use PostgreSQL 17 or newer, or one with ICU"
+            )
         return ()
 
     def _prove_contexts(self) -> None:

@@ -28,7 +28,8 @@ def roles_that_lose_rows(settings: Settings) -> list[str]:
         return ["the catalog is not valid, so no role that loses rows can be named; see `tenantgate tools check`"]
     if not tables:
         return []
-    with administrator(settings.database.admin_url.get_secret_value()) as connection:
+    database = settings.database
+    with administrator(database.admin_url.get_secret_value(), database.unverified_tls) as connection:
         connection.cursor_factory = RawCursor
         with settled(connection, _TIMEOUT_MS):
             return list(loser_notices(connection, tables, settings.database.login))

@@ -9,8 +9,8 @@ from typing import Any, Final, LiteralString
 import psycopg
 from psycopg import sql
 
-from server.administration.administrator import first_line
 from server.catalog.declarations import Table, Through
+from server.database.connecting import first_line
 from server.database.statement import Statement
 from server.doctor.asking import LATER
 from server.doctor.contexts import Signer

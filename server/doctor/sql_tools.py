@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import psycopg
 
-from server.administration.administrator import first_line
 from server.catalog.declarations import SqlTool
 from server.catalog.sql_tool import compiled
+from server.database.connecting import first_line
 from server.doctor.declared import Declared
 from server.doctor.offender import Offender
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from server.documents.store import Condition
 from server.errors import RefusedError
@@ -38,6 +38,11 @@ class Caller(Protocol):
         """The caller's one tier."""
         ...
 
+    @property
+    def why_no_tier(self) -> str | None:
+        """Why the caller's tier is not known, when there is more to say than that there is none."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
@@ -51,7 +56,7 @@ class Isolation:
     def of(cls, caller: Caller, isolate_by: Sequence[str]) -> "Isolation":
         """Return what `caller` may see; raise RefusedError without a tier or a tenant."""
         if caller.tier is None:
-            raise RefusedError(_NO_TIER)
+            raise RefusedError(caller.why_no_tier or _NO_TIER)
         if caller.tenant is None:
             raise RefusedError(_NO_TENANT)
         return cls(caller.tier, caller.tenant, isolate_by)
@@ -60,21 +65,26 @@ class Isolation:
     def conditions(self) -> tuple[Condition, ...]:
         """What every search asks the store for, whatever else it asks for."""
         tier = Condition("tier", (self.tier,))
-        return (tier, self._own_tenant) if "tenant_id" in self.isolate_by else (tier,)
+        return (tier, Condition("tenant_id", self._tenants)) if "tenant_id" in self.isolate_by else (tier,)
 
     def admits(self, labels: Any) -> bool:
         """Whether a passage with these labels may be seen.
 
         The conditions must hold. A label that names another tenant is foreign even where tenants are not part of the
-        conditions: somebody meant that document for that tenant alone (R120).
+        conditions: somebody meant that document for that tenant alone (R120). So is one of another letter case.
         """
-        labelled = isinstance(labels, Mapping) and "tenant_id" in labels
-        needed = (*self.conditions, self._own_tenant) if labelled else self.conditions
-        return all(condition.holds(labels) for condition in needed)
+        conditions = [*self.conditions, *(Condition(key, self._tenants) for key in _tenant_keys(labels))]
+        return all(condition.holds(labels) for condition in conditions)
 
     @property
-    def _own_tenant(self) -> Condition:
-        return Condition("tenant_id", (self.tenant, SHARED_TENANT))
+    def _tenants(self) -> tuple[str, ...]:
+        return self.tenant, SHARED_TENANT
+
+
+def _tenant_keys(labels: Any) -> list[str]:
+    """Return the labels that name a tenant, however their name is written."""
+    names = cast("Mapping[str, Any]", labels) if isinstance(labels, Mapping) else ()
+    return [name for name in names if name.strip().casefold() == "tenant_id"]
 
 
 def isolating_among(names: Iterable[str]) -> str | None:

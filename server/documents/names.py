@@ -1,20 +1,27 @@
 """The names of the documents of one answer: the file name, and as much of the path as tells them apart."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
+
+from server.documents.store import Found
 
 Path: TypeAlias = tuple[str, ...]
 
 _UNNAMED: Final = "unnamed document"
 
 
-def document_names(paths: Sequence[Path]) -> list[str]:
-    """Return the name of each document: the shortest end of its path that no other document of the answer has.
+def document_names(passages: Sequence[Found]) -> list[str]:
+    """Return the name of each passage's document: the shortest end of its path that no other document of them has.
 
-    A file name that only one document of the answer has stays bare. Passages of one document have one name.
+    A file name that only one document has stays bare. Passages of one document have one name. Where documents share
+    the whole path, as pages of one script do that differ in their query alone, a digest of the address follows.
     """
-    names = {path: _name(path, set(paths) - {path}) for path in set(paths)}
-    return [names[path] for path in paths]
+    addresses: dict[Path, set[str]] = {}
+    for one in passages:
+        addresses.setdefault(one.path, set()).add(one.address)
+    names = {path: _name(path, addresses.keys() - {path}) for path in addresses}
+    return [names[one.path] + (_digest(one.address) if len(addresses[one.path]) > 1 else "") for one in passages]
 
 
 def _name(path: Path, others: Iterable[Path]) -> str:
@@ -24,3 +31,8 @@ def _name(path: Path, others: Iterable[Path]) -> str:
 
 def _has_end(paths: Iterable[Path], end: Path) -> bool:
     return any(path[-len(end) :] == end for path in paths)
+
+
+def _digest(address: str) -> str:
+    # Of the address, not the address itself: a query may hold what opens a document.
+    return f" ({hashlib.sha256(address.encode(errors='replace')).hexdigest()[:8]})"

@@ -6,6 +6,8 @@ from typing import Any, Final, Protocol
 
 # The most passages that one search may ask for; every store accepts this limit.
 MAXIMUM_PASSAGES: Final = 100
+# How many searches run at once; callers take turns for them. Every store can do as many.
+SEARCHES_AT_ONCE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class Found:
 
     `text` is empty for a passage without text, such as an image. `labels` holds every label that somebody gave the
     document, of whatever type. `path` says where the document is, its file name last, and is empty when that is
-    unknown. `score` is the store's relevance, higher is better. `page` is the page within the document.
+    unknown; `address` is all of it, so that two documents with one path are still two. `score` is the store's
+    relevance, higher is better. `page` is the page within the document.
     """
 
     text: str
@@ -37,6 +40,7 @@ class Found:
     path: tuple[str, ...] = ()
     score: float | None = None
     page: int | None = None
+    address: str = ""
 
 
 class DocumentStore(Protocol):
@@ -45,8 +49,9 @@ class DocumentStore(Protocol):
     async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
         """Return at least `limit` passages that meet every condition, best first, or all that there are.
 
-        Raises ArgumentsError for a search that the store does not support, UnavailableError when a retry may help,
-        and MisconfiguredError when it does not. A search whose caller is cancelled ends at once.
+        Raises ArgumentsError for a search that the store does not support, RefusedError when a rule of the store's own
+        withholds the answer, UnavailableError when a retry may help, and MisconfiguredError when it does not. A search
+        whose caller is cancelled ends at once.
         """
         ...
 

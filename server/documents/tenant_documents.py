@@ -1,8 +1,8 @@
 """The documents as one caller may see them: conditions from the verified token, one search, a check of the answer."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, cast
 
@@ -10,8 +10,9 @@ import structlog
 
 from server.documents.isolation import CANARIES, Caller, Isolation, isolating_among
 from server.documents.names import document_names
-from server.documents.store import MAXIMUM_PASSAGES, Condition, DocumentStore
+from server.documents.store import MAXIMUM_PASSAGES, SEARCHES_AT_ONCE, Condition, DocumentStore, Found
 from server.errors import ArgumentsError, WithheldError
+from server.fair_queue import FairQueue
 
 Label: TypeAlias = str | int | float | bool | list[str]
 
@@ -38,20 +39,35 @@ class Passage:
     page: int | None = None
 
 
+class Passages(list[Passage]):
+    """Passages, best first; `left_out` counts those that were found and have no text to show, such as images."""
+
+    def __init__(self, passages: Iterable[Passage] = (), left_out: int = 0) -> None:
+        """Keep both."""
+        super().__init__(passages)
+        self.left_out: Final = left_out
+
+
+def search_places() -> FairQueue:
+    """Return the places that everybody who searches one store shares."""
+    return FairQueue(SEARCHES_AT_ONCE)
+
+
 @dataclass(frozen=True, slots=True)
 class TenantDocuments:
-    """A store's documents as one caller sees them; `isolate_by` is the setting documents.isolate_by."""
+    """A store's documents as one caller sees them, in fair turns; `isolate_by` is the setting documents.isolate_by."""
 
     _store: DocumentStore
     _isolate_by: Sequence[str]
     _caller: Caller
+    _places: FairQueue = field(default_factory=search_places)
 
-    async def search(self, query: str, limit: int, labels: Mapping[str, str] = _NO_LABELS) -> list[Passage]:
+    async def search(self, query: str, limit: int, labels: Mapping[str, str] = _NO_LABELS) -> Passages:
         """Return at most `limit` passages, best first, whose document has all of `labels`; these can only narrow.
 
-        Raises RefusedError without a tier, ArgumentsError for a limit or label that cannot be asked for, WithheldError
-        when the store returns anything that the caller may not see, and UnavailableError or MisconfiguredError when it
-        fails.
+        Raises RefusedError without a tier or when a rule of the store withholds the answer, ArgumentsError for a limit
+        or label that cannot be asked for, WithheldError when the store returns anything that the caller may not see,
+        UnavailableError or MisconfiguredError when it fails, and LimitError when too many searches of the tenant wait.
         """
         isolation = Isolation.of(self._caller, self._isolate_by)
         if (name := isolating_among(labels)) is not None:
@@ -61,7 +77,7 @@ class TenantDocuments:
         narrowing = tuple(Condition(name, (value,)) for name, value in labels.items())
         # One more for each canary that may be among them, so that canaries never take the place of an answer.
         asked = min(limit + len(isolation.conditions), MAXIMUM_PASSAGES)
-        results = await self._store.search(query, (*isolation.conditions, *narrowing), asked)
+        results = await self._found(query, (*isolation.conditions, *narrowing), asked)
         if not all(isolation.admits(one.labels) for one in results):
             _log.critical(
                 "security: the document store returned a passage outside the caller's isolation",
@@ -69,12 +85,20 @@ class TenantDocuments:
                 tier=self._caller.tier,
             )
             raise WithheldError(_WITHHELD)
-        kept = [one for one in results if one.text and not CANARIES.holds(one.labels)][:limit]
-        names = document_names([one.path for one in kept])
-        return [
+        shown = [one for one in results if not CANARIES.holds(one.labels)]
+        kept = [one for one in shown if one.text][:limit]
+        passages = (
             Passage(one.text, name, one.score, _sound(one.labels), one.page)
-            for one, name in zip(kept, names, strict=True)
-        ]
+            for one, name in zip(kept, document_names(kept), strict=True)
+        )
+        return Passages(passages, left_out=sum(not one.text for one in shown))
+
+    async def _found(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
+        place = await self._places.take(self._caller.tenant)
+        try:
+            return await self._store.search(query, conditions, limit)
+        finally:
+            place.give_back()
 
 
 def _sound(labels: Mapping[str, Any]) -> dict[str, Label]:

@@ -15,10 +15,10 @@ from server.settings import Settings
 
 # If one of these came twice, a proxy and this server could each believe another value.
 _SINGLE: Final = frozenset(
-    {b"host", b"origin", b"authorization", b"content-type", b"content-encoding", b"content-length"}
+    {b"host", b"origin", b"authorization", b"dpop", b"content-type", b"content-encoding", b"content-length"}
 )
 _READ: Final = (
-    b"authorization, content-type, mcp-protocol-version, mcp-method, mcp-name, mcp-session-id, last-event-id, "
+    b"authorization, dpop, content-type, mcp-protocol-version, mcp-method, mcp-name, mcp-session-id, last-event-id, "
     b"traceparent, tracestate"
 )
 _PREFLIGHT: Final[Headers] = (

@@ -1,18 +1,25 @@
-"""One client connection: uvicorn's HTTP/1.1 protocol, with the limits that it leaves open."""
+"""One client connection: requests with exact ends, in time and within limits."""
 
 import asyncio
 from typing import ClassVar, Final
+from weakref import WeakKeyDictionary
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Scope
+from uvicorn.server import ServerState
+
+from server.http.connections import Connections, Person
+from server.http.framing import Framing
 
 # Request line and headers together; a token has at most 8 KB of them.
 MAXIMUM_HEAD_BYTES: Final = 32_768
+# Of servers whose application brings none of its own: those of development and of the demo.
+_COMPANIONS: Final[WeakKeyDictionary[ServerState, Connections]] = WeakKeyDictionary()
 
 
-class Connection(HttpToolsProtocol):
-    """Closes on a request that does not arrive in time, and refuses one that two readers could read differently.
+class Connection(Framing):
+    """Closes on a request that does not arrive in time, and refuses one whose head is too large.
 
-    An exception in a parser's callback makes uvicorn answer 400 and close.
+    An application whose lifespan state has `connections` is served within their limits.
     """
 
     # From the connection, or a request's first byte, until its last: longer than the gate waits for a body.
@@ -24,21 +31,26 @@ class Connection(HttpToolsProtocol):
     _write_deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _unparsed_bytes = 0
-    _in_head = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Expect a first request."""
+        """Expect a first request, or close where there is no room."""
         super().connection_made(transport)
-        self._expect()
+        self._all: Connections = self.app_state.get("connections") or _companion(self.server_state)
+        self.timeout_keep_alive = self._all.keep_alive_s
+        if self._all.admit(self, self.client[0] if self.client else None):
+            self._expect()
+        else:
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing more."""
+        self._all.forget(self)
         self._arrived()
         self._taken()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Expect the rest, also of what is no request yet: uvicorn has just stopped its own timer."""
+        """Expect the rest, also of what is no request yet: the timer between two requests stops now."""
         if self._deadline is None:
             self._expect()
         super().data_received(data)
@@ -50,33 +62,49 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin to count the head."""
-        self._head_bytes, self._unparsed_bytes, self._in_head = 0, 0, True
-        if self._deadline is None:
-            self._expect()
+        if not self._muted:
+            self._head_bytes, self._unparsed_bytes = 0, 0
+            if self._deadline is None:
+                self._expect()
         super().on_message_begin()
+        if not self._muted:
+            self.scope.setdefault("state", {})["trust"] = self._trust
 
     def on_url(self, url: bytes) -> None:
         """Count the request target."""
-        self._count(len(url))
+        if self._in_head:
+            self._count(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header; drop a trailer, which must not become one (RFC 9110 section 6.5.1)."""
+        """Count a header."""
         if self._in_head:
             self._count(len(name) + len(value))
-            super().on_header(name, value)
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Refuse a target that names a host of its own (RFC 9112 section 3.2); two lengths the parser refuses."""
-        self._in_head = False
-        if not self.url.startswith(b"/"):
-            raise ValueError("only the origin form of a request target is answered")
+        """Count the connection as used."""
+        if not self._muted:
+            self._all.used(self)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Expect nothing until the next request; uvicorn bounds the time between two."""
-        self._arrived()
         super().on_message_complete()
+        if not self._in_body:
+            self._arrived()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request of it is being answered; what still arrives is none yet."""
+        return not self.pipeline and (not self.cycle or self.cycle.response_complete)
+
+    def drop(self) -> None:
+        """Close at once, to make room."""
+        self.transport.abort()
+
+    def _trust(self, person: Person) -> None:
+        self._all.trust(self, person)
 
     def pause_writing(self) -> None:
         """Expect the client to take what is waiting for it."""
@@ -110,3 +138,17 @@ class Connection(HttpToolsProtocol):
     def _close(self) -> None:
         self._deadline = None
         self.transport.close()
+
+
+def trust(scope: Scope, person: Person) -> None:
+    """Tell the connection of a request whose verified token it carried; nothing, on a server of another kind."""
+    told = scope.get("state", {}).get("trust")
+    if told is not None:
+        told(person)
+
+
+def _companion(server: ServerState) -> Connections:
+    found = _COMPANIONS.get(server)
+    if found is None:
+        found = _COMPANIONS[server] = Connections()
+    return found

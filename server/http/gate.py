@@ -4,21 +4,25 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from mcp_types import INTERNAL_ERROR, INVALID_REQUEST
 from python_multipart.multipart import parse_options_header
 from starlette.types import Receive, Scope, Send
 
-from server.audit.trail import AuditTrail
 from server.auth.access_token import AccessToken
+from server.auth.credentials import credentials_of
 from server.auth.metadata import ResourceMetadata
 from server.auth.verifier import TokenVerifier
-from server.errors import AuditError, IssuerUnavailableError, TokenRefusedError
+from server.errors import IssuerUnavailableError, LimitError, TokenRefusedError, TokenTooLongError
 from server.http.address import Address, tenant_asked
-from server.http.outcome import UNAUTHORIZED, UNAVAILABLE, Decision, Outcome, VerifiedRequest, refusal
+from server.http.bounds import out_of_bounds
+from server.http.connection import trust
+from server.http.outcome import LIMITED, UNAUTHORIZED, UNAVAILABLE, Decision, Outcome, VerifiedRequest, refusal
+from server.http.recorder import Recorder, new_request_id
 from server.settings import Settings
+from server.tenancy.limits import Limits
 
 BODY_TIMEOUT_S: Final = 10.0
 _WATCHED_AFTER_S: Final = 0.05
@@ -32,36 +36,40 @@ _Headers = Mapping[bytes, bytes]
 class Gate:
     """An ASGI application that lets verified requests through to `endpoint`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts of a gate
         self,
         endpoint: Callable[[VerifiedRequest], Awaitable[Outcome]],
         settings: Settings,
         verifier: TokenVerifier,
         metadata: ResourceMetadata,
-        trail: AuditTrail | None = None,
+        limits: Limits,
+        *,
+        recorder: Recorder | None = None,
     ) -> None:
-        """Guard `endpoint`; `trail` records every decision before its answer leaves."""
+        """Guard `endpoint`; `limits` admits each person, `recorder` records every decision before its answer leaves."""
         self._endpoint: Final = endpoint
         self._address: Final = Address(settings, metadata)
         self._maximum_bytes: Final = settings.max_body_bytes
         self._verifier: Final = verifier
         self._metadata: Final = metadata
-        self._trail: Final = trail
+        self._limits: Final = limits
+        self._recorder: Final = recorder or Recorder(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Decide, record, answer, and log one line."""
         started = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        outcome, record = self._recorded(await self._decided(scope, headers, receive))
+        scope["request_id"] = request_id = new_request_id()
+        outcome = await self._decided(scope, headers, receive)
+        outcome, line = self._recorder.recorded(outcome, scope, headers, started)
         length = () if outcome.status == 204 else ((b"content-length", str(len(outcome.body)).encode()),)
-        sent = [*outcome.headers, *length, *self._address.readable_by(headers.get(b"origin"))]
+        added = ((b"x-request-id", request_id.encode()), *self._address.readable_by(headers.get(b"origin")))
+        sent = [*outcome.headers, *length, *added]
         try:
             await send({"type": "http.response.start", "status": outcome.status, "headers": sent})
             await send({"type": "http.response.body", "body": outcome.body})
         finally:
-            if outcome.decision.cause is not None:
-                record = record | {"cause": outcome.decision.cause}
-            _log.info("request", **record, ms=round((time.perf_counter() - started) * 1000, 2))
+            self._recorder.log(line, outcome, started)
 
     async def _decided(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Outcome:
         """Take the request through every stage; the first that refuses it decides."""
@@ -75,33 +83,41 @@ class Gate:
             if isinstance(verified, Outcome):
                 return verified
             token = verified
+            trust(scope, (token.issuer, token.subject))
+            # Before anything else is done for them, whatever the method will be.
+            await self._limits.admit(token)
             body = self._unreadable(headers, token) or await self._body(receive, token)
             if isinstance(body, Outcome):
                 return body
             request = VerifiedRequest(scope, headers, body, token, asked)
             with _Departure(receive, request.cancellation.cancel):
                 return await self._endpoint(request)
+        except LimitError as error:
+            return _over_budget(error, token)
         except Exception:  # noqa: BLE001  # the last resort: the process lives, the caller learns nothing
             decision = Decision(scope["method"]) if token is None else Decision.of(token)
             _log.exception("unhandled", **decision.recorded(500))
             return refusal(500, INTERNAL_ERROR, "Internal error; the error was logged.", decision)
 
     async def _verified(self, headers: _Headers, asked: str | None) -> AccessToken | Outcome:
-        text = _bearer(headers)
-        if text is None:
+        credentials = credentials_of(headers)
+        if credentials is None:
             return self._unauthorized(TokenRefusedError("no bearer token"), None, asked)
         try:
-            return await self._verifier.verify(text, asked)
+            return await self._verifier.verify(credentials.token, asked, credentials.proof)
         except TokenRefusedError as error:
-            return self._unauthorized(error, "invalid_token", asked)
+            return self._unauthorized(error, error.code, asked)
         except IssuerUnavailableError as error:
             decision = Decision("POST", issuer=error.issuer, refused=str(error))
-            return refusal(503, UNAVAILABLE, str(error), decision, _RETRY)
+            return refusal(503, UNAVAILABLE, str(error), decision, ("retry-after", str(error.retry_after_s)))
+        except TokenTooLongError as error:
+            # RFC 6585 section 5. A 401 would have the client sign in again, for ever.
+            return refusal(431, UNAUTHORIZED, str(error), Decision("POST", refused=str(error)))
 
     def _unauthorized(self, error: TokenRefusedError, code: str | None, asked: str | None) -> Outcome:
         # RFC 6750 section 3.1: without a token, the challenge names no error.
         challenge = self._metadata.challenge(code, self._metadata.scopes, asked)
-        decision = Decision("POST", refused=error.reason)
+        decision = Decision("POST", error.issuer, refused=error.reason, cause=error.detail)
         return refusal(401, UNAUTHORIZED, str(error), decision, ("www-authenticate", challenge))
 
     def _unreadable(self, headers: _Headers, token: AccessToken) -> Outcome | None:
@@ -117,7 +133,7 @@ class Gate:
         return None
 
     async def _body(self, receive: Receive, token: AccessToken) -> bytes | Outcome:
-        """Read the whole body, bounded in size and time."""
+        """Read the whole body, bounded in size and time, and in what parsing it costs."""
         body = bytearray()
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
@@ -129,24 +145,12 @@ class Gate:
                     if len(body) > self._maximum_bytes:
                         return self._too_large(token)
                     if not message.get("more_body", False):
-                        return bytes(body)
+                        return _in_bounds(bytes(body), token)
         except TimeoutError:
             return _unread(408, "The body did not arrive in time.", token)
 
     def _too_large(self, token: AccessToken) -> Outcome:
         return _unread(413, f"The body is over {self._maximum_bytes} bytes.", token)
-
-    def _recorded(self, outcome: Outcome) -> tuple[Outcome, dict[str, Any]]:
-        """Return the outcome and its record, which is in the audit trail; 503 in place of what cannot be recorded."""
-        record = outcome.decision.recorded(outcome.status)
-        try:
-            if self._trail is not None:
-                self._trail.append(record)
-        except AuditError as error:
-            _log.critical("the audit trail cannot be written", cause=repr(error.__cause__))
-            unrecorded = refusal(503, UNAVAILABLE, str(error), outcome.decision, _RETRY)
-            return unrecorded, outcome.decision.recorded(503)
-        return outcome, record
 
 
 class _Departure:
@@ -179,13 +183,17 @@ class _Departure:
         self._leave()
 
 
+def _over_budget(error: LimitError, token: AccessToken | None) -> Outcome:
+    refused = {"outcome": type(error).__name__, "refused": str(error)}
+    decision = Decision("POST", **refused) if token is None else Decision.of(token, **refused)
+    return refusal(429, LIMITED, str(error), decision, ("retry-after", str(error.retry_after_s)))
+
+
+def _in_bounds(body: bytes, token: AccessToken) -> bytes | Outcome:
+    why = out_of_bounds(body)
+    return body if why is None else refusal(400, INVALID_REQUEST, why, Decision.of(token, refused=why))
+
+
 def _unread(status: int, message: str, token: AccessToken) -> Outcome:
     """Refuse a request whose body was not read, and close its connection: the rest of the body may still come."""
     return refusal(status, INVALID_REQUEST, message, Decision.of(token, refused=message), _CLOSE)
-
-
-def _bearer(headers: _Headers) -> str | None:
-    """Return the token of the Authorization header, the only place one is read from (RFC 6750 section 2.1)."""
-    kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-    token = token.strip(" ")
-    return token if kind.lower() == "bearer" and token else None

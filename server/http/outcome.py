@@ -1,6 +1,8 @@
 """A request that was let in, and what it came to: the answer that leaves and the decision that is recorded before."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from anyio import CancelScope
@@ -23,7 +25,8 @@ _NOT_STORED: Final[Headers] = (*JSON, (b"cache-control", b"no-store"))
 class Decision(NamedTuple):
     """What was decided about one request: the fields of its log line and its audit record, described here alone.
 
-    Both also have `status`, the HTTP status of the answer; the log line has `ms`. An unknown field is left out.
+    Both also have `status`, the HTTP status of the answer, `request`, the id of the request, `address`, where it came
+    from, and `ms`. An unknown field is left out.
     """
 
     method: str
@@ -42,17 +45,40 @@ class Decision(NamedTuple):
     refused: str | None = None
     """Why the request was refused."""
     cause: str | None = None
-    """What only the operator may know about it; not in the audit record."""
+    """What only the operator may know about it; in the log line alone."""
+    mcp_method: str | None = None
+    """The method of the protocol; only one that exists is named."""
+    token_id: str | None = None
+    """In the audit record alone: the digest of the token's `jti`, and the scopes that it grants here."""
+    scopes: str | None = None
+    evidence: Mapping[str, Any] | None = None
+    """In the audit record alone: what a call asked for and read; its fields are listed in docs/audit.md."""
 
     @classmethod
-    def of(cls, token: AccessToken, **known: str | None) -> "Decision":
+    def of(cls, token: AccessToken, **known: Any) -> "Decision":
         """Return what was decided about a POST with a verified token, with what is known beside its caller."""
-        return cls("POST", token.issuer, token.subject, token.client_id, **known)
+        decision = cls("POST", token.issuer, token.subject, token.client_id, **known)
+        return decision._replace(token_id=token.token_id, scopes=_listed(token.scopes))
 
     def recorded(self, status: int) -> dict[str, Any]:
-        """Return the fields of the audit record."""
+        """Return the fields that the log line and the audit record share."""
         known = zip(self._fields, self, strict=True)
-        return {name: value for name, value in known if value is not None and name != "cause"} | {"status": status}
+        return {name: value for name, value in known if value is not None and name not in _IN_ONE} | {"status": status}
+
+    def recorded_alone(self) -> dict[str, Any]:
+        """Return the fields that only the audit record has."""
+        found: dict[str, Any] = {"token_id": self.token_id} if self.token_id else {}
+        if self.scopes:
+            found["scopes"] = self.scopes
+        return {**found, **(self.evidence or {})}
+
+
+_IN_ONE: Final = frozenset({"cause", "token_id", "scopes", "evidence"})
+
+
+@lru_cache(1024)
+def _listed(scopes: frozenset[str]) -> str:
+    return " ".join(sorted(scopes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +89,13 @@ class Outcome:
     body: bytes
     headers: Headers
     decision: Decision
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether a signature was verified: of a token that is good, or that was refused for what it says."""
+        decision = self.decision
+        # An issuer whose keys cannot be had is named by a token that may be anybody's.
+        return decision.subject is not None or (decision.issuer is not None and self.status != 503)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +113,7 @@ class VerifiedRequest:
     asked: str | None
     cancellation: CancelScope = field(default_factory=CancelScope)
 
-    def decision(self, **known: str | None) -> Decision:
+    def decision(self, **known: Any) -> Decision:
         """Return what was decided about this request, with what is known beside its caller."""
         return Decision.of(self.token, **known)
 

@@ -62,7 +62,8 @@ def server_config(app: Starlette | str, **options: Any) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         h11_max_incomplete_event_size=65_536,
-        timeout_keep_alive=30,
+        # The connections of an application with limits of its own say it for themselves.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=DRAIN_S,
         **options,
     )
@@ -92,7 +93,6 @@ def serve(settings: Settings) -> None:
         proof.result()
     listener = listen(settings.host, settings.port)
     gc.enable()
-    gc.freeze()
     if app is not None:
         uvicorn.Server(server_config(app)).run(sockets=[listener])
         return

@@ -10,12 +10,13 @@ from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, SERVER_INFO_META_KEY, Implementation
 from pydantic_core import to_json
 
+from server.audit.evidence import ArgumentDigests, Evidence, digest_of
 from server.auth.access_token import AccessToken
 from server.auth.metadata import ResourceMetadata
-from server.catalog.arguments import quoted
+from server.catalog.arguments import listed, quoted
 from server.catalog.parts import Parts
 from server.catalog.tool import Tool
-from server.errors import ForbiddenError, LimitError, ScopeMissingError, TenancyError, ToolError
+from server.errors import ArgumentsError, ForbiddenError, LimitError, ScopeMissingError, TenancyError, ToolError
 from server.http.outcome import FORBIDDEN, JSON, LIMITED, Decision, Headers, Outcome, VerifiedRequest
 from server.settings import Settings
 from server.tenancy.context import Tenancy, TenantContext
@@ -26,6 +27,9 @@ _STAMP: Final = to_json({SERVER_INFO_META_KEY: SERVER.model_dump(mode="json", by
 _MODERN_END: Final = b',"resultType":"complete","_meta":' + _STAMP + b"}}"
 # In both eras; for the protocol's own codes, the later one has a table.
 _STATUS: Final = {FORBIDDEN: 403, LIMITED: 429}
+# As JSON; besides, an answer has an id of 1.5 KB at most, and its own form.
+_MESSAGE_BYTES: Final = 2_400
+_METHOD: Final = "tools/call"
 _NO_OBJECT: Final = (
     'arguments must be an object, such as {"limit": 5}: no list, and no text that holds JSON; nothing was read.'
 )
@@ -62,31 +66,41 @@ class ToolCalls:
         self._tenancy: Final = tenancy
         self._parts: Final = parts
         self._metadata: Final = metadata
+        self._digests: Final = ArgumentDigests(settings.database.signing_keys())
 
     async def __call__(self, call: Call, request: VerifiedRequest) -> Outcome:
         """Return what the call came to; what a tool does not foresee is logged and answered without its text."""
         tool = self._tools.get(call.name)
         if tool is None or call.arguments is None:
             mistake = self._unknown(call.name) if tool is None else _NO_OBJECT
-            return _error(call, INVALID_PARAMS, mistake, request.decision(outcome="InvalidParams"))
+            return _error(call, INVALID_PARAMS, mistake, request.decision(outcome="InvalidParams", mcp_method=_METHOD))
         context: TenantContext | None = None
+        evidence = Evidence()
+        asked = {"definition": tool.definition, "arguments": self._digests.of(call.arguments)}
+
+        def decision(came_to: str | Exception, text: str = "") -> Decision:
+            result = {"result": digest_of(text.encode())} if text else {}
+            return _decision(request, tool, context, came_to, asked | evidence.fields() | result)
+
         with request.cancellation:
             try:
                 self._require_scope(tool, request.token)
                 context = await self._tenancy.resolve(request.token, request.asked, required=tool.needs_tenant)
-                await self._parts.limits.count(context)
-                text = await tool.answer(call.arguments, self._parts.for_tenant(context))
-                return _result(call, text, _decision(request, tool, context, "answered"))
+                await self._parts.limits.charge(context.tenant)
+                text = await tool.answer(call.arguments, self._parts.for_tenant(context, evidence))
+                return _result(call, text, decision("answered", text))
             except ToolError as error:
-                return _result(call, str(error), _decision(request, tool, context, error), failed=True)
+                if context is not None and isinstance(error, ArgumentsError):
+                    await self._parts.limits.refund(context.tenant)
+                return _result(call, str(error), decision(error), failed=True)
             except (ForbiddenError, LimitError) as error:
-                return self._refusal(call, error, request, _decision(request, tool, context, error))
+                return self._refusal(call, error, request, decision(error))
             except Exception as error:  # noqa: BLE001  # a defect of ours: its text is for the operator alone
                 _log.exception("a tool failed", tool=tool.name)
                 message = "Internal error; the error was logged."
-                return _error(call, INTERNAL_ERROR, message, _decision(request, tool, context, error))
+                return _error(call, INTERNAL_ERROR, message, decision(error))
         message = "The client left before the answer was ready."
-        return _error(call, INTERNAL_ERROR, message, _decision(request, tool, context, "cancelled"))
+        return _error(call, INTERNAL_ERROR, message, decision("cancelled"))
 
     def _require_scope(self, tool: Tool, token: AccessToken) -> None:
         if tool.scope is not None and tool.scope not in token.scopes:
@@ -96,7 +110,7 @@ class ToolCalls:
             raise ScopeMissingError(issuer.names_of(tool.scope)[0], tuple(dict.fromkeys(held)))
 
     def _unknown(self, name: str) -> str:
-        return f"Unknown tool {quoted(name)}. There are: {', '.join(self._tools)}."
+        return f"Unknown tool {quoted(name)}. There are: {listed(self._tools)}."
 
     def _refusal(
         self, call: Call, error: ForbiddenError | LimitError, request: VerifiedRequest, decision: Decision
@@ -111,7 +125,11 @@ class ToolCalls:
 
 
 def _decision(
-    request: VerifiedRequest, tool: Tool, context: TenantContext | None, came_to: str | Exception
+    request: VerifiedRequest,
+    tool: Tool,
+    context: TenantContext | None,
+    came_to: str | Exception,
+    evidence: dict[str, Any],
 ) -> Decision:
     error = came_to if isinstance(came_to, Exception) else None
     return Decision.of(
@@ -122,6 +140,8 @@ def _decision(
         outcome=type(error).__name__ if error else str(came_to),
         refused=_reason(error) if error else None,
         cause=repr(error.__cause__) if error and error.__cause__ else None,
+        mcp_method=_METHOD,
+        evidence=evidence,
     )
 
 
@@ -134,14 +154,23 @@ def _reason(error: Exception) -> str | None:
 
 def _result(call: Call, text: str, decision: Decision, *, failed: bool = False) -> Outcome:
     """Return a result: the JSON `text`, as structured content too, or, where it `failed`, a sentence for the model."""
+    if failed:
+        text = _short(text)
     begin = b'{"jsonrpc":"2.0","id":' + to_json(call.id) + b',"result":{"content":[{"type":"text","text":'
     structured = b'}],"isError":true' if failed else b'}],"structuredContent":' + text.encode() + b',"isError":false'
     end = _MODERN_END if call.modern else b"}}"
     return Outcome(200, begin + to_json(text) + structured + end, JSON, decision)
 
 
+def _short(message: str) -> str:
+    """Return an error's sentence, cut where its answer would be longer than 4 KiB."""
+    if len(to_json(message)) <= _MESSAGE_BYTES:
+        return message
+    return message.encode()[: _MESSAGE_BYTES // 2].decode(errors="ignore") + "…"
+
+
 def _error(call: Call, code: int, message: str, decision: Decision, headers: Headers = ()) -> Outcome:
     """Return a JSON-RPC error, with the HTTP status that belongs to its code."""
-    body = {"jsonrpc": "2.0", "id": call.id, "error": {"code": code, "message": message}}
+    body = {"jsonrpc": "2.0", "id": call.id, "error": {"code": code, "message": _short(message)}}
     status = _STATUS.get(code) or (ERROR_CODE_HTTP_STATUS.get(code, 200) if call.modern else 200)
     return Outcome(status, to_json(body), (*JSON, *headers), decision)

@@ -16,7 +16,7 @@ from mcp_types import (
     ReadResourceResult,
 )
 
-from server.catalog.arguments import quoted
+from server.catalog.arguments import listed, quoted
 from server.catalog.prompt import DeclaredPrompt
 from server.catalog.tool import Tool
 from server.errors import ArgumentsError
@@ -66,5 +66,4 @@ class Catalogue:
 
 
 def _unknown(kind: str, name: str, known: dict[str, Any]) -> MCPError:
-    there_are = ", ".join(known) or "none"
-    return MCPError(code=INVALID_PARAMS, message=f"Unknown {kind} {quoted(name)}. There are: {there_are}.")
+    return MCPError(code=INVALID_PARAMS, message=f"Unknown {kind} {quoted(name)}. There are: {listed(known)}.")

@@ -21,11 +21,11 @@ from mcp_types import (
     HEADER_MISMATCH,
     INTERNAL_ERROR,
     INVALID_REQUEST,
-    PARSE_ERROR,
     PROTOCOL_VERSION_META_KEY,
     ErrorData,
     JSONRPCNotification,
     JSONRPCRequest,
+    methods,
 )
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import ValidationError
@@ -36,6 +36,7 @@ from server.http.outcome import JSON, Outcome, VerifiedRequest, refusal
 from server.protocol.surface import Pending
 
 _VERSION: Final = "mcp-protocol-version"
+_METHODS: Final = methods.SPEC_CLIENT_METHODS | methods.SPEC_CLIENT_NOTIFICATION_METHODS
 _TRANSPORT: Final = TransportContext(kind="streamable-http", can_send_request=False)
 _log: Final = structlog.get_logger("endpoint")
 
@@ -52,8 +53,11 @@ class SdkEndpoint:
         self._server: Final = server
         self._modern: Final = modern
 
-    async def __call__(self, request: VerifiedRequest) -> Outcome:
-        """Return what the request came to: what a tool call left, or else the SDK's own answer."""
+    async def __call__(self, request: VerifiedRequest, message: Any) -> Outcome:
+        """Return what the request came to: what a tool call left, or else the SDK's own answer.
+
+        `message` is what the body holds; the SDK's transport takes the bytes and parses them by itself.
+        """
         pending = Pending(request)
         # RFC 9110 section 5.5: blanks around a value do not belong to it; the HTTP parser leaves those at its end.
         headers = [(name, value.strip(b" \t")) for name, value in request.scope["headers"]]
@@ -62,30 +66,27 @@ class SdkEndpoint:
         if version is not None and version not in HANDSHAKE_PROTOCOL_VERSIONS:
             answered = await _captured(self._modern, scope, request)
         else:
-            answered = await self._handshake(Request(scope), version, request)
+            answered = await self._handshake(Request(scope), version, request, message)
         return pending.called.result() if pending.called.done() else answered
 
-    async def _handshake(self, http: Request, version: str | None, request: VerifiedRequest) -> Outcome:
+    async def _handshake(self, http: Request, version: str | None, request: VerifiedRequest, body: Any) -> Outcome:
         def refused(status: int, code: int, message: str) -> Outcome:
             return refusal(status, code, message, request.decision())
 
         if not check_accept_headers(http)[0]:
             return refused(406, INVALID_REQUEST, "The client must accept application/json.")
         try:
-            body = pydantic_core.from_json(request.body, allow_inf_nan=False)
-        except ValueError:
-            return refused(400, PARSE_ERROR, "The body is not JSON.")
-        try:
             # Nothing that a client tells a server without sessions has an effect, so it is acknowledged and dropped.
             if isinstance(body, dict) and "id" not in body:
-                JSONRPCNotification.model_validate(body)
-                return Outcome(202, b"", (), request.decision())
+                notified = JSONRPCNotification.model_validate(body)
+                return Outcome(202, b"", (), request.decision(mcp_method=_known(notified.method)))
             message = JSONRPCRequest.model_validate(body)
         except ValidationError:
             return refused(400, INVALID_REQUEST, "The body must be one JSON-RPC request or notification.")
-        if find_duplicated_routing_header(http.headers.items()) or _claimed_version(message) not in {None, version}:
+        if find_duplicated_routing_header(http.headers.items()) or _claimed_version(message) not in (None, version):
             return refused(400, HEADER_MISMATCH, "The headers and the body name different protocol versions.")
-        return Outcome(200, await self._answer(http, message, version), JSON, request.decision())
+        decision = request.decision(mcp_method=_known(message.method))
+        return Outcome(200, await self._answer(http, message, version), JSON, decision)
 
     async def _answer(self, http: Request, message: JSONRPCRequest, version: str | None) -> bytes:
         connection = Connection.from_envelope(version or DEFAULT_NEGOTIATED_VERSION, None, None)
@@ -121,7 +122,15 @@ async def _captured(app: ASGIApp, scope: Scope, request: VerifiedRequest) -> Out
     await app(scope, receive, send)
     start, *parts = sent
     headers = tuple((name, value) for name, value in start["headers"] if name != b"content-length")
-    return Outcome(start["status"], b"".join(part.get("body", b"") for part in parts), headers, request.decision())
+    # The SDK refuses a request whose header names another method than its body.
+    named = request.headers.get(b"mcp-method", b"").decode("latin-1") if start["status"] == 200 else None
+    body = b"".join(part.get("body", b"") for part in parts)
+    return Outcome(start["status"], body, headers, request.decision(mcp_method=_known(named)))
+
+
+def _known(method: Any) -> str | None:
+    """Return a method of the protocol; what else a caller may name stays out of the record."""
+    return method if isinstance(method, str) and method in _METHODS else None
 
 
 @dataclass(slots=True)

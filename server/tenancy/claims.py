@@ -3,13 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-from server.auth.access_token import ABSENT, claim_at
+from server.auth.access_token import ABSENT, claim_at, is_left_out
 from server.errors import TenancyError
 from server.tenant_id import IdType, canonical_tenant
 
 # As a step of a claim path: the keys of the map that the path has led to.
 KEYS: Final = ".*"
 _ASK: Final = "ask your administrator to correct it"
+LEFT_OUT: Final = (
+    "Your sign-in left your groups out of the access token, because there are too many; "
+    "ask your administrator to send only the groups of this application, or app roles."
+)
 
 
 def claimed_tenants(claims: Mapping[str, Any], paths: Sequence[str], id_type: IdType) -> frozenset[str] | None:
@@ -43,6 +47,9 @@ def _values_at(claims: Mapping[str, Any], path: str) -> list[Any] | None:
     map_path, keys, rest = path.partition(KEYS)
     value = claim_at(claims, map_path)
     if value is ABSENT:
+        # What stands elsewhere is not the same as no claim: the registry alone must not decide then.
+        if is_left_out(claims, map_path):
+            raise TenancyError(LEFT_OUT, reason="the issuer left the claim out of the token (_claim_names)", claim=path)
         return None
     if not keys:
         # An object that somebody points at by mistake has keys too: whoever means them says so.

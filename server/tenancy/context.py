@@ -1,23 +1,25 @@
 """From one verified access token to exactly one tenant and at most one tier, or a refusal with its reason."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import structlog
 
-from server.auth.access_token import AccessToken, claim_at
+from server.auth.access_token import AccessToken, claim_at, is_left_out
 from server.auth.addresses import TenantAddresses
-from server.errors import TenancyError
+from server.errors import TenancyError, ToolError
 from server.settings import IssuerSettings, Settings
 from server.tenancy.candidates import Candidates, Claimed, OwnTenants
-from server.tenancy.claims import claimed_tenants
+from server.tenancy.claims import LEFT_OUT, claimed_tenants
 from server.tenancy.registry import TenantDirectory
 from server.tenant_id import canonical_tenant
 
 # How many addresses one refusal lists.
 _LISTED: Final = 20
 _ASKED_CHARACTERS: Final = 128
+_CHARGED_WITHIN_S: Final = 0.1
 _ASK: Final = "ask your administrator to assign your account to one"
 _log: Final = structlog.get_logger("tenancy")
 
@@ -27,11 +29,13 @@ class TenantContext:
     """Who acts, for which one tenant, with which tier; made from a verified token and nothing else.
 
     `tenant` is None only where no tenant is needed, for a person who has none, or several and asked for none of them.
+    `why_no_tier` is for a person whose tier cannot be known.
     """
 
     tenant: str | None
     tier: str | None
     token: AccessToken
+    why_no_tier: str | None = None
 
 
 class Tenancy:
@@ -56,12 +60,25 @@ class Tenancy:
         issuer = self._issuers[token.issuer]
         try:
             tenant = await self._tenant(token, issuer, asked, required=required)
-            return TenantContext(tenant, self._tier(token.claims, issuer), token)
+            why_no_tier = LEFT_OUT if is_left_out(token.claims, issuer.tier_claim) else None
+            return TenantContext(tenant, self._tier(token.claims, issuer), token, why_no_tier)
         except TenancyError as error:
             details = {"tenant": error.tenant, "claim": error.claim}
             named = {name: value for name, value in details.items() if value is not None}
             _log.warning("tenant refused", reason=error.reason, issuer=token.issuer, subject=token.subject, **named)
             raise
+
+    async def charged(self, token: AccessToken, asked: str | None) -> str | None:
+        """Return the tenant whose budget a request without a tool counts against; None where none is known at once.
+
+        Such a request reads nothing of a tenant, so it is answered whatever the directory says, and does not wait for
+        it.
+        """
+        try:
+            async with asyncio.timeout(_CHARGED_WITHIN_S):
+                return await self._tenant(token, self._issuers[token.issuer], asked, required=False)
+        except (TenancyError, ToolError, TimeoutError):
+            return None
 
     async def _tenant(
         self, token: AccessToken, issuer: IssuerSettings, asked: str | None, *, required: bool

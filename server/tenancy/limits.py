@@ -1,4 +1,4 @@
-"""Budgets: how often a person and a tenant may call.
+"""Budgets: how many requests a minute a person may send, and how many of a tenant's requests run.
 
 The counts are one process's: with several workers or replicas each holds its own, so divide the budgets by them.
 How many statements of one tenant run at once is the database's to share out.
@@ -6,39 +6,84 @@ How many statements of one tenant run at once is the database's to share out.
 
 import math
 import time
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
-from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import SlidingWindowCounterRateLimiter
-
+from server.auth.access_token import AccessToken
 from server.errors import LimitError
 from server.settings import LimitsSettings
-from server.tenancy.context import TenantContext
+
+_MINUTE_S: Final = 60.0
 
 
 class Limits:
-    """Admits the calls that fit the budgets."""
+    """Admits what fits the budgets.
+
+    The person is asked for every request, before its body is read; the tenant is charged for what runs. So a person who
+    is over their own budget uses nothing of their colleagues'.
+    """
 
     def __init__(self, settings: LimitsSettings) -> None:
-        """Prepare the counts; a budget that is not set is not counted."""
-        self._windows: Final = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._person: Final = _per_minute(settings.calls_per_minute_per_person)
-        self._tenant: Final = _per_minute(settings.calls_per_minute_per_tenant)
+        """Prepare the counts; a budget of 0 is not counted."""
+        self._persons: Final = Budget("person", settings.calls_per_minute_per_person)
+        self._tenants: Final = Budget("tenant", settings.calls_per_minute_per_tenant)
 
-    async def count(self, context: TenantContext) -> None:
-        """Count one call; raise LimitError when a budget is used up."""
-        if self._tenant is not None and context.tenant is not None:
-            await self._hit(self._tenant, "tenant", context.tenant)
-        if self._person is not None:
-            await self._hit(self._person, "person", context.token.issuer, context.token.subject)
+    async def admit(self, token: AccessToken) -> None:
+        """Count one request of a person; raise LimitError when their budget is used up."""
+        self._persons.spend(token.issuer, token.subject)
 
-    async def _hit(self, limit: RateLimitItem, whose: str, *who: str) -> None:
-        if await self._windows.hit(limit, whose, *who):
+    async def charge(self, tenant: str | None) -> None:
+        """Count one request that runs for `tenant`, if there is one; raise LimitError when its budget is used up."""
+        if tenant is not None:
+            self._tenants.spend(tenant)
+
+    async def refund(self, tenant: str | None) -> None:
+        """Take back a charge for what did not run after all."""
+        if tenant is not None:
+            self._tenants.give_back(tenant)
+
+
+class Budget:
+    """So many requests a minute for each one; a minute begins with its first request.
+
+    However many people there are, one request is counted in constant time, and only those of the last minute are kept.
+    The in-memory counters of the package `limits` look at everybody for each request: 1.4 ms for 10,000 people.
+    """
+
+    def __init__(self, whose: str, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Count for each `whose` apart; 0 stands for no limit."""
+        self._whose: Final = whose
+        self._per_minute: Final = per_minute
+        self._clock: Final = clock
+        # Who, to the end of their minute and how many requests are left in it; in the order of these ends.
+        self._left: Final = OrderedDict[tuple[str, ...], tuple[float, int]]()
+
+    def __len__(self) -> int:
+        """Return how many are counted now."""
+        return len(self._left)
+
+    def spend(self, *who: str) -> None:
+        """Count one request of `who`; raise LimitError when there is nothing left of this minute."""
+        if not self._per_minute:
             return
-        free_at = (await self._windows.get_window_stats(limit, whose, *who)).reset_time
-        raise LimitError(whose, max(1, math.ceil(free_at - time.time())))
+        now = self._clock()
+        self._forget(now)
+        end, left = self._left.get(who, (now + _MINUTE_S, self._per_minute))
+        if not left:
+            raise LimitError(self._whose, max(1, math.ceil(end - now)))
+        self._left[who] = (end, left - 1)
 
+    def give_back(self, *who: str) -> None:
+        """Take one request of `who` back, unless its minute is over."""
+        if who in self._left:
+            end, left = self._left[who]
+            self._left[who] = (end, min(left + 1, self._per_minute))
 
-def _per_minute(calls: int | None) -> RateLimitItem | None:
-    return None if calls is None else RateLimitItemPerMinute(calls)
+    def _forget(self, now: float) -> None:
+        """Drop those whose minute is over."""
+        while self._left:
+            first = next(iter(self._left))
+            if self._left[first][0] > now:
+                return
+            del self._left[first]

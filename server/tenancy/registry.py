@@ -8,6 +8,7 @@ from typing import Final
 
 from server.database.database import Database
 from server.database.statement import Principal, Statement
+from server.fair_queue import FairQueue
 
 # How long an answer is kept: a disabled tenant or a withdrawn mapping is refused after this long at the latest.
 ENTRY_LIFETIME_S: Final = 30.0
@@ -16,6 +17,9 @@ REFUSED_LIFETIME_S: Final = 2.0
 _ENTRIES_KEPT: Final = 10_000
 # Of a person with more mappings, the others are looked up one by one, when they are asked for.
 _ROWS_KEPT: Final = 100
+# How many people without a tenant in their token are looked up at once. They take turns among themselves, and the
+# database gives all of them together the turn of one tenant.
+_LOOKED_UP_AT_ONCE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +75,14 @@ class TenantDirectory:
         self._database: Final = database
         self._entries: Final = OrderedDict[_Key, tuple[float, DirectoryEntry]]()
         self._asked: Final = dict[_Key, asyncio.Task[DirectoryEntry]]()
+        self._places: Final = FairQueue(_LOOKED_UP_AT_ONCE, whose="person")
 
     async def find(self, issuer: str, subject: str, tenant: str | None, *, claimed: bool) -> DirectoryEntry:
         """Return what there is about one person and, when it is given, about one tenant.
 
         `claimed` says that the person's token names this tenant: then its entry is shown to them even without a
-        mapping. Raises UnavailableError when the database cannot be asked.
+        mapping. Raises UnavailableError when the database cannot be asked, and LimitError when too many questions about
+        this person wait.
         """
         key = (issuer, subject, tenant, claimed)
         kept = self._entries.get(key)
@@ -93,7 +99,13 @@ class TenantDirectory:
         issuer, subject, tenant, claimed = key
         # No context is signed for a tenant that only an address names.
         principal = Principal(issuer, subject, tenant if claimed else None, None)
-        rows = await self._database.fetch(_FIND, (issuer, subject, tenant, _ROWS_KEPT), principal)
+        # Whose token names a tenant waits with that tenant's calls alone.
+        place = None if principal.tenant else await self._places.take((issuer, subject))
+        try:
+            rows = await self._database.fetch(_FIND, (issuer, subject, tenant, _ROWS_KEPT), principal)
+        finally:
+            if place is not None:
+                place.give_back()
         return DirectoryEntry(
             mappings=rows[0].mappings if rows else 0,
             active_mappings=rows[0].active_mappings if rows else 0,

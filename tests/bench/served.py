@@ -46,11 +46,12 @@ def bare_app() -> Starlette:
     issuer = settings.issuers[0].issuer
 
     async def claims(request: Request) -> Response:
-        principal = Principal(issuer, "bench", request.query_params["tenant"], None)
+        tenant = request.query_params["tenant"]
+        principal = Principal(issuer, "bench", tenant, None)
         # What a person would write by hand: the database's JSON, read and written once.
         context = database._sign(statement, principal)
-        tenant, rows = await database._pool.run(statement.sent, [*values, context])
-        assert tenant == principal.tenant
+        enforced, rows = await database._pool.run(statement.sent, [*values, context], tenant)
+        assert enforced == tenant
         return JSONResponse({"claims": json.loads(rows)[:20]})
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""What counts as this machine: the Host, the Origin and the addresses that the development issuer accepts."""
+"""What counts as this machine: the Host, the Origin and the addresses that the development servers accept."""
 
 import re
 from typing import Final
@@ -34,5 +34,5 @@ class LoopbackHost:
         if len(hosts) == 1 and _HOST.fullmatch(hosts[0]):
             await self._app(scope, receive, send)
         else:
-            refusal = PlainTextResponse("This identity provider answers on loopback addresses only.\n", 421)
+            refusal = PlainTextResponse("This development server answers on loopback addresses only.\n", 421)
             await refusal(scope, receive, send)

@@ -1,7 +1,8 @@
 """A knowledge base on this machine that speaks the wire protocol of Bedrock's Retrieve.
 
 The genuine boto3 client works against it with `endpoint_url`, so that development and production run the same code.
-Requests are not authenticated: bind it to the loopback interface.
+Requests are not authenticated: bind it to the loopback interface. It answers to the names of that interface alone, so
+that no page of a browser can read documents by pointing a name of its own at this machine (DNS rebinding).
 """
 
 import re
@@ -12,10 +13,12 @@ from typing import Any, Final
 import anyio
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from server.dev.issuer.loopback import LoopbackHost
 from server.dev.knowledge_base.corpus import Corpus, Passage
 from server.dev.knowledge_base.faults import Faults
 from server.dev.knowledge_base.page_token import PageTokens
@@ -100,7 +103,9 @@ def create_knowledge_base(
     knowledge_base = KnowledgeBase(corpus, knowledge_base_id, faults or Faults())
     # An ARN holds a slash, and the path arrives decoded.
     route = Route("/knowledgebases/{knowledge_base_id:path}/retrieve", knowledge_base.retrieve, methods=["POST"])
-    application = Starlette(routes=[route], exception_handlers=EXCEPTION_HANDLERS)
+    application = Starlette(
+        routes=[route], exception_handlers=EXCEPTION_HANDLERS, middleware=[Middleware(LoopbackHost)]
+    )
     application.router.redirect_slashes = False
     return application
 

@@ -10,15 +10,17 @@ from functools import partial
 from typing import Any, Final, cast
 
 import boto3
+import structlog
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from server.documents.bedrock.bounded_exchange import BoundedCall, bound
-from server.documents.bedrock.errors import RetrieveFailure, named, reported
+from server.documents.bedrock.errors import ServiceError, guarded, reported
 from server.documents.bedrock.result import found_in
 from server.documents.bedrock.retrieval_filter import retrieval_filter
-from server.documents.store import Condition, Found
-from server.errors import ArgumentsError, SettingsError
+from server.documents.isolation import ISOLATING_KEYS
+from server.documents.store import SEARCHES_AT_ONCE, Condition, Found
+from server.errors import ArgumentsError, SettingsError, ToolError
 from server.settings import DocumentsSettings
 
 MAXIMUM_TEXT_CHARACTERS: Final = 20_000
@@ -27,8 +29,10 @@ MAXIMUM_ANSWER_BYTES: Final = 4 * 1024 * 1024
 # A reranker chooses among more passages than it returns.
 _RERANKED_FROM: Final = 4
 _CONNECT_S: Final = 2
-_THREADS: Final = 32
+# More than searches: a thread whose search was broken off while it connected ends a little later.
+_THREADS: Final = 2 * SEARCHES_AT_ONCE
 _PAGES: Final = 10
+_log: Final = structlog.get_logger("knowledge_base")
 
 
 class KnowledgeBase:
@@ -56,6 +60,8 @@ class KnowledgeBase:
             raise SettingsError(f"documents: {error} Set documents.region, or AWS's own variables.") from error
         bound(client, "Retrieve", MAXIMUM_ANSWER_BYTES)
         self._client: Final[Any] = client
+        # A managed knowledge base takes another configuration of the search; it says so when it is first asked.
+        self._managed = False
 
     def close(self) -> None:
         """Close idle connections and take no more calls; those that run end by their own deadline."""
@@ -65,22 +71,28 @@ class KnowledgeBase:
     async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
         """Return at least `limit` passages that meet every condition, best first, or all that there are.
 
-        Raises ArgumentsError for what the service would refuse, UnavailableError when a retry may help, and
-        MisconfiguredError when it does not. When the caller is cancelled the exchange is broken off.
+        Raises ArgumentsError for what the service would refuse, RefusedError when a guardrail intervened,
+        UnavailableError when a retry may help, and MisconfiguredError when it does not. When the caller is cancelled
+        the exchange is broken off.
         """
         request = self.request(query, conditions, limit)
-        return [found_in(result) for result in await self._retrieve(request, limit)]
+        # No log holds the question, nor the values that the caller narrowed it by.
+        asked = [query, *(text for one in conditions if one.key not in ISOLATING_KEYS for text in one.allowed)]
+        return [found_in(result) for result in await self._retrieve(request, limit, asked)]
 
-    async def _retrieve(self, request: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
+    async def _retrieve(self, request: dict[str, Any], limit: int, asked: Sequence[str]) -> list[dict[str, Any]]:
         """Return the raw results of all pages, fetched by a worker thread within the deadline."""
         seconds = self._settings.timeout_ms / 1000
         call = BoundedCall(seconds)
-        work = partial(call.run, partial(self._pages, request, limit))
+        work = partial(call.run, partial(self._pages, request, limit, asked))
         try:
             async with asyncio.timeout(seconds):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except ToolError:
+            raise
         except Exception as error:  # noqa: BLE001  # botocore's parser raises anything for an invalid answer
-            raise reported(error) from RetrieveFailure(named(error))
+            answer, cause = reported(error)
+            raise answer from cause
         finally:
             call.break_off()
 
@@ -108,12 +120,15 @@ class KnowledgeBase:
             "retrievalConfiguration": {"vectorSearchConfiguration": search},
         }
 
-    def _pages(self, request: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
+    def _pages(self, request: dict[str, Any], limit: int, asked: Sequence[str]) -> list[dict[str, Any]]:
         """Follow the pages until there is enough; a store may return fewer results than it has."""
         results: list[dict[str, Any]] = []
         token: dict[str, str] = {}
         for _ in range(_PAGES):
-            answer: dict[str, Any] = self._client.retrieve(**request, **token)
+            answer = self._page({**request, **token}, asked)
+            if answer.get("guardrailAction") == "INTERVENED":
+                refusal, cause = guarded()
+                raise refusal from cause
             results += _results(answer)
             if len(results) >= limit or not answer.get("nextToken"):
                 return results
@@ -121,6 +136,35 @@ class KnowledgeBase:
         if not results:
             raise ValueError("pages without results and without end")
         return results
+
+    def _page(self, request: dict[str, Any], asked: Sequence[str]) -> dict[str, Any]:
+        """Ask as this kind of knowledge base wants it; a refusal that names the other kind is asked once more."""
+        if self._managed:
+            return self._ask(_for_managed(request), asked)
+        try:
+            return self._ask(request, asked)
+        except ServiceError as error:
+            if not error.wants_managed_search:
+                raise
+        answer = self._ask(_for_managed(request), asked)
+        # Known only now: the words of a refusal alone change nothing for other callers.
+        self._managed = True
+        if self._settings.search_type:
+            _log.warning("a managed knowledge base chooses its own search; documents.search_type has no effect")
+        return answer
+
+    def _ask(self, request: dict[str, Any], asked: Sequence[str]) -> dict[str, Any]:
+        try:
+            return self._client.retrieve(**request)
+        except ClientError as error:
+            raise ServiceError(error, asked) from None
+
+
+def _for_managed(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the same request for a managed knowledge base: the same filter, and no choice of the search type."""
+    search = dict(request["retrievalConfiguration"]["vectorSearchConfiguration"])
+    search.pop("overrideSearchType", None)
+    return {**request, "retrievalConfiguration": {"managedSearchConfiguration": search}}
 
 
 def _results(answer: Mapping[str, Any]) -> list[dict[str, Any]]:

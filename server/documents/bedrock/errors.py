@@ -1,15 +1,22 @@
-"""What went wrong with Retrieve: one sentence for the caller, and a name without the question in it for the log."""
+"""What went wrong with Retrieve: one sentence for the caller, and for the log the service's words without the question.
 
+Source: the errors of the Retrieve operation in the Agents for Amazon Bedrock Runtime API.
+"""
+
+import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError, ParamValidationError  # noqa: A004
 
 from server.documents.bedrock.bounded_exchange import AnswerTooLargeError, CallOverError
-from server.errors import MisconfiguredError, ToolError, UnavailableError
+from server.documents.bedrock.service_message import without
+from server.errors import MisconfiguredError, RefusedError, ToolError, UnavailableError
 
 _BUSY: Final = "The document store is busy; nothing was read. Retry in a few seconds."
 _DOWN: Final = "The document search is not available; nothing was read. Retry in a few seconds."
+_STARTING: Final = "The document store is not ready yet; nothing was read. Retry in a few seconds."
 _SLOW: Final = "The document search took too long; nothing was read. Retry, or ask for fewer passages."
 _GARBLED: Final = (
     "The document store's answer could not be understood; nothing of it was used. Retry in a few seconds; "
@@ -20,25 +27,59 @@ _MISCONFIGURED: Final = (
     "The document store does not accept this server's requests; nothing was read. A retry does not help; "
     "tell your administrator, who finds the reason in the server's log."
 )
+_GUARDED: Final = (
+    "A guardrail of the document store withheld the answer to this question, so no passage is shown; "
+    "that does not mean that there is none. Ask in other words; a retry with the same ones does not help."
+)
 _BUSY_CODES: Final = frozenset({"ThrottlingException", "ServiceQuotaExceededException"})
 # 4xx that neither the caller nor the settings cause: the knowledge base changes, or the store behind it fails.
 _PASSING_CODES: Final = frozenset({"ConflictException", "DependencyFailedException"})
+# A ValidationException, in the words of the store behind the knowledge base, that passes by itself: Aurora and Redshift
+# wake up, a collection is made, a request times out. "Check the input and try again" is none of these.
+_PASSING_WORDS: Final = re.compile(
+    r"resuming|resumed|auto-?paus|is paused|waking up|starting|warming up|please wait|wait (?:a few|before|and)"
+    r"|temporar(?:y|ily)|timed?[ -]?out|timeout|communications? link failure|connection (?:reset|refused|closed)"
+    r"|not (?:yet )?(?:ready|active)|being (?:created|updated|restored|modified)|unavailable|not available (?:now|yet)",
+    re.IGNORECASE,
+)
+_BUSY_WORDS: Final = re.compile(r"too many (?:requests|connections)|throttl|rate exceeded|request rate", re.IGNORECASE)
+_MANAGED_WORDS: Final = re.compile(r"managed knowledge base|managedSearchConfiguration", re.IGNORECASE)
 _log: Final = structlog.get_logger("knowledge_base")
 
 
 class RetrieveFailure(Exception):  # noqa: N818  # the cause of an error that is reported; never raised alone
-    """What an operator may know of a failed call: never the service's message, which can repeat the question."""
+    """What an operator may know of a failed call: the service's words, never the question that they can repeat."""
 
 
-def reported(error: Exception) -> ToolError:
-    """Return what the caller reads; a refusal of this server itself is also logged for its operator."""
+class ServiceError(Exception):
+    """An error that the service answered: its code, its HTTP status and its message without what was asked."""
+
+    def __init__(self, error: ClientError, asked: Sequence[str]) -> None:
+        """Read botocore's error; `asked` holds what no log may hold."""
+        response: Any = error.response
+        about = response.get("ResponseMetadata", {})
+        said = [response.get("Error", {}).get("Message"), response.get("resourceName"), response.get("reason")]
+        self.code: Final[str] = response.get("Error", {}).get("Code", "")
+        self.status: Final[int] = about.get("HTTPStatusCode", 0)
+        self.message: Final = without("; ".join(text for text in said if isinstance(text, str) and text), asked)
+        super().__init__(f"{self.code} {self.status} request {about.get('RequestId', '')}: {self.message}")
+
+    @property
+    def wants_managed_search(self) -> bool:
+        """Whether the service says that this knowledge base is a managed one, which takes another configuration."""
+        return self.code == "ValidationException" and bool(_MANAGED_WORDS.search(self.message))
+
+
+def reported(error: Exception) -> tuple[ToolError, RetrieveFailure]:
+    """Return what the caller reads, and its cause for the log; a refusal of this server itself is also logged here."""
+    cause = RetrieveFailure(_named(error))
     match error:
         case TimeoutError() | CallOverError():
             answer: ToolError = UnavailableError(_SLOW)
         case AnswerTooLargeError():
             answer = UnavailableError(_LARGE)
-        case ClientError():
-            answer = _reported_by_code(*_identified(error)[:2])
+        case ServiceError():
+            answer = _reported_by_code(error)
         case HTTPClientError() | ConnectionError():
             answer = UnavailableError(_DOWN)
         case BotoCoreError():
@@ -46,29 +87,32 @@ def reported(error: Exception) -> ToolError:
         case _:  # any error of botocore's parser about an answer that is not valid
             answer = UnavailableError(_GARBLED)
     if isinstance(answer, MisconfiguredError):
-        _log.error("the knowledge base cannot be asked as configured", reason=named(error))
-    return answer
+        _log.error("the knowledge base cannot be asked as configured", reason=str(cause))
+    return answer, cause
 
 
-def named(error: Exception) -> str:
-    """Return the name of a failure: the service's error code, HTTP status and request id, or botocore's own words."""
-    if isinstance(error, ClientError):
-        code, status, request_id = _identified(error)
-        return f"{code} {status} request {request_id}"
+def guarded() -> tuple[RefusedError, RetrieveFailure]:
+    """Return what the caller reads when a guardrail intervened, and its cause for the log."""
+    return RefusedError(_GUARDED), RetrieveFailure("guardrailAction INTERVENED")
+
+
+def _named(error: Exception) -> str:
+    """Return the service's own words, or botocore's."""
+    if isinstance(error, ServiceError):
+        return str(error)
     # Its validation alone repeats what was sent.
     if isinstance(error, BotoCoreError) and not isinstance(error, ParamValidationError):
         return f"{type(error).__name__}: {error}"
     return type(error).__name__
 
 
-def _reported_by_code(code: str, status: int) -> ToolError:
-    if status == 429 or code in _BUSY_CODES:
+def _reported_by_code(error: ServiceError) -> ToolError:
+    if error.status == 429 or error.code in _BUSY_CODES:
         return UnavailableError(_BUSY)
-    if code in _PASSING_CODES or not 400 <= status < 500:
+    if error.code in _PASSING_CODES or not 400 <= error.status < 500:
         return UnavailableError(_DOWN)
+    if error.code == "ValidationException" and _BUSY_WORDS.search(error.message):
+        return UnavailableError(_BUSY)
+    if error.code == "ValidationException" and _PASSING_WORDS.search(error.message):
+        return UnavailableError(_STARTING)
     return MisconfiguredError(_MISCONFIGURED)
-
-
-def _identified(error: Any) -> tuple[str, int, str]:
-    about = error.response.get("ResponseMetadata", {})
-    return error.response.get("Error", {}).get("Code", ""), about.get("HTTPStatusCode", 0), about.get("RequestId", "")

@@ -41,6 +41,10 @@ def label_findings(name: str, attributes: Mapping[str, Attribute], rules: Rules)
         known = f"known: {', '.join(rules.tenants)}" if rules.tenants else "use letters, digits and _ . : @ -"
         message = f"names the unknown tenant {tenant!r}; {known}, or {SHARED_TENANT!r} for every tenant of the tier"
         yield Finding(name, "unknown-tenant", message)
+    for other in attributes:
+        if other != "tenant_id" and other.strip().casefold() == "tenant_id":
+            message = f"has the label {other!r}, which no filter knows; answers that hold it for others are withheld"
+            yield Finding(name, "unenforced-tenant", f"{message}; write it tenant_id")
     if rules.store == "s3-vectors" and (len(attributes) > _VECTOR_KEYS or _size(attributes) > _VECTOR_BYTES):
         yield Finding(name, "too-much-metadata", "exceeds 1 KB or 35 keys, the limit of S3 Vectors; shorten it")
 

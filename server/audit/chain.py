@@ -1,0 +1,50 @@
+"""The chain: every record is one line of JSON whose hash covers its own text and the hash of the line before."""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Final, cast
+
+from pydantic_core import to_json
+
+# What stands for the line before the first.
+FIRST: Final = "0" * 64
+# A record names people, tools and outcomes; it is never near this long.
+LONGEST_LINE_BYTES: Final = 262_144
+_SEAL: Final = b',"hash":"'
+_END: Final = b'"}\n'
+_DIGEST_CHARACTERS: Final = 64
+# The keys of a line that are the chain's own.
+OWN_KEYS: Final = frozenset({"number", "time", "previous", "hash"})
+
+
+def sealed(entry: Mapping[str, Any], previous: str) -> tuple[bytes, str]:
+    """Return the line of `entry` after the line with the hash `previous`, and its own hash."""
+    body = to_json({**entry, "previous": previous}, ensure_ascii=True, fallback=str)[:-1]
+    digest = hashlib.sha256(body).hexdigest()
+    return b"".join((body, _SEAL, digest.encode(), _END)), digest
+
+
+def opened(line: bytes) -> dict[str, Any] | None:
+    """Return the record of a line whose own hash is right, else None."""
+    body, seal, rest = line.rpartition(_SEAL)
+    digest = hashlib.sha256(body).hexdigest()
+    if not seal or rest[_DIGEST_CHARACTERS:] != _END or digest.encode() != rest[:_DIGEST_CHARACTERS]:
+        return None
+    try:
+        found: Any = json.loads(body + b"}")
+    except ValueError:
+        return None
+    record = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    if type(record.get("number")) is not int or not isinstance(record.get("previous"), str):
+        return None
+    return record | {"hash": digest}
+
+
+def lines(file: Path) -> Iterator[bytes]:
+    """Yield the lines of one file, unpacked where logrotate has packed it; raises OSError."""
+    with cast("BinaryIO", gzip.open(file)) if file.suffix == ".gz" else file.open("rb") as opened_file:
+        while line := opened_file.readline(LONGEST_LINE_BYTES):
+            yield line

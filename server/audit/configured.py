@@ -1,0 +1,32 @@
+"""The audit trail as the settings describe it."""
+
+from server.audit.keys import PublicKeys, SigningKey, parse_signing_key, public_keys
+from server.audit.trail import AuditTrail, Rules
+from server.settings import AuditSettings
+
+
+def configured_trail(settings: AuditSettings) -> AuditTrail | None:
+    """Open the trail for writing, None where there is none; raises StartupError."""
+    if settings.path is None:
+        return None
+    rules = Rules(
+        settings.checkpoint_records,
+        settings.checkpoint_s,
+        settings.rotate_bytes,
+        settings.rotate_s,
+        settings.fsync,
+    )
+    return AuditTrail(settings.path, configured_key(settings), rules)
+
+
+def configured_key(settings: AuditSettings) -> SigningKey | None:
+    """Return the key that signs, None where none is set."""
+    text = settings.signing_key.get_secret_value()
+    return parse_signing_key(text) if text else None
+
+
+def configured_public_keys(settings: AuditSettings) -> PublicKeys | None:
+    """Return every key whose checkpoints are believed, None where trails are not signed."""
+    key = configured_key(settings)
+    texts = (*settings.public_keys, *((key.public_text(),) if key else ()))
+    return public_keys(texts) if texts else None

@@ -1,0 +1,83 @@
+"""What one call asked for and what it read: names, counts and digests, never an argument's value or a row."""
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from server.database.context_keys import ContextKey
+from server.database.cursors import derived
+
+# Of a SHA-256, in hexadecimal: enough that nobody finds a second text.
+DIGEST_CHARACTERS: Final = 32
+# More of them are counted only.
+_MOST_NAMED: Final = 20
+_PURPOSE: Final = b"tenantgate audit arguments"
+
+
+def digest_of(text: bytes) -> str:
+    """Return the first half of the SHA-256 of `text`, in hexadecimal."""
+    return hashlib.sha256(text).hexdigest()[:DIGEST_CHARACTERS]
+
+
+class ArgumentDigests:
+    """Digests of arguments, keyed: equal ones are equal, and nobody without the key can guess a value by trying."""
+
+    def __init__(self, keys: Sequence[ContextKey]) -> None:
+        """Derive a key from the first context key; without one there are no digests."""
+        self._kid: Final = keys[0].kid if keys else ""
+        self._key: Final = derived(keys[0].secret, _PURPOSE) if keys else None
+
+    def of(self, arguments: Mapping[str, Any]) -> str | None:
+        """Return `kid:digest` of the arguments, in whatever order they were sent; None for what no tool takes."""
+        if self._key is None:
+            return None
+        try:
+            text = json.dumps(arguments, sort_keys=True, separators=(",", ":")).encode()
+        except (ValueError, RecursionError):  # an integer of thousands of digits
+            return None
+        return f"{self._kid}:{hmac.digest(self._key, text, 'sha256').hex()[:DIGEST_CHARACTERS]}"
+
+
+class Evidence:
+    """Collects what one call reads, for its audit record."""
+
+    __slots__ = ("_database_s", "_documents", "_found", "_rows", "_searches", "_statements")
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._statements: list[dict[str, str]] = []
+        self._rows = self._searches = self._found = 0
+        self._database_s = 0.0
+        self._documents: dict[str, None] = {}
+
+    def statement(self, name: str, digest: str, began: float) -> None:
+        """Take a statement that was run, whatever came of it; `began` is of time.perf_counter()."""
+        self._database_s += time.perf_counter() - began
+        if len(self._statements) < _MOST_NAMED:
+            self._statements.append({"name": name, "digest": digest})
+
+    def rows(self, count: int) -> None:
+        """Take the rows that are shown of a statement's."""
+        self._rows += count
+
+    def documents(self, names: Iterable[str]) -> None:
+        """Take the documents that the passages of a search came from."""
+        self._searches += 1
+        for name in names:
+            self._found += 1
+            if len(self._documents) < _MOST_NAMED:
+                self._documents[name] = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the record; what was not used is left out."""
+        found: dict[str, Any] = {}
+        if self._statements:
+            found["statements"] = self._statements
+            found["rows"] = self._rows
+            found["database_ms"] = round(self._database_s * 1000, 2)
+        if self._searches:
+            found |= {"searches": self._searches, "passages": self._found, "documents": list(self._documents)}
+        return found

@@ -1,0 +1,45 @@
+"""The names of a trail's files: one live file for each worker, and what was moved away beside it."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+MOST_WORKERS: Final = 64
+
+
+def worker_paths(path: Path) -> Iterator[Path]:
+    """Yield the live names of the setting `path`: `audit.jsonl`, `audit.1.jsonl`, and so on."""
+    yield path
+    for number in range(1, MOST_WORKERS):
+        yield path.with_name(f"{path.stem}.{number}{path.suffix}")
+
+
+def head_path(live: Path) -> Path:
+    """Return the file beside a live one that holds the number and hash of its last record."""
+    return live.with_name(live.name + ".head")
+
+
+def rotated_path(live: Path, first: int) -> Path:
+    """Return the name under which a live file is kept that begins with record number `first`."""
+    return live.with_name(f"{live.name}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.{first:012d}")
+
+
+def trail_files(path: Path) -> list[Path]:
+    """Return every file of the trail, of all workers, live or moved away beside it, in the order of their names.
+
+    Moved away are our own rotated files and those of logrotate (`audit.jsonl.1`, `audit.jsonl-20261126.gz`).
+    """
+    pattern = re.compile(rf"{re.escape(path.stem)}(\.\d{{1,2}})?{re.escape(path.suffix)}([.-].+)?", re.DOTALL)
+    return sorted(one for one in _siblings(path) if pattern.fullmatch(one.name) and one.suffix != ".head")
+
+
+def live_name(path: Path, file: Path) -> str:
+    """Return the live name that `file`, one of `trail_files(path)`, has or had."""
+    names = (one.name for one in worker_paths(path))
+    return next(name for name in names if file.name == name or file.name.startswith((f"{name}.", f"{name}-")))
+
+
+def _siblings(path: Path) -> Iterator[Path]:
+    return (one for one in path.absolute().parent.iterdir() if one.is_file())

@@ -1,0 +1,75 @@
+"""The Ed25519 keys (RFC 8032) that sign checkpoints: one signs, its public half and those of former keys verify."""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+_BYTES: Final = 32
+_ID_CHARACTERS: Final = 12
+PublicKeys = Mapping[str, Ed25519PublicKey]
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A private key; its id is made from the public key, so nobody has to choose one."""
+
+    seed: bytes = field(repr=False)
+
+    @property
+    def private(self) -> Ed25519PrivateKey:
+        """The key that signs."""
+        return Ed25519PrivateKey.from_private_bytes(self.seed)
+
+    @property
+    def public(self) -> Ed25519PublicKey:
+        """The key that verifies."""
+        return self.private.public_key()
+
+    @property
+    def kid(self) -> str:
+        """The id that stands in every checkpoint."""
+        return _kid(self.public)
+
+    def text(self) -> str:
+        """Return the base64 form that `audit.signing_key` takes."""
+        return base64.b64encode(self.seed).decode()
+
+    def public_text(self) -> str:
+        """Return the base64 form of the public key, for `audit.public_keys` and for whoever verifies an extract."""
+        return base64.b64encode(self.public.public_bytes_raw()).decode()
+
+    def derived(self, purpose: bytes) -> bytes:
+        """Return 32 bytes for one purpose (HKDF-SHA-256, RFC 5869), from which the key cannot be learned."""
+        return HKDF(algorithm=SHA256(), length=_BYTES, salt=None, info=purpose).derive(self.seed)
+
+
+def parse_signing_key(text: str) -> SigningKey:
+    """Read the base64 form; raise ValueError that says what is wrong, without the secret."""
+    return SigningKey(_decoded(text))
+
+
+def public_keys(texts: Iterable[str]) -> PublicKeys:
+    """Return the public keys of their base64 forms by their ids; raise ValueError for one that is no key."""
+    keys = [Ed25519PublicKey.from_public_bytes(_decoded(text)) for text in texts]
+    return {_kid(key): key for key in keys}
+
+
+def _kid(key: Ed25519PublicKey) -> str:
+    return hashlib.sha256(key.public_bytes_raw()).hexdigest()[:_ID_CHARACTERS]
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) != _BYTES:
+        raise ValueError("must be base64 of 32 bytes; make a key pair with `tenantgate audit keys`")
+    return raw

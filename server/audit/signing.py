@@ -1,0 +1,103 @@
+"""Signs one chain: keeps its ledger, and writes the checkpoints into it."""
+
+import time
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from server.audit.chain import lines, opened
+from server.audit.checkpoint import Statement
+from server.audit.files import worker_paths
+from server.audit.head import read_head
+from server.audit.keys import SigningKey
+from server.audit.ledger import Ledger, Secrets
+from server.audit.writer import Writer
+from server.errors import StartupError
+
+_log: Final = structlog.get_logger("audit")
+
+
+class Signing:
+    """Writes checkpoints for what a Writer wrote; the caller tells of each record with `add`."""
+
+    def __init__(self, key: SigningKey, writer: Writer, path: Path, every: int) -> None:
+        """Sign with `key`; `path` is the setting, by which other workers' chains are found."""
+        self._key: Final = key
+        self._writer: Final = writer
+        self._path: Final = path
+        self._every: Final = every
+        self._ledger: Final = Ledger(Secrets(key))
+        self._before = writer.digest
+
+    def reload(self) -> int:
+        """Take the part of the file that an earlier process left, and return how many of its records are not signed.
+
+        Raises StartupError where the chain does not hold: what is signed from now on must not cover that up.
+        """
+        if not self._writer.resumed:
+            return 0
+        previous, unsigned = "", 0
+        for place, line in enumerate(lines(self._writer.live), 1):
+            record = opened(line)
+            if record is None or (previous and record["previous"] != previous):
+                raise StartupError(
+                    f"the audit trail {self._writer.live} does not hold at line {place}; move it away and keep it"
+                )
+            previous = record["hash"]
+            event = record.get("event")
+            if event == "begin":
+                self._ledger.begin(self._writer.chain, record["number"])
+                self._before, unsigned = record["previous"], 0
+            if event == "checkpoint":
+                self._ledger.commit()
+                self._ledger.signed()
+                unsigned = -1
+            self._ledger.add(record["number"], record["hash"], record.get("tenant"))
+            unsigned += 1
+        return unsigned
+
+    def begin(self, before: str) -> None:
+        """Begin an epoch with the `begin` record that was just written after the record with the hash `before`."""
+        self._before = before
+        self._ledger.begin(self._writer.chain, self._writer.number)
+        self.add(None)
+
+    def add(self, tenant: str | None) -> None:
+        """Take the record that was just written."""
+        self._ledger.add(self._writer.number, self._writer.digest, tenant)
+
+    def write_checkpoint(self) -> None:
+        """Sign everything up to here and write the statement as a record; raises OSError."""
+        writer, ledger = self._writer, self._ledger
+        root = ledger.commit()
+        statement = Statement(
+            chain=writer.chain,
+            name=writer.live.name,
+            epoch=ledger.epoch,
+            before=self._before,
+            first=ledger.pending[0][0],
+            last=writer.number,
+            hash=writer.digest,
+            root=root.hex(),
+            tenants=ledger.table.root().hex(),
+            every=self._every,
+            time=round(time.time(), 3),
+            others=self._others(),
+        )
+        writer.write({"event": "checkpoint", "statement": statement.signed(self._key)})
+        ledger.signed()
+        self.add(None)
+        # Whoever ships the log elsewhere has a witness of the trail there.
+        _log.info("audit checkpoint", name=statement.name, number=statement.last, hash=statement.hash)
+
+    def _others(self) -> dict[str, int]:
+        """Return how far the chains of other workers have come, so that none of them can vanish unnoticed."""
+        found: dict[str, int] = {}
+        for live in worker_paths(self._path):
+            head = read_head(live)
+            if head is None or not head.chain:
+                break
+            if live != self._writer.live:
+                found[live.name] = head.number
+        return found

@@ -1,0 +1,122 @@
+"""A table from keys to values with one hash, and proofs of what it holds at a key, or that it holds nothing there.
+
+It is a binary trie over the bits of the keys, which are hashes, where a part with a single entry is that entry. A proof
+names the siblings on the way down and the entry that stands at its end, if one does.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+EMPTY: Final = bytes(32)
+
+
+@dataclass(slots=True)
+class _Entry:
+    key: bytes
+    value: bytes
+
+    def hash(self) -> bytes:
+        return _entry_hash(self.key, self.value)
+
+
+@dataclass(slots=True)
+class _Fork:
+    sides: list["_Entry | _Fork | None"] = field(default_factory=lambda: [None, None])
+    # None where something below has changed since it was computed.
+    known: bytes | None = None
+
+    def hash(self) -> bytes:
+        if self.known is None:
+            self.known = _fork_hash(*(EMPTY if side is None else side.hash() for side in self.sides))
+        return self.known
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The siblings from the top down, and the key and value of the entry at the end of the way, None for an empty end.
+
+    The entry may be another one: then nothing is at the key that was asked for.
+    """
+
+    siblings: tuple[bytes, ...]
+    key: bytes | None
+    value: bytes | None
+
+
+class Table:
+    """Keys and values of 32 bytes each."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._top: _Entry | _Fork | None = None
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Set the value at `key`; the hash is computed when it is asked for."""
+        self._top = _put(self._top, key, value, 0)
+
+    def root(self) -> bytes:
+        """Return the hash of the whole table."""
+        return EMPTY if self._top is None else self._top.hash()
+
+    def prove(self, key: bytes) -> Proof:
+        """Return the proof of what is at `key`."""
+        siblings: list[bytes] = []
+        here = self._top
+        while isinstance(here, _Fork):
+            side = _bit(key, len(siblings))
+            other = here.sides[1 - side]
+            siblings.append(EMPTY if other is None else other.hash())
+            here = here.sides[side]
+        return Proof(tuple(siblings), here.key if here else None, here.value if here else None)
+
+
+def root_of(key: bytes, proof: Proof) -> bytes | None:
+    """Return the root that `proof` leads to on the way to `key`, None where its end does not lie on that way."""
+    depth = len(proof.siblings)
+    if depth > len(key) * 8:
+        return None
+    found = EMPTY
+    if proof.key is not None and proof.value is not None:
+        if any(_bit(key, at) != _bit(proof.key, at) for at in range(depth)):
+            return None
+        found = _entry_hash(proof.key, proof.value)
+    for at in range(depth - 1, -1, -1):
+        sides = (proof.siblings[at], found) if _bit(key, at) else (found, proof.siblings[at])
+        found = _fork_hash(*sides)
+    return found
+
+
+def _put(here: _Entry | _Fork | None, key: bytes, value: bytes, depth: int) -> _Entry | _Fork:
+    if here is None or (isinstance(here, _Entry) and here.key == key):
+        return _Entry(key, value)
+    if isinstance(here, _Entry):
+        fork = _Fork()
+        fork.sides[_bit(here.key, depth)] = here
+        here = fork
+    side = _bit(key, depth)
+    here.sides[side] = _put(here.sides[side], key, value, depth + 1)
+    here.known = None
+    return here
+
+
+def _bit(key: bytes, at: int) -> int:
+    return key[at // 8] >> (7 - at % 8) & 1
+
+
+def _entry_hash(key: bytes, value: bytes) -> bytes:
+    return hashlib.sha256(b"\2" + key + value).digest()
+
+
+def _fork_hash(*sides: bytes) -> bytes:
+    return hashlib.sha256(b"\3" + b"".join(sides)).digest()
+
+
+def from_text(siblings: Sequence[str], key: str | None, value: str | None) -> Proof:
+    """Return the proof that was written in hexadecimal; raises ValueError."""
+    return Proof(
+        tuple(bytes.fromhex(one) for one in siblings),
+        None if key is None else bytes.fromhex(key),
+        None if value is None else bytes.fromhex(value),
+    )

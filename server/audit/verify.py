@@ -1,0 +1,86 @@
+"""Verifies a trail: every file of every worker, what was moved away included, and names the first break of each."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from server.audit.chain import lines, opened
+from server.audit.files import live_name, trail_files, worker_paths
+from server.audit.head import HeadLine, read_head
+from server.audit.keys import PublicKeys
+from server.audit.walk import Break, Walk, Walked
+from server.errors import StartupError
+
+
+def verify(path: Path, keys: PublicKeys | None = None, *, archived: bool = False) -> list[Walked]:
+    """Return what holds of each chain at `path`; raises StartupError when there is none or it cannot be read.
+
+    With `keys`, a chain must be signed. `archived` accepts a part that was moved elsewhere: without what was before it
+    and without FILE.head.
+    """
+    try:
+        # Before the files: a running server writes on.
+        heads = _heads(path)
+        found: list[Walked] = []
+        for name, chain, files in chains(path):
+            head = heads.get(name)
+            mine = head if head is not None and head.chain == chain else None
+            found.append(Walk(name, files, keys, None if archived else mine).run(archived=archived))
+            if not archived:
+                _look_beyond_the_head(path, found[-1])
+    except OSError as error:
+        raise StartupError(f"the audit trail {path} cannot be read: {error.strerror}") from error
+    if not archived:
+        found += _lost(path, found, heads)
+        _ask_the_others(path, found)
+    if not found:
+        raise StartupError(f"there is no audit trail at {path}; name its file, as in audit.path")
+    return found
+
+
+def chains(path: Path) -> Iterator[tuple[str, str, list[Path]]]:
+    """Yield each chain's live name, its id and its files in the order of their records; raises OSError.
+
+    A file that does not begin as one should stands alone.
+    """
+    groups: dict[tuple[str, str], list[tuple[int, Path]]] = {}
+    for file in trail_files(path):
+        line = next(lines(file), b"")
+        if line:
+            begin = opened(line) or {}
+            chain = str(begin.get("chain", f"none in {file.name}"))
+            groups.setdefault((live_name(path, file), chain), []).append((begin.get("number", 0), file))
+    for (name, chain), group in groups.items():
+        yield name, chain, [file for _, file in sorted(group)]
+
+
+def _heads(path: Path) -> dict[str, HeadLine]:
+    found = ((live.name, read_head(live)) for live in worker_paths(path))
+    return {name: head for name, head in found if head is not None and head.chain}
+
+
+def _look_beyond_the_head(path: Path, one: Walked) -> None:
+    """Find records that were added behind the last one of the server's."""
+    live = path.with_name(one.name)
+    head = read_head(live)
+    if one.broken is None and head is not None and one.last > head.number + 1:
+        one.broken = Break(live, one.records, "added", "records were added after the last that FILE.head names")
+
+
+def _lost(path: Path, found: list[Walked], heads: dict[str, HeadLine]) -> Iterator[Walked]:
+    """Yield the chains of which a head is left and no file."""
+    known = {(one.name, one.chain) for one in found}
+    for name, head in heads.items():
+        if (name, head.chain) not in known:
+            problem = f"records 1 to {head.number} are missing: every file of this chain was deleted or moved elsewhere"
+            yield Walked(name, head.chain, broken=Break(path.with_name(name), 1, "missing", problem))
+
+
+def _ask_the_others(path: Path, found: list[Walked]) -> None:
+    """Find chains that end before what the checkpoints of other workers say."""
+    reached = {one.name: max(other.last for other in found if other.name == one.name) for one in found}
+    broken = {one.name for one in found if one.broken}
+    for name, number in {name: number for one in found for name, number in one.others.items()}.items():
+        if reached.get(name, 0) < number and name not in broken:
+            problem = f"records up to {number} are missing: a checkpoint of another worker names them"
+            lost = Break(path.with_name(name), 1, "missing", problem)
+            found.append(Walked(name, "", broken=lost))

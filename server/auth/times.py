@@ -1,0 +1,65 @@
+"""When a token is valid, and by how much a clock is wrong when it is not.
+
+The caller reads none of it: whoever could compare answers would learn what this server believes about the time.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from server.errors import TokenRefusedError
+
+# For clocks that differ; expiry has none, for a client that renews in time never needs it.
+LEEWAY_S: Final = 60
+# A date in a header has whole seconds, and an answer takes some to arrive.
+NOTICED_S: Final = 10
+
+
+def check_times(claims: Mapping[str, Any], maximum_s: int, now: float, clock_ahead_s: float | None) -> int:
+    """Return the expiry, in seconds since the epoch, of a token that may live for `maximum_s`.
+
+    `clock_ahead_s` is by how much this server's clock was ahead of the issuer's, None when that is not known. Raises
+    TokenRefusedError, whose detail names the clocks and the difference.
+    """
+    expiry = _time(claims, "exp")
+    # Without `iat` the whole lifetime counts from now, so that it is bounded all the same.
+    issued, not_before = _time(claims, "iat", now), _time(claims, "nbf", now)
+    if expiry <= now:
+        raise TokenRefusedError("expired", _expired(now - expiry, now - issued, clock_ahead_s))
+    for name, value in (("iat", issued), ("nbf", not_before)):
+        if value > now + LEEWAY_S:
+            raise TokenRefusedError("not valid yet", _early(name, value - now, clock_ahead_s))
+    if expiry - issued > maximum_s:
+        raise TokenRefusedError("lives longer than this issuer's tokens may")
+    return int(expiry)
+
+
+def clocks(clock_ahead_s: float) -> str:
+    """Return which clock is ahead, and by how much."""
+    direction = "ahead of" if clock_ahead_s > 0 else "behind"
+    return f"this server's clock is {abs(clock_ahead_s):.0f} s {direction} the issuer's"
+
+
+def _early(name: str, difference_s: float, clock_ahead_s: float | None) -> str:
+    told = f"{name} is {difference_s:.0f} s ahead of this server's clock"
+    if clock_ahead_s is None:
+        return f"{told}: the issuer's clock is ahead, or this server's is behind"
+    return f"{told}; {_measured(clock_ahead_s)}"
+
+
+def _expired(ago_s: float, age_s: float, clock_ahead_s: float | None) -> str:
+    told = f"exp was {ago_s:.0f} s ago, iat {age_s:.0f} s ago"
+    if clock_ahead_s is not None:
+        return f"{told}; {_measured(clock_ahead_s)}"
+    return f"{told}; if it was issued just now, {clocks(age_s)}" if age_s > 0 else told
+
+
+def _measured(clock_ahead_s: float) -> str:
+    return clocks(clock_ahead_s) if abs(clock_ahead_s) >= NOTICED_S else "this server's clock agrees with the issuer's"
+
+
+def _time(claims: Mapping[str, Any], name: str, default: float | None = None) -> float:
+    value = claims.get(name, default)
+    # Infinity fails the comparison; the parser lets no NaN in.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 2**53:
+        raise TokenRefusedError(f"{name} is missing or not a time")
+    return value

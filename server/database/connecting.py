@@ -1,0 +1,194 @@
+"""How every connection to PostgreSQL is made: by the pool, the doctor and the administrator's verbs alike.
+
+What the URL says is kept: options, application_name, connect_timeout, target_session_attrs, several hosts, sslmode. No
+option of our own stands in the start-up packet, which poolers refuse; settings come with the first statement.
+"""
+
+import asyncio
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import psycopg
+from psycopg import AsyncRawCursor, Connection, conninfo, pq
+
+from server.database.poolers import refusal, shares_sessions
+from server.database.session import FORMS, SERVING, prepare
+from server.database.transport import require_verified
+from server.database.url import mistake_in
+from server.errors import SettingsError, StartupError, UnreachableError
+from server.settings import DatabaseSettings
+
+Key = Literal["database.url", "database.admin_url"]
+# For what neither the URL nor libpq's environment says.
+_DEFAULTS: Final[Mapping[str, str]] = {
+    "application_name": "tenantgate",
+    "connect_timeout": "5",
+    # A host that vanished answers nothing, not even a reset.
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
+_SHARED: Final = (
+    "leads through a pooler that gives each transaction another connection of the database, as PgBouncer does with "
+    "pool_mode = transaction, so that clients share prepared statements and the settings of a session"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A database and a login, as one setting names them."""
+
+    url: str = field(repr=False)
+    key: Key
+    unverified_tls: tuple[str, ...] = ()
+    prepared_statements: bool = True
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what psycopg connects with; the password is the one that its source has now.
+
+        Raises SettingsError for a URL that can be misread, and for a host whose certificate would not be verified.
+        """
+        given = _read(self.url, self.key)
+        if (fresh := _fresh_password(self)) is not None:
+            given["password"] = fresh
+        known = {one.keyword.decode(): one.val for one in pq.Conninfo.get_defaults() if one.val is not None}
+        require_verified({name: value.decode() for name, value in known.items()} | given, self.key, self.unverified_tls)
+        environment = _of_the_environment()
+        ours = {name: value for name, value in _DEFAULTS.items() if name not in environment}
+        # The text of a statement is signed and sent in this encoding.
+        return ours | given | self._for_a_reader(given) | {"client_encoding": "UTF8"}
+
+    async def pooled(self) -> dict[str, Any]:
+        """Return what each connection of the server's pool is made with, without holding up the event loop.
+
+        The settings file may be read again. Whether a connection keeps statements is decided with each of them.
+        """
+        parameters = await asyncio.to_thread(self.parameters)
+        threshold = 0 if self.prepared_statements else None
+        return parameters | {"autocommit": True, "cursor_factory": AsyncRawCursor, "prepare_threshold": threshold}
+
+    def _for_a_reader(self, given: Mapping[str, Any]) -> dict[str, str]:
+        # The sessions of the server's login only read, so that no server would do; what is meant is the primary.
+        asked = given.get("target_session_attrs")
+        is_meant = self.key == "database.url" and asked == "read-write"
+        return {"target_session_attrs": "primary"} if is_meant else {}
+
+    def explained(self, error: psycopg.Error) -> StartupError:
+        """Return one line for what psycopg or the database said: the cause and the remedy, no part of a password."""
+        if (sentence := refusal(str(error), self.key)) is not None:
+            return StartupError(sentence)
+        return UnreachableError(f"the database cannot be reached ({self.words(error)}); check {self.key}")
+
+    def words(self, error: BaseException) -> str:
+        """Return the first line of a message, without the password should the driver repeat it."""
+        line = first_line(error)
+        for secret in _passwords(self.url):
+            line = line.replace(secret, "…")
+        return line
+
+
+def login_target(settings: DatabaseSettings) -> Target:
+    """Return how the server's login connects."""
+    url = settings.url.get_secret_value()
+    return Target(url, "database.url", settings.unverified_tls, settings.prepared_statements)
+
+
+@contextmanager
+def connected(target: Target, *, cursor_factory: Any = psycopg.Cursor) -> Generator[Connection[Any]]:
+    """Yield a connection in autocommit mode whose session is prepared; nothing is prepared on it by name.
+
+    Raises SettingsError for a URL that cannot be used, StartupError for a pooler that cannot serve us, and
+    UnreachableError when there is no answer.
+    """
+    try:
+        connection = open_connection(target, cursor_factory)
+    except psycopg.Error as error:
+        raise target.explained(error) from error
+    with connection:
+        yield connection
+
+
+def open_connection(target: Target, cursor_factory: Any) -> Connection[Any]:
+    """Return a prepared connection; raises psycopg's errors, and StartupError for a pooler that cannot serve us."""
+    parameters = target.parameters()
+
+    def connect() -> Connection[Any]:
+        return Connection.connect(**parameters, autocommit=True, prepare_threshold=None, cursor_factory=cursor_factory)
+
+    connection = connect()
+    try:
+        if target.prepared_statements:
+            _require_own_session(target, connection, connect)
+            prepare(connection, SERVING if target.key == "database.url" else FORMS)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _require_own_session(target: Target, connection: Connection[Any], connect: Callable[[], Connection[Any]]) -> None:
+    if shares_sessions(connection, connect):
+        raise StartupError(f"{target.key} {_SHARED}; {_remedy(target.key)}")
+
+
+def _remedy(key: Key) -> str:
+    if key == "database.url":
+        return "set database.prepared_statements = false, or use a pool in session mode"
+    return "name the database itself there, or a pool in session mode: migrations need a session of their own"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of a driver's message, which names the cause."""
+    return str(error).strip().split("\n", 1)[0]
+
+
+def _read(url: str, key: Key) -> dict[str, Any]:
+    if problem := mistake_in(url):
+        raise SettingsError(f"{key} {problem}")
+    try:
+        return conninfo.conninfo_to_dict(url)
+    except psycopg.Error:
+        # libpq repeats what it could not read, and that may be the end of a password.
+        raise SettingsError(
+            "the database cannot be asked (its URL cannot be read; percent-encode the user and the password, and name "
+            f"only parameters that libpq knows); check {key}"
+        ) from None
+
+
+def _of_the_environment() -> frozenset[str]:
+    """Return the parameters that libpq's own variables or its service file give, such as PGAPPNAME."""
+    return frozenset(
+        one.keyword.decode() for one in pq.Conninfo.get_defaults() if one.val is not None and one.val != one.compiled
+    )
+
+
+def _passwords(url: str) -> Sequence[str]:
+    """Return the password as it is written and as it is meant."""
+    try:
+        meant = str(conninfo.conninfo_to_dict(url).get("password") or "")
+    except psycopg.Error:
+        meant = ""
+    authority = url.partition("://")[2].rpartition("@")[0]
+    return [one for one in (authority.partition(":")[2], meant) if one]
+
+
+def _fresh_password(target: Target) -> str | None:
+    """Return the password that the source of the settings has now, None when it says nothing else.
+
+    Only the password may change under a running server: another host or database was not proved.
+    """
+    from server.configuration import current_settings
+
+    settings = current_settings()
+    if settings is None:
+        return None
+    database = settings.database
+    secret = database.url if target.key == "database.url" else database.admin_url
+    if mistake_in(secret.get_secret_value()):
+        return None
+    then, now = _read(target.url, target.key), _read(secret.get_secret_value(), target.key)
+    password = now.pop("password", None)
+    then.pop("password", None)
+    return password if then == now else None

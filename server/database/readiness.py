@@ -1,0 +1,75 @@
+"""Whether the database answers, for those who ask without a token: at a cost that does not grow with their number."""
+
+import asyncio
+import time
+from typing import Any, Final
+
+import psycopg
+from psycopg import AsyncConnection
+
+from server.settings import DatabaseSettings
+
+KEPT_S: Final = 1.0
+_WITHIN_S: Final = 1.5
+
+
+class Readiness:
+    """One question at a time, at most one a second, on a connection of its own.
+
+    So it takes no place in the pool: many who ask leave the pool as it is, and a busy pool does not look like a
+    database that is away.
+    """
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        """Prepare; nothing is opened yet."""
+        self._url: Final = settings.url.get_secret_value()
+        self._connection: AsyncConnection[Any] | None = None
+        self._asking: asyncio.Task[bool] | None = None
+        self._answer = (0.0, False)
+
+    async def answers(self) -> bool:
+        """Return whether the database answered within the last second."""
+        until, answered = self._answer
+        if time.monotonic() < until:
+            return answered
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask())
+        # One who leaves does not take the answer from the others.
+        return await asyncio.shield(self._asking)
+
+    async def close(self) -> None:
+        """Ask no more."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait((self._asking,))
+        await self._drop()
+
+    async def _ask(self) -> bool:
+        answered = False
+        try:
+            async with asyncio.timeout(_WITHIN_S):
+                # Of a connection that was made before, nothing is learned when it fails: the database may be back.
+                answered = (self._connection is not None and await self._once()) or await self._once()
+        except TimeoutError:
+            await self._drop()
+        finally:
+            self._answer = (time.monotonic() + KEPT_S, answered)
+            self._asking = None
+        return answered
+
+    async def _once(self) -> bool:
+        try:
+            if self._connection is None:
+                self._connection = await AsyncConnection.connect(
+                    self._url, autocommit=True, prepare_threshold=None, connect_timeout=2, application_name="tenantgate"
+                )
+            await self._connection.execute("SELECT 1")
+        except psycopg.Error:
+            await self._drop()
+            return False
+        return True
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()

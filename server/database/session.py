@@ -1,0 +1,91 @@
+"""The settings of a session on which answers depend, so that no default of role, database or client changes one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import psycopg
+from psycopg import AsyncConnection, Connection, sql
+
+from server.settings import DatabaseSettings
+
+# How values are written and read, and how a statement is parsed. docs/database.md has the same rows.
+FORMS: Final[dict[str, str]] = {
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "xmlbinary": "base64",
+    "lc_numeric": "C",
+    "lc_time": "C",
+    "standard_conforming_strings": "on",
+    "backslash_quote": "safe_encoding",
+    "quote_all_identifiers": "off",
+    "transform_null_equals": "off",
+    "array_nulls": "on",
+    "gin_fuzzy_search_limit": "0",
+}
+# And what a session of the server's login is: it reads, under row level security, with no name found but the system's.
+SERVING: Final[dict[str, str]] = FORMS | {
+    "TimeZone": "UTC",
+    "search_path": "pg_catalog",
+    "row_security": "on",
+    "default_transaction_read_only": "on",
+}
+
+
+def setting(wanted: Mapping[str, str], *, local: bool) -> bytes:
+    """Return the statement that sets them, for one transaction when `local`, and returns what they are then."""
+    calls = [
+        sql.SQL("pg_catalog.set_config({}, {}, {})").format(
+            sql.Literal(name), sql.Literal(value), sql.SQL("true" if local else "false")
+        )
+        for name, value in wanted.items()
+    ]
+    return sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls)).as_string().encode()
+
+
+def prepare(connection: Connection[Any], wanted: Mapping[str, str], *, local: bool = False) -> None:
+    """Set them, with the first statement of a session or of a transaction, and look at what came of it.
+
+    Raises psycopg.OperationalError when the session does not keep one.
+    """
+    _compare(wanted, connection.cursor().execute(setting(wanted, local=local)).fetchone())
+
+
+class Session:
+    """How the sessions of the server's login are prepared: once, or anew in each transaction where they are shared."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        """Take `prepared_statements` and the limit of a statement."""
+        self._is_own: Final = settings.prepared_statements
+        self._wanted: Final = SERVING | {"statement_timeout": f"{settings.statement_timeout_ms}ms"}
+        self._once: Final = setting(self._wanted, local=False)
+        # The transaction that a pooler gives us is what default_transaction_read_only would have begun.
+        self._each_time: Final = setting(self._wanted | {"transaction_read_only": "on"}, local=True)
+
+    async def begin(self, connection: AsyncConnection[Any]) -> None:
+        """Prepare a new connection: its settings, and the context function, whose first use costs milliseconds."""
+        if self._is_own:
+            cursor = await connection.execute(self._once, prepare=False)
+            _compare(self._wanted, await cursor.fetchone())
+        await self.first_row(connection, b"SELECT tenancy.current_tenant()", ())
+
+    async def first_row(self, connection: AsyncConnection[Any], text: bytes, parameters: Sequence[object]) -> Any:
+        """Return the first row of a statement, or None; one round trip in either way."""
+        if self._is_own:
+            cursor = await connection.execute(text, parameters, prepare=True)
+            return await cursor.fetchone()
+        # What is sent before one answer is awaited is one transaction (PostgreSQL, section 55.2.4).
+        async with connection.pipeline():
+            settings = await connection.execute(self._each_time, prepare=False)
+            cursor = await connection.execute(text, parameters, prepare=False)
+            await settings.fetchone()
+            return await cursor.fetchone()
+
+
+def _compare(wanted: Mapping[str, str], row: Sequence[Any] | None) -> None:
+    found = dict(zip(wanted, row or (), strict=False))
+    for name, value in wanted.items():
+        # PostgreSQL writes 5000ms as 5s.
+        if name != "statement_timeout" and found.get(name) != value:
+            raise psycopg.OperationalError(f"the session does not keep the setting {name} = {value}")

@@ -1,0 +1,46 @@
+"""Whether a connection to the database is safe on its way: on this machine, or under a certificate that is verified."""
+
+import ipaddress
+from collections.abc import Collection, Mapping
+
+from server.errors import SettingsError
+
+
+def require_verified(parameters: Mapping[str, object], key: str, unverified: Collection[str]) -> None:
+    """Refuse a host that is not on this machine unless its certificate and name are verified (sslmode=verify-full).
+
+    `unverified` are the hosts that the settings accept without. Raises SettingsError that names the host.
+    """
+    mode = str(parameters.get("sslmode") or "prefer")
+    if mode == "verify-full":
+        return
+    accepted = {name.lower() for name in unverified}
+    for host, address in _hosts(parameters):
+        if not _is_here(address or host) and not {host.lower(), address.lower()} & accepted:
+            raise SettingsError(
+                f"{key}: {host or address} is not on this machine and sslmode is {mode}, so that whoever is between "
+                "could read and answer; add sslmode=verify-full to the URL (with sslrootcert, see docs/database.md), "
+                "or accept the host by name in database.unverified_tls"
+            )
+
+
+def _hosts(parameters: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return each host with the address that is connected to in its place, where one is given."""
+    if parameters.get("service") and not parameters.get("host") and not parameters.get("hostaddr"):
+        return [(f"the service {parameters['service']}", "")]
+    hosts = str(parameters.get("host") or "").split(",")
+    addresses = str(parameters.get("hostaddr") or "").split(",")
+    count = max(len(hosts), len(addresses))
+    hosts += [""] * (count - len(hosts))
+    addresses += [""] * (count - len(addresses))
+    return list(zip(hosts, addresses, strict=True))
+
+
+def _is_here(host: str) -> bool:
+    # No host is libpq's default: a socket of this machine.
+    if not host or host.startswith(("/", "@")) or host.lower() in {"localhost", "localhost."}:
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,66 @@
+"""The URL of a database, as people write it: what libpq would read in another way is refused before it is used.
+
+No sentence of this file repeats any part of a URL: whatever is misread may be a piece of a password.
+"""
+
+import re
+from typing import Final
+
+SCHEMES: Final = ("postgresql://", "postgres://")
+_EXAMPLE: Final = "postgresql://user@host:5432/database"
+_ENCODED: Final = re.compile(r"%(?!00)[0-9A-Fa-f]{2}")
+_PORT: Final = re.compile(r"(?::[0-9]*)?")
+# How each character is written that ends a part of the URL.
+_CODES: Final = {"@": "%40", "/": "%2F", "?": "%3F"}
+
+
+def mistake_in(url: str) -> str | None:
+    """Return what is wrong with the URL and the remedy, None when it says one thing only.
+
+    libpq takes the first `@` for the end of the password, and a `/` before it for the end of the host (PostgreSQL,
+    section 34.1.1.2).
+    """
+    scheme = next((one for one in SCHEMES if url.startswith(one)), None)
+    if scheme is None:
+        return f"must look like {_EXAMPLE}"
+    if any(character.isspace() or not character.isprintable() for character in url):
+        return "holds a blank; percent-encode it: %20"
+    if "%" in _ENCODED.sub("", url):
+        return "holds a % that begins no code; percent-encode it: %25 stands for % in a user, password or database name"
+    rest = url.removeprefix(scheme)
+    if (character := _misplaced(rest)) is not None:
+        return (
+            f"holds a {character} that ends another part of the URL; percent-encode the user and the password: "
+            f"{_CODES[character]} stands for {character}"
+        )
+    authority = re.split("[/?]", rest, maxsplit=1)[0]
+    if not all(_is_host(one) for one in authority.rpartition("@")[2].split(",")):
+        return f"names no host and port that can be read; write {_EXAMPLE}, and percent-encode the password"
+    return None
+
+
+def _misplaced(rest: str) -> str | None:
+    """Return the character of a user or password, behind the scheme, that libpq takes for the end of another part."""
+    before_query = rest.partition("?")[0]
+    authority, _, path = before_query.partition("/")
+    if authority.count("@") > 1 or ("@" in authority and "@" in path):
+        return "@"
+    if "@" in path:
+        # Behind what is no host it is the end of a password with a slash.
+        return "/"
+    return "?" if _ends_in_the_query(rest) else None
+
+
+def _ends_in_the_query(rest: str) -> bool:
+    """Whether libpq would look for the end of the password behind the question mark."""
+    user, mark, _ = rest.partition("@")
+    return bool(mark) and "/" not in user and "?" in user
+
+
+def _is_host(text: str) -> bool:
+    """Whether it is a host with a port, an IPv6 address in brackets, a percent-encoded socket, or nothing."""
+    host, bracket, port = text.rpartition("]")
+    if bracket:
+        return host.startswith("[") and "[" not in host[1:] and bool(_PORT.fullmatch(port))
+    host, colon, port = text.partition(":")
+    return "[" not in host and bool(_PORT.fullmatch(colon + port))

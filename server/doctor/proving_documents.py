@@ -1,0 +1,69 @@
+"""The proof of isolation on the document store while serving; nothing of it stops the tools that read no documents."""
+
+import random
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import anyio
+import structlog
+
+from server.doctor.document_proofs import DocumentProof, prove_documents
+from server.documents.proved_store import ProvedStore, Verdict
+from server.errors import UnavailableError
+from server.settings import Settings
+
+# While the store cannot be asked, while a tier leaks, and once isolation is proved.
+_RETRY_S: Final = 2.0
+_LEAKING_S: Final = 60.0
+_REPEAT_S: Final = 300.0
+# Each search of a knowledge base is paid for; `tenantgate doctor` looks as every tenant that has a canary.
+_TENANTS: Final = 4
+_DEFECT: Final = "The isolation of the documents could not be proved; the error was logged. Retry in a few seconds."
+_log: Final = structlog.get_logger("proof")
+
+
+@asynccontextmanager
+async def proving_documents(store: ProvedStore | None, settings: Settings) -> AsyncGenerator[None]:
+    """Prove isolation on `store` from the start on, again and again; searches wait for the first verdict."""
+    if store is None or settings.documents is None:
+        yield
+        return
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_keep_proving, store, settings.documents.isolate_by, settings.tenancy.tiers)
+        try:
+            yield
+        finally:
+            tasks.cancel_scope.cancel()
+
+
+async def _keep_proving(store: ProvedStore, isolate_by: tuple[str, ...], tiers: tuple[str, ...]) -> None:
+    said: object = None
+    while True:
+        pause_s = _RETRY_S
+        try:
+            proof = await prove_documents(store.unproved, isolate_by, tiers, tenants=_TENANTS)
+        except Exception:  # noqa: BLE001  # a defect of ours is no proof, and must not end the loop
+            _log.exception("the proof of isolation failed on the documents")
+            store.judge(Verdict(UnavailableError(_DEFECT)))
+        else:
+            store.judge(Verdict(proof.failure, proof.leaking))
+            if proof.failure is None:
+                pause_s = _LEAKING_S if proof.leaking else _REPEAT_S
+            # Not the offenders themselves: they name request ids and tenants that were made up for this proof.
+            held = [check.holds for check in proof.checks]
+            if said != (said := (held, str(proof.failure), proof.leaking.intersection(tiers))):
+                _report(proof)
+        # Spread, so that the replicas of a store that came back do not ask all at once.
+        await anyio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311
+
+
+def _report(proof: DocumentProof) -> None:
+    """Log what a proof found, by how much it matters: a leak, a store that is away, a canary that is missing."""
+    levels = {"documents_filter": _log.critical, "documents_answer": _log.warning, "documents_canaries": _log.warning}
+    for check in proof.checks:
+        if not check.holds:
+            offenders = [f"{one.object}: {one.problem}; remedy: {one.remedy}" for one in check.offenders]
+            levels[check.name]("isolation is not proved on the documents", check=check.name, offenders=offenders)
+    if proof.failure is None and not proof.leaking:
+        _log.info("isolation is proved on the documents", searches=proof.searches)

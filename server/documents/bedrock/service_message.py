@@ -1,0 +1,69 @@
+"""What the service says of a failure, as the log may hold it: without what was asked.
+
+A message of the service can repeat the question: whole, cut off, in quotes or escaped. So every word that it shares
+with the question is left out, at the price of a common word now and then.
+"""
+
+import html
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import unquote
+
+# What stands for the words that were left out.
+CUT: Final = "[…]"
+_MAXIMUM_CHARACTERS: Final = 1_000
+_WORD: Final = re.compile(r"\w+")
+_ESCAPED: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
+# Shorter words are everywhere; they are left out beside longer ones alone. Other scripts say more with less.
+_LEAST_ASCII: Final = 4
+_LEAST_OTHER: Final = 2
+
+
+def without(message: str, asked: Iterable[str]) -> str:
+    """Return one line of `message`, at most 1,000 characters, in which no word of `asked` is left."""
+    plain = " ".join(_decoded(message[: 2 * _MAXIMUM_CHARACTERS]).split())
+    plain = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in plain)
+    words: set[str] = set()
+    for text in asked:
+        if whole := " ".join(text.split()):
+            plain = re.sub(rf"(?<!\w){re.escape(whole)}(?!\w)", CUT, plain, flags=re.IGNORECASE)
+        words.update(_WORD.findall(text.casefold()))
+    return _without_words(plain, words)[:_MAXIMUM_CHARACTERS]
+
+
+def _decoded(message: str) -> str:
+    """Return the message with the escapes of JSON, HTML and addresses undone, in which a question could hide."""
+    text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), message)
+    text = re.sub(r"\\[nrt]", " ", text).replace('\\"', '"')
+    return unquote(html.unescape(text))
+
+
+def _without_words(text: str, words: set[str]) -> str:
+    found = list(_WORD.finditer(text))
+    cut = [_is_shared(one[0].casefold(), words) for one in found]
+    # Forwards and backwards: short words of the question on either side of longer ones.
+    for places in (range(1, len(found)), range(len(found) - 2, -1, -1)):
+        for place in places:
+            neighbour = place - places.step
+            cut[place] = cut[place] or (cut[neighbour] and found[place][0].casefold() in words)
+    parts: list[str] = []
+    end = 0
+    for place, one in enumerate(found):
+        if not cut[place]:
+            continue
+        if place == 0 or not cut[place - 1]:
+            parts += [text[end : one.start()], CUT]
+        end = one.end()
+    return "".join([*parts, text[end:]])
+
+
+def _is_shared(word: str, words: set[str]) -> bool:
+    """Whether the word, or a long enough part of it, is of the question; a message that is cut off ends anywhere."""
+    if word.isdigit() and word in words:
+        return True
+    return any(
+        min(len(word), len(other)) >= (_LEAST_ASCII if word.isascii() else _LEAST_OTHER)
+        and (word in other or other in word)
+        for other in words
+    )

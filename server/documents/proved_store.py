@@ -1,0 +1,73 @@
+"""A document store that callers search only after it was seen to keep tiers and tenants apart."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from server.documents.store import Condition, DocumentStore, Found
+from server.errors import ToolError, UnavailableError, WithheldError
+
+_NOT_YET: Final = "The isolation of the documents is not proved yet; nothing was read. Retry in a few seconds."
+_LEAKS: Final = (
+    "The document store did not keep tiers and tenants apart when this was proved, so it is not searched. "
+    "A retry does not help; report this to your administrator."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a proof came to: why none could be made, or the tiers for which the store returned more than was asked."""
+
+    failure: ToolError | None = None
+    leaking: frozenset[str] = frozenset()
+
+
+class ProvedStore:
+    """A store behind the verdict of the last proof; whoever proves it searches `unproved`."""
+
+    def __init__(self, unproved: DocumentStore, patience_s: float) -> None:
+        """Search nothing before the first verdict, for which a search waits at most `patience_s`."""
+        self.unproved: Final = unproved
+        self._patience_s: Final = patience_s
+        self._verdict: Verdict | None = None
+        self._judged: Final = asyncio.Event()
+
+    @property
+    def proved(self) -> bool:
+        """Whether the last proof could be made, and nothing leaked."""
+        return self._verdict == Verdict()
+
+    def judge(self, verdict: Verdict) -> None:
+        """Let searches pass, or not, from now on.
+
+        A store that does not answer has not lost its isolation: its callers then read its own errors.
+        """
+        if verdict.failure is None or self._verdict is None or self._verdict.failure is not None:
+            self._verdict = verdict
+        self._judged.set()
+
+    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
+        """Search the store.
+
+        Raises UnavailableError while there is no verdict, the error that the proof met when it could not be made,
+        and WithheldError for a tier that leaks.
+        """
+        verdict = self._verdict or await self._first_verdict()
+        if verdict.failure is not None:
+            raise type(verdict.failure)(str(verdict.failure)) from verdict.failure.__cause__
+        if any(tier in verdict.leaking for one in conditions if one.key == "tier" for tier in one.allowed):
+            raise WithheldError(_LEAKS)
+        return await self.unproved.search(query, conditions, limit)
+
+    async def _first_verdict(self) -> Verdict:
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self._judged.wait()
+        except TimeoutError:
+            raise UnavailableError(_NOT_YET) from None
+        return self._verdict or Verdict(UnavailableError(_NOT_YET))
+
+    def close(self) -> None:
+        """Release what the store holds."""
+        self.unproved.close()

@@ -1,0 +1,202 @@
+"""How many client connections a process holds, and which one goes when there are too many."""
+
+import asyncio
+import ipaddress
+from collections.abc import Hashable, Iterable
+from itertools import islice
+from typing import Any, Final, Protocol
+
+import structlog
+
+from server.http.file_limit import affordable
+
+# Once per interval one line says what was closed.
+REPORT_INTERVAL_S: Final = 10.0
+_LOOKED_AT: Final = 64
+_log: Final = structlog.get_logger("connections")
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Person = tuple[str, str]
+
+
+class Held(Protocol):
+    """A connection, as far as this file needs it."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request of it is being answered."""
+        ...
+
+    def drop(self) -> None:
+        """Close it at once."""
+        ...
+
+
+class Connections:
+    """The connections of one server: `open`, of them `trusted`; since the start `dropped` and `refused`.
+
+    A connection that has carried a verified token is trusted and counts for its person; every other one counts for its
+    source address. Those of `proxies` count for nobody. Closing beats waiting: a caller whose connection is not taken
+    waits in the same queue as the flood.
+    """
+
+    def __init__(
+        self,
+        maximum: int = 1_000,
+        per_source: int = 512,
+        per_person: int = 256,
+        keep_alive_s: int = 75,
+        proxies: Iterable[Network] = (),
+    ) -> None:
+        """Hold at most `maximum`, and fewer where this process may not open that many files."""
+        self.maximum: Final = affordable(maximum)
+        self.keep_alive_s: Final = keep_alive_s
+        self.dropped = 0
+        self.refused = 0
+        self._per_source: Final = per_source
+        self._per_person: Final = per_person
+        self._proxies: Final = tuple(proxies)
+        self._held: Final[set[Held]] = set()
+        self._waiting: Final = _Line()
+        self._trusted: Final = _Line()
+        self._told: tuple[int, int] = (0, 0)
+        self._quiet: asyncio.TimerHandle | None = None
+
+    @property
+    def open(self) -> int:
+        """How many there are now."""
+        return len(self._held)
+
+    @property
+    def trusted(self) -> int:
+        """How many of them have carried a verified token and do not come from a proxy."""
+        return len(self._trusted)
+
+    def admit(self, connection: Held, address: str | None) -> bool:
+        """Count a new connection, closing another where that makes room; False: there is none, close this one."""
+        source = self._source(address)
+        if source is not None and self._waiting.count(source) >= self._per_source:
+            self._drop(self._waiting.oldest(source))
+        elif source is not None and len(self._waiting) >= self.maximum // 2:
+            # Early: the other half stays free for those who show a token.
+            self._drop(self._waiting.oldest())
+        elif len(self._held) >= self.maximum and not self._drop(self._waiting.oldest() or self._trusted.oldest_idle()):
+            self.refused += 1
+            self._report()
+            return False
+        self._held.add(connection)
+        if source is not None:
+            self._waiting.put(connection, source)
+        return True
+
+    def used(self, connection: Held) -> None:
+        """Note that a request began: without a token, the connection that was not used for longest goes first."""
+        self._waiting.put_last(connection)
+
+    def trust(self, connection: Held, person: Person) -> None:
+        """Count a connection for the person whose verified token it has just carried."""
+        if connection in self._trusted:
+            self._trusted.take(connection)
+        elif self._waiting.take(connection) is None:
+            return
+        if self._trusted.count(person) >= self._per_person:
+            self._drop(self._trusted.oldest_idle(person))
+        self._trusted.put(connection, person)
+
+    def forget(self, connection: Held) -> None:
+        """Stop counting a connection that is closed."""
+        self._held.discard(connection)
+        self._waiting.take(connection)
+        self._trusted.take(connection)
+
+    def _drop(self, connection: Held | None) -> bool:
+        if connection is None:
+            return False
+        self.forget(connection)
+        connection.drop()
+        self.dropped += 1
+        self._report()
+        return True
+
+    def _source(self, address: str | None) -> Hashable | None:
+        """Return what a connection counts for: an IPv4 address, the /64 of an IPv6 one; None for a trusted proxy."""
+        try:
+            one = ipaddress.ip_address((address or "").partition("%")[0])
+        except ValueError:
+            # A socket of this machine that has no address.
+            return None
+        if isinstance(one, ipaddress.IPv6Address):
+            one = one.ipv4_mapped or one
+        if any(one in network for network in self._proxies):
+            return None
+        return str(one) if one.version == 4 else f"{ipaddress.ip_address(int(one) >> 64 << 64)}/64"
+
+    def _report(self) -> None:
+        """Log what was closed: at once, and then once per interval."""
+        if self._quiet is None:
+            self._log()
+            self._quiet = asyncio.get_running_loop().call_later(REPORT_INTERVAL_S, self._end_interval)
+
+    def _end_interval(self) -> None:
+        self._quiet = None
+        if self._told != (self.dropped, self.refused):
+            self._report()
+
+    def _log(self) -> None:
+        dropped, refused = self.dropped - self._told[0], self.refused - self._told[1]
+        self._told = (self.dropped, self.refused)
+        source, number = self._waiting.largest()
+        counts: dict[str, Any] = {"dropped": dropped, "refused": refused, "open": self.open, "trusted": self.trusted}
+        if source is not None:
+            counts |= {"largest_source": source, "of_largest_source": number}
+        _log.warning("connections were closed to make room (docs/front-door.md)", **counts, maximum=self.maximum)
+
+
+class _Line:
+    """Connections by their last use, the oldest first; all together, and those of each owner."""
+
+    def __init__(self) -> None:
+        self._owners: Final[dict[Held, Hashable]] = {}
+        self._of: Final[dict[Hashable, dict[Held, None]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._owners)
+
+    def __contains__(self, connection: Held) -> bool:
+        return connection in self._owners
+
+    def put(self, connection: Held, owner: Hashable) -> None:
+        self._owners[connection] = owner
+        self._of.setdefault(owner, {})[connection] = None
+
+    def take(self, connection: Held) -> Hashable | None:
+        """Remove a connection and return its owner; None where it was not here."""
+        owner = self._owners.pop(connection, None)
+        if owner is not None:
+            of_owner = self._of[owner]
+            del of_owner[connection]
+            if not of_owner:
+                del self._of[owner]
+        return owner
+
+    def put_last(self, connection: Held) -> None:
+        owner = self.take(connection)
+        if owner is not None:
+            self.put(connection, owner)
+
+    def count(self, owner: Hashable) -> int:
+        return len(self._of.get(owner, ()))
+
+    def oldest_idle(self, owner: Hashable | None = None) -> Held | None:
+        """Return an idle one, among the oldest few."""
+        line = self._owners if owner is None else self._of.get(owner, {})
+        return next((one for one in islice(line, _LOOKED_AT) if one.is_idle), None)
+
+    def oldest(self, owner: Hashable | None = None) -> Held | None:
+        """Return an idle one if possible, and else the oldest."""
+        line = self._owners if owner is None else self._of.get(owner, {})
+        return self.oldest_idle(owner) or next(iter(line), None)
+
+    def largest(self) -> tuple[Hashable | None, int]:
+        """Return the owner with the most connections, and how many they are."""
+        owner = max(self._of, key=self.count, default=None)
+        return owner, self.count(owner)

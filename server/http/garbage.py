@@ -1,0 +1,20 @@
+"""What the garbage collector looks at while requests are answered."""
+
+import gc
+from collections.abc import Generator
+from contextlib import contextmanager
+
+
+@contextmanager
+def frozen_garbage() -> Generator[None]:
+    """Leave everything that exists now out of garbage collections.
+
+    A full collection of a started server takes 70 to 80 ms, in which nobody is answered, and a single body of many
+    lists sets one off. Without what the start left behind, it takes less than a millisecond.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

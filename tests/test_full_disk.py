@@ -1,0 +1,158 @@
+"""A disk that is full: the log loses lines and nothing else, the audit trail stops the service and says so."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from gate_support import free_port
+from issuer_support import Issuer
+
+from server.logs import Lines
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A file system of 256 KB, which only root can mount."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = shutil.which("mount")
+    if os.geteuid() != 0 or mount is None:
+        pytest.skip("a small file system needs root and mount (package mount)")
+    mounted = subprocess.run([mount, "-t", "tmpfs", "-o", "size=256k", "tmpfs", place], check=False)
+    if mounted.returncode:
+        pytest.skip("this machine does not let root mount a file system")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def fill_up(place: Path) -> None:
+    with (place / "filling").open("wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4_096)) == 4_096:
+                pass
+        except OSError:
+            pass
+
+
+@pytest.fixture
+def serving(stack, small_disk, tmp_path):
+    """Return a function that serves with the audit trail and the log at the places given."""
+    running: list[subprocess.Popen[bytes]] = []
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    issuer = Issuer(aud=f"{url}/mcp", scope="claims:read", tenant_id="broker-a")
+
+    def serve(trail: Path, log: Path) -> str:
+        config = tmp_path / "settings.toml"
+        config.write_text(
+            f'resource_url = "{url}/mcp"\nport = {port}\ncatalog = ["sample"]\n'
+            f'[[issuers]]\nissuer = "{issuer.url}"\naudiences = ["x"]\n'
+            f'[database]\nurl = "{stack.settings.database.url.get_secret_value()}"\n'
+            f'context_keys = ["{stack.settings.database.context_keys[0].get_secret_value()}"]\n'
+            f'[audit]\npath = "{trail}"\n',
+            encoding="utf-8",
+        )
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("TENANTGATE_")}
+        with log.open("ab") as written:
+            command = [sys.executable, "-m", "server", "serve", "--config", str(config)]
+            running.append(subprocess.Popen(command, stdout=written, stderr=written, env=environment, cwd=tmp_path))
+        wait_for(url, 200, running[0])
+        return url
+
+    with issuer.running():
+        yield serve, issuer
+    for one in running:
+        one.terminate()
+        one.wait(20)
+
+
+def wait_for(url: str, status: int, process: subprocess.Popen[bytes] | None = None) -> None:
+    deadline = time.monotonic() + 40
+    while True:
+        assert time.monotonic() < deadline
+        assert process is None or process.poll() is None
+        try:
+            if httpx2.get(f"{url}/readyz").status_code == status:
+                return
+        except httpx2.HTTPError:
+            pass
+        time.sleep(0.05)
+
+
+def call(url: str, issuer: Issuer) -> httpx2.Response:
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "query_claims", "arguments": {}}}
+    headers = {"authorization": f"Bearer {issuer.token()}", "accept": "application/json"}
+    return httpx2.post(f"{url}/mcp", json=body, headers=headers, timeout=20)
+
+
+def test_r106_a_full_disk_under_the_trail_stops_the_service_until_there_is_room(serving, small_disk, tmp_path) -> None:
+    """R106."""
+    serve, issuer = serving
+    log = tmp_path / "log"
+    url = serve(small_disk / "audit.jsonl", log)
+    assert call(url, issuer).status_code == 200
+    fill_up(small_disk)
+    answers = [call(url, issuer) for _ in range(20)]
+    # The last block of the file may have room for a few.
+    refused = [one for one in answers if one.status_code != 200]
+    assert [one.status_code for one in answers] == [200] * (20 - len(refused)) + [503] * len(refused)
+    assert refused
+    assert "cannot record" in refused[0].json()["error"]["message"]
+    ready = httpx2.get(f"{url}/readyz")
+    assert (ready.status_code, ready.json()["reason"]) == (503, "The audit trail cannot be written.")
+    assert httpx2.post(f"{url}/mcp").status_code == 503
+    logged = log.read_text()
+    assert logged.count("the audit trail cannot be written") == 1
+    assert "No space left on device" in logged
+    (small_disk / "filling").unlink()
+    wait_for(url, 200)
+    assert call(url, issuer).status_code == 200
+    lines = [json.loads(line) for line in (small_disk / "audit.jsonl").read_text().splitlines()]
+    assert sum(one.get("status") == 200 for one in lines) == 22 - len(refused)
+    assert "the audit trail is written again" in log.read_text()
+
+
+def test_a_full_disk_under_the_log_stops_nothing(serving, small_disk, tmp_path) -> None:
+    """R153."""
+    serve, issuer = serving
+    url = serve(tmp_path / "audit.jsonl", small_disk / "log")
+    fill_up(small_disk)
+    assert [call(url, issuer).status_code for _ in range(20)] == [200] * 20
+    assert httpx2.get(f"{url}/readyz").status_code == 200
+    (small_disk / "filling").unlink()
+    assert call(url, issuer).status_code == 200
+    assert "log lines were dropped" in (small_disk / "log").read_text()
+
+
+def test_a_log_that_cannot_be_written_says_afterwards_how_much_is_missing(tmp_path, monkeypatch) -> None:
+    file = tmp_path / "log"
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    lines = Lines(descriptor)
+    real = os.write
+    room = [3]
+
+    def write(into: int, data: bytes) -> int:
+        if not room:
+            return real(into, data)
+        kept = room.pop()
+        if not kept:
+            raise OSError(28, "No space left on device")
+        return real(into, data[:kept])
+
+    monkeypatch.setattr(os, "write", write)
+    lines.write('{"a": 1}\n')
+    room.append(0)
+    lines.write('{"a": 2}\n')
+    lines.write('{"a": 3}\n')
+    os.close(descriptor)
+    half, report, last = file.read_text().splitlines()
+    assert half == '{"a'
+    assert json.loads(report)["lines"] == 2
+    assert json.loads(last) == {"a": 3}
