@@ -110,7 +110,7 @@ def test_an_error_does_not_repeat_the_names_of_all_arguments() -> None:
 
 
 def test_thousands_of_wrong_arguments_get_a_short_answer() -> None:
-    """Once, 26,000 unknown arguments made an error of 658 kB."""
+    """R183: once, 26,000 unknown arguments made an error of 658 kB."""
     text = refusal(**{f"argument{number}": number for number in range(26_000)})
     assert "and 25992 more" in text
     assert len(refusal(**{"é" * 5_000 + str(number): 1 for number in range(50)}).encode()) < 4_096

@@ -1,4 +1,4 @@
-"""The first steps of somebody new: what is asked of the command line, what `dev` prints, what a slip leads to."""
+"""The first steps of somebody new: the command line, what `dev` prints, and what a slip leads to (R184)."""
 
 import os
 import re
@@ -180,6 +180,12 @@ def test_a_request_is_one_line(event, line) -> None:
     assert shown is not None
     assert shown[10:] == f"{line}  1.5 ms"
     assert request_line({"event": "pool", **event}, {}) is None
+
+
+def test_refusals_that_are_counted_are_shown_as_a_count() -> None:
+    shown = request_line({"event": "refused", "refused": "no bearer token", "count": 7}, {})
+    assert shown is not None
+    assert shown[10:] == "7 more refused: no bearer token"
 
 
 @pytest.fixture

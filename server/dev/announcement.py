@@ -21,14 +21,20 @@ def announcement(addresses: Addresses, folder: Path, log: Path) -> str:
 
 def request_line(event: Mapping[str, Any], people: Mapping[str, str]) -> str | None:
     """Return what happened in one line, when `event` is a request; `people` are the names of the subjects."""
+    time = datetime.now().astimezone().strftime("%H:%M:%S")
+    if event.get("event") == "refused":
+        return _printable(f"{time}  {event.get('count')} more refused: {event.get('refused')}")
     if event.get("event") != "request":
         return None
     who = people.get(event.get("subject") or "", event.get("subject") or "nobody")
     tenant = f" ({event['tenant']})" if event.get("tenant") else ""
     what = event.get("tool") or event.get("method") or ""
     came_to = event.get("refused") or event.get("outcome") or ""
-    time = datetime.now().astimezone().strftime("%H:%M:%S")
     line = f"{time}  {event.get('status')}  {what}  {who}{tenant}  {came_to}  {event.get('ms')} ms"
+    return _printable(line)
+
+
+def _printable(line: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in line)
 
 
