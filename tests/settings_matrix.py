@@ -5,6 +5,7 @@ docs/database.md has the same rows.
 
 import contextlib
 from collections.abc import Generator, Mapping
+from typing import LiteralString, cast
 
 import psycopg
 import pytest
@@ -96,4 +97,4 @@ PLACES = {"role": on_the_role, "database": on_the_database, "environment": in_th
 def _alter(what: str, setting: str, value: str) -> sql.Composed:
     parts = value.split(", ") if setting == "search_path" else [value]
     values = sql.SQL(", ").join(map(sql.Literal, parts))
-    return sql.SQL("ALTER {} SET {} = {}").format(sql.SQL(what), sql.Identifier(setting), values)
+    return sql.SQL("ALTER {} SET {} = {}").format(sql.SQL(cast("LiteralString", what)), sql.Identifier(setting), values)

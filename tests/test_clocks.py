@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from email.utils import formatdate
 from typing import Any
@@ -38,10 +39,9 @@ CASES: dict[str, tuple[int | None, dict[str, int], str]] = {
 }
 
 
-def at_a_whole_second() -> int:
-    """Return a second that has just begun: dates in headers and times in tokens have no fractions."""
-    time.sleep(1 - time.time() % 1)
-    return int(time.time())
+def to_tens(told: str) -> str:
+    """Return `told` with its numbers rounded: dates and times have whole seconds, and a test takes some."""
+    return re.sub(r"\d+", lambda number: str(round(int(number[0]), -1)), told)
 
 
 def issuer_with_clock(issuer: Issuer, ahead_s: int | None, age_s: int = 0) -> None:
@@ -86,15 +86,15 @@ def test_a_token_refused_for_its_times_names_the_clocks_and_the_difference_in_th
     ahead_s, times, told = CASES[case]
     with Issuer(aud=RESOURCE, scope="x").running() as issuer:
         issuer_with_clock(issuer, ahead_s)
-        now = at_a_whole_second()
+        now = int(time.time())
         claims: dict[str, Any] = {name: now + value for name, value in times.items()}
         error, lines = refused(issuer, issuer.token(**claims))
-    assert told in (error.detail or "")
+    assert told in to_tens(error.detail or "")
     # What may be a key of a count has no figures in it; the caller reads neither.
     assert error.reason in {"expired", "not valid yet"}
     assert error.issuer == issuer.url
     assert "clock" not in str(error)
-    noticed = [line["cause"] for line in lines if line["event"].startswith("the clocks differ")]
+    noticed = [to_tens(line["cause"]) for line in lines if line["event"].startswith("the clocks differ")]
     assert noticed == ([AHEAD] if ahead_s == -7200 else [BEHIND] if ahead_s == 7200 else [])
 
 

@@ -32,7 +32,7 @@ async def one_row(settings: DatabaseSettings) -> object:
     pool = Pool(settings)
     await pool.open()
     try:
-        return await pool.run(b"SELECT current_setting('statement_timeout')", ())
+        return await pool.run(b"SELECT current_setting('statement_timeout')", (), None)
     finally:
         await pool.close()
 

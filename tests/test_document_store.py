@@ -35,6 +35,7 @@ class Person:
 
     tier: str | None
     tenant: str | None
+    why_no_tier: str | None = None
 
 
 OF_A = Person("regular", "a")

@@ -22,6 +22,7 @@ from server.errors import TokenRefusedError
 from server.http.gate import Gate
 from server.http.outcome import Decision, Outcome, VerifiedRequest
 from server.settings import Settings
+from server.tenancy.limits import Limits
 
 METADATA = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
 SCOPES = ("claims:read",)
@@ -53,7 +54,7 @@ def talk(settings: Settings, story: Callable[[Send], Awaitable[Any]]) -> Any:
 
     async def told() -> Any:
         verifier = TokenVerifier(settings, SCOPES)
-        gate = Gate(admitted, settings, verifier, ResourceMetadata(settings, SCOPES))
+        gate = Gate(admitted, settings, verifier, ResourceMetadata(settings, SCOPES), Limits(settings.limits))
         transport = httpx2.ASGITransport(gate)
 
         async def send(

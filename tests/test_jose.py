@@ -26,7 +26,7 @@ def vectors(name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
             yield group, test
 
 
-def keys_of(group: dict[str, Any]) -> dict[str, PublicKey]:
+def keys_of(group: dict[str, Any]) -> dict[str | None, PublicKey]:
     published = group.get("public", group["private"])
     found = [PublicKey.from_jwk(jwk) for jwk in published.get("keys", [published])]
     return {key.key_id: key for key in found if key is not None}

@@ -321,9 +321,29 @@ def test_a_key_without_an_id_that_is_replaced_is_found_by_its_signatures(issuer,
     tell(story, issuer)
 
 
-def test_a_token_without_a_key_id_causes_no_fetch_where_every_key_has_one(issuer, monkeypatch) -> None:
+def test_keys_that_did_not_change_leave_what_was_verified_with_them(issuer, monkeypatch) -> None:
+    """A flood of unknown key ids must not have every token verified again."""
+    monkeypatch.setattr(key_sets, "COOLDOWN_S", 0.0)
+
+    async def story(verifier: TokenVerifier) -> None:
+        token = issuer.token()
+        await verifier.verify(token)
+        (remembered,) = (kept[0] for kept in verifier._remembered._kept.values())
+        for number in range(3):
+            assert await outcome(verifier, issuer.token(header={"kid": f"unknown-{number}"})) == "refused"
+        assert remembered.holds
+        issuer.jwks.append(public_jwk(private_key("RSA", "second"), "second"))
+        await outcome(verifier, issuer.token(header={"kid": "unknown"}))
+        assert issuer.key_set_fetches == 5
+        assert not remembered.holds
+
+    tell(story, issuer)
+
+
+def test_a_token_without_a_key_id_causes_no_fetch_where_several_keys_have_one(issuer, monkeypatch) -> None:
     """R42."""
     monkeypatch.setattr(key_sets, "COOLDOWN_S", 0.0)
+    issuer.jwks.append(odd())
 
     async def story(verifier: TokenVerifier) -> None:
         await verifier.verify(issuer.token())

@@ -201,10 +201,11 @@ def test_through_a_pool_in_transaction_mode_no_setting_and_no_context_is_left_be
                 b"SELECT current_setting('statement_timeout'), current_setting('DateStyle'), "
                 b"current_setting('transaction_read_only')",
                 (),
+                None,
             )
             with pytest.raises(psycopg.errors.QueryCanceled):
-                await pool.run(b"SELECT pg_sleep(10)", ())
-            await pool.run(b"SELECT set_config('tenancy.context', 'left', true)", ())
+                await pool.run(b"SELECT pg_sleep(10)", (), None)
+            await pool.run(b"SELECT set_config('tenancy.context', 'left', true)", (), None)
         finally:
             await pool.close()
         return inside

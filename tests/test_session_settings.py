@@ -5,6 +5,7 @@ import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -122,7 +123,7 @@ def protected(matrix, folder) -> Examined:
 
 
 @contextmanager
-def serving(stack, database: Examined, folder: Path, **settings: object) -> Generator[OwnServer]:
+def serving(stack, database: Examined, folder: Path, **settings: Any) -> Generator[OwnServer]:
     catalog = ["sample", str(folder)]
     with server_of_its_own(stack, catalog=catalog, url=SecretStr(database.url), **settings) as server:
         yield server

@@ -1,6 +1,6 @@
 """Texts arrive as they are: ends of lines are LF, only what could harm is replaced, and letter case is ignored."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import psycopg
@@ -17,7 +17,7 @@ from server.doctor.examination import examine
 
 
 @contextmanager
-def one_claim(admin: psycopg.Connection, number: str, customer: str, description: str) -> Iterator[None]:
+def one_claim(admin: psycopg.Connection, number: str, customer: str, description: str) -> Generator[None]:
     admin.execute(
         "INSERT INTO app.claims (tenant_id, claim_number, customer_name, claim_amount, status, line_of_business, "
         "filed_at, description) VALUES ('broker-a', %s, %s, 1, 'open', 'auto', now(), %s)",
@@ -81,7 +81,7 @@ SAME = {
 
 
 @pytest.fixture(scope="module")
-def database_of_locale_c(stack) -> Iterator[Examined]:
+def database_of_locale_c(stack) -> Generator[Examined]:
     with database_with(stack.admin_url, stack.addresses.database_url, "LOCALE_PROVIDER libc LOCALE 'C'") as found:
         yield found
 

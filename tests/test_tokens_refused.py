@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from gate_support import METADATA, Make, Served
-from issuer_support import encoded, private_key, signed
+from issuer_support import encoded, private_key, public_jwk, signed
 
 NOW = time.time
 HEADER = b'{"alg":"RS256","kid":"first","typ":"at+jwt"}'
@@ -227,6 +227,21 @@ def test_a_token_that_is_too_long_is_told_so_and_asks_for_no_new_sign_in(warm: S
         assert message.startswith("The access token is over 16384 characters")
         assert "fewer groups" in message
         assert (warm.database.bytes_sent, warm.fetches) == (before, fetches)
+
+
+def test_a_key_that_is_used_before_it_is_published_is_retried_and_needs_no_new_sign_in(warm: Served) -> None:
+    """R42: somebody asks for the next key early; its genuine tokens are told when to come again, and then accepted."""
+    key_id, private = f"next-{NOW()}", private_key("RSA", "third")
+    warm.post(warm.strict.token(header={"kid": key_id}, private=private_key("RSA", "second")))
+    warm.strict.jwks.append(public_jwk(private, key_id, alg="RS256"))
+    answers = [warm.post(token := warm.strict.token(header={"kid": key_id}, private=private))]
+    while answers[-1].status_code == 503 and len(answers) < 5:
+        assert "www-authenticate" not in answers[-1].headers
+        time.sleep(int(answers[-1].headers["retry-after"]))
+        answers.append(warm.post(token))
+    # Never 401; and 503 unless the pause after the last look was over by chance.
+    assert {one.status_code for one in answers[:-1]} <= {503}
+    assert answers[-1].status_code == 200
 
 
 def test_the_counters_see_a_token_that_is_accepted(warm: Served) -> None:

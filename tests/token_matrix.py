@@ -106,12 +106,16 @@ ROWS: list[Row] = [
         header=WITHOUT, keys=lambda: [rsa(None)],
     ),
     Row(
+        "no `kid`, and one key alone that may verify, though it has one", "accepted", "OpenID Connect Core 1.0, 10.1",
+        header=WITHOUT, keys=lambda: [rsa(), rsa("other", "second", use="enc")],
+    ),
+    Row(
         "no `kid`, and two keys without `kid` for two algorithms", "accepted", "the algorithm decides",
         header={"kid": None, "alg": "ES256"}, signer=("EC", "curve"), settings={"algorithms": ["ES256"]},
         keys=lambda: [rsa(None), curve("EC", None)],
     ),
     Row(
-        "no `kid`, though every key has one", "401", "OpenID Connect Core 1.0, section 10.1",
+        "no `kid`, and several keys that have one", "401", "",
         header=WITHOUT, keys=lambda: [rsa(), rsa("other", "second")],
     ),
     Row(

@@ -27,9 +27,9 @@ _log: Final = structlog.get_logger("keys")
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The keys that may verify, by id; each (id, algorithm) stands for one key. None is the id of keys without one.
+    """The keys that may verify, by id; each (id, algorithm) stands for one key.
 
-    An id of which no key may verify has none.
+    None is the id of keys without one, and of a key that stands alone; an id whose keys may not verify has no key.
     `clock_ahead_s` is by how much this server's clock is ahead of the issuer's, None when the issuer did not say.
     """
 
@@ -103,7 +103,9 @@ class KeySource:
         if not meant:
             raise ValueError("no usable key in the key set")
         ids = {key_id for jwk in jwks if isinstance(key_id := jwk.get("kid"), str | None)}
-        return {key_id: tuple(key for key in meant if key.key_id == key_id) for key_id in ids}
+        keys = {key_id: tuple(key for key in meant if key.key_id == key_id) for key_id in ids}
+        # OpenID Connect Core 1.0 section 10.1: of one key alone, tokens need not say the id.
+        return keys if len(meant) > 1 else {**keys, None: tuple(meant)}
 
 
 def _refused(response: httpx2.Response, url: str) -> str:

@@ -39,7 +39,7 @@ _log: Final = structlog.get_logger("keys")
 class KeySet:
     """The public keys of one issuer.
 
-    `generation` changes whenever they are fetched; `clock_ahead_s` is by how much this server's clock was ahead of
+    `generation` changes whenever they do; `clock_ahead_s` is by how much this server's clock was ahead of
     the issuer's then, None when that is not known.
     """
 
@@ -72,7 +72,7 @@ class KeySet:
                 self._fetch_behind()
             return self._one_of(keys, algorithm)
         if key_id is None and newer_than is None and age < STALE_AFTER_S:
-            raise TokenRefusedError("kid is missing, and each key of the issuer has one")
+            raise TokenRefusedError("kid is missing, and the issuer has several keys")
         wait_s = self._absent.get(key_id, (now, 0.0))[0] - now
         if wait_s <= 0:
             await self._fetch_once(seen)
@@ -139,9 +139,10 @@ class KeySet:
                 return
             finally:
                 self._attempts += 1
+            # The same keys again: what was verified with them stays verified, so that a flood costs nobody that.
+            self.generation += fetched.keys != self._keys
             self._keys, self._fetched_at, self._failed = fetched.keys, time.monotonic(), False
             self._compare_clocks(fetched.clock_ahead_s)
-            self.generation += 1
 
     def _compare_clocks(self, ahead_s: float | None) -> None:
         """Tell the operator before a token is refused for it."""

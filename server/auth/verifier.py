@@ -29,7 +29,7 @@ from server.errors import ProofRefusedError, TokenRefusedError, TokenTooLongErro
 from server.settings import IssuerSettings, Settings
 
 # How long a verified token is believed without looking at its key again; never beyond its expiry, and not after its
-# issuer's keys were fetched anew.
+# issuer's keys have changed.
 REMEMBERED_S: Final = 60
 _SUBJECT_CHARACTERS: Final = 255
 
@@ -78,8 +78,7 @@ class TokenVerifier:
         remembered = self._remembered.find(digest)
         verified = remembered or await self._verify(text)
         try:
-            if not verified.audience.admits(None if asked is None else self._addresses.tenant(asked)):
-                raise TokenRefusedError("aud is another tenant's address")
+            self._check_address(verified, asked)
             if remembered is None:
                 self._remembered.keep(digest, verified)
             self._check_sender(verified.token, text, asked, proof)
@@ -87,6 +86,11 @@ class TokenVerifier:
             error.issuer = verified.token.issuer
             raise
         return verified.token
+
+    def _check_address(self, verified: Verified, asked: str | None) -> None:
+        """Require that the token is good at the address that was asked."""
+        if not verified.audience.admits(None if asked is None else self._addresses.tenant(asked)):
+            raise TokenRefusedError("aud is another tenant's address")
 
     def _check_sender(self, token: AccessToken, text: str, asked: str | None, proof: str | None) -> None:
         """Require a proof for a token that is bound to a key, and none for another one (RFC 9449 section 7.2)."""

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from mcp_types import INTERNAL_ERROR, INVALID_REQUEST
@@ -184,8 +184,8 @@ class _Departure:
 
 
 def _over_budget(error: LimitError, token: AccessToken | None) -> Outcome:
-    refused = {"outcome": type(error).__name__, "refused": str(error)}
-    decision = Decision("POST", **refused) if token is None else Decision.of(token, **refused)
+    known: dict[str, Any] = {"outcome": type(error).__name__, "refused": str(error)}
+    decision = Decision("POST", **known) if token is None else Decision.of(token, **known)
     return refusal(429, LIMITED, str(error), decision, ("retry-after", str(error.retry_after_s)))
 
 
