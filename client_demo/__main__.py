@@ -41,6 +41,10 @@ def main(
     except DemoError as error:
         typer.echo(f"The demo stopped: {error}", err=True)
         code = 1
+    except ModuleNotFoundError as error:
+        remedy = "run `make demo`, or install the extras: pip install '.[dev,agent]'"
+        typer.echo(f"The demo stopped: {error.name} is not installed; {remedy}.", err=True)
+        code = 1
     raise typer.Exit(code)
 
 

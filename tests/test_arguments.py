@@ -110,7 +110,7 @@ def test_an_error_does_not_repeat_the_names_of_all_arguments() -> None:
 
 
 def test_thousands_of_wrong_arguments_get_a_short_answer() -> None:
-    """Once, 26,000 unknown arguments made an error of 658 kB."""
+    """R183: once, 26,000 unknown arguments made an error of 658 kB."""
     text = refusal(**{f"argument{number}": number for number in range(26_000)})
     assert "and 25992 more" in text
     assert len(refusal(**{"é" * 5_000 + str(number): 1 for number in range(50)}).encode()) < 4_096
@@ -135,6 +135,7 @@ def test_every_problem_is_named_at_once() -> None:
     [{"limit": 2.0}, {"limit": None, "sort": None, "descending": None, "cursor": None}, {"min_amount": None}],
 )
 def test_a_tool_reads_its_arguments_so(caller, arguments) -> None:
+    """Case 11."""
     assert caller("mike-broker-a").answer("query_claims", **arguments)["claims"]
 
 

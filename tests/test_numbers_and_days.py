@@ -1,4 +1,4 @@
-"""Numbers, days, moments and texts at the edges: each is read exactly, or refused with a sentence that names it."""
+"""Numbers, days, moments and texts at the edges: each is read exactly, or refused with its name and reason (R182)."""
 
 import json
 from datetime import date, datetime

@@ -43,7 +43,7 @@ def settings_of(*issuers: dict[str, Any]) -> Settings:
     ],
 )
 def test_only_scopes_that_every_issuer_grants_under_that_name_are_published(issuers, published) -> None:
-    """R33."""
+    """R33, case 10."""
     metadata = metadata_of(*issuers)
     assert metadata.document.get("scopes_supported") == published
     challenge = metadata.challenge(None, metadata.scopes)

@@ -1,4 +1,4 @@
-"""Secrets that come from files and variables: in the form that `keys add` prints, and read by nobody else."""
+"""Secrets from files and variables (R181): as `keys add` prints them, read by nobody else, repeated nowhere (R184)."""
 
 import json
 import os

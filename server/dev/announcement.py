@@ -1,0 +1,83 @@
+"""What `tenantgate dev` prints: where everything is, who can sign in, a call to paste, and each request as it comes."""
+
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from server.dev.running import Addresses
+
+_DEFAULT_FOLDER: Final = Path(".tenantgate")
+_CALL: Final = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","arguments":{}}}'
+
+
+def announcement(addresses: Addresses, folder: Path, log: Path) -> str:
+    """Return the whole text; nothing in it is cut or broken, so that all of it can be copied."""
+    return "\n".join([*_places(addresses, log), *_people(addresses), *_recipe(addresses, folder)])
+
+
+def request_line(event: Mapping[str, Any], people: Mapping[str, str]) -> str | None:
+    """Return what happened in one line, when `event` is a request; `people` are the names of the subjects."""
+    time = datetime.now().astimezone().strftime("%H:%M:%S")
+    if event.get("event") == "refused":
+        return _printable(f"{time}  {event.get('count')} more refused: {event.get('refused')}")
+    if event.get("event") != "request":
+        return None
+    who = people.get(event.get("subject") or "", event.get("subject") or "nobody")
+    tenant = f" ({event['tenant']})" if event.get("tenant") else ""
+    what = event.get("tool") or event.get("method") or ""
+    came_to = event.get("refused") or event.get("outcome") or ""
+    line = f"{time}  {event.get('status')}  {what}  {who}{tenant}  {came_to}  {event.get('ms')} ms"
+    return _printable(line)
+
+
+def _printable(line: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in line)
+
+
+def _places(addresses: Addresses, log: Path) -> Iterator[str]:
+    yield "tenantgate dev"
+    yield f"  MCP server           {addresses.mcp_url}"
+    yield f"  Identity provider    {addresses.issuer}"
+    if addresses.knowledge_base_url:
+        yield f"  Knowledge base       {addresses.knowledge_base_url}"
+    yield f"  Database (app_user)  {addresses.database_url}"
+    yield f"  Log                  {log}"
+
+
+def _people(addresses: Addresses) -> Iterator[str]:
+    rows = [("person", "tenant", "groups")]
+    rows += [(one["name"], one["tenant"] or "(none)", ", ".join(one["groups"]) or "(none)") for one in addresses.people]
+    name, tenant = (max(len(row[place]) for row in rows) + 2 for place in (0, 1))
+    if addresses.people:
+        yield "\nPeople who can sign in"
+        yield from (f"  {row[0]:<{name}}{row[1]:<{tenant}}{row[2]}" for row in rows)
+
+
+def _recipe(addresses: Addresses, folder: Path) -> Iterator[str]:
+    if addresses.people:
+        # Of somebody in a tenant, where there is one.
+        person = max(addresses.people, key=lambda one: one["tenant"] is not None)["name"]
+        token = shlex.join([*_command(), "token", person, *_folder(folder)])
+        yield "\nTry it from another terminal, in this folder:"
+        yield f'  curl -s {addresses.mcp_url} -H "Authorization: Bearer $({token})" \\'
+        yield "    -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \\"
+        yield f"    -d '{_CALL}'"
+    yield "\nCtrl-C stops everything. Requests:"
+
+
+def _command() -> list[str]:
+    """Return how this program was started, as another terminal can start it."""
+    started = Path(sys.argv[0])
+    if started.name == "__main__.py":
+        return [sys.executable, "-m", "server"]
+    found = shutil.which(started.name)
+    return [started.name if found and Path(found).samefile(started) else str(started)]
+
+
+def _folder(folder: Path) -> list[str]:
+    # A variable of this terminal is not one of the other.
+    return [] if folder == _DEFAULT_FOLDER.resolve() else ["--folder", str(folder)]
