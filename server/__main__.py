@@ -12,6 +12,7 @@ from server.cli.development import dev, token
 from server.cli.documents import documents_cli
 from server.cli.init import init
 from server.cli.keys import keys_cli
+from server.cli.records import usage
 from server.cli.serving import doctor, migrate, serve
 from server.cli.tenants import tenants_cli
 from server.cli.tools import tools_cli
@@ -23,7 +24,7 @@ cli: Final = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (init, adopt, migrate, doctor, serve, dev, token):
+for verb in (init, adopt, migrate, doctor, serve, usage, dev, token):
     cli.command()(verb)
 cli.add_typer(documents_cli, name="documents")
 cli.add_typer(keys_cli, name="keys")

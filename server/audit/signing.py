@@ -11,7 +11,8 @@ from server.audit.checkpoint import Statement
 from server.audit.files import worker_paths
 from server.audit.head import read_head
 from server.audit.keys import SigningKey
-from server.audit.ledger import Ledger, Secrets
+from server.audit.ledger import Ledger
+from server.audit.secrets import Secrets
 from server.audit.writer import Writer
 from server.errors import StartupError
 
