@@ -51,22 +51,23 @@ def wrote(stack, tmp_path_factory) -> Wrote:
     people = {"mike-broker-a": "broker-a", "emma-broker-b": "broker-b", "john-regular": "broker-a"}
     for person, tenant in people.items():
         with server_of_its_own(stack, person, changed={"audit": audit}) as server:
-            for tool, arguments in (
+            asked: list[tuple[str, dict[str, Any]]] = [
                 ("query_claims", {"limit": 2}),
                 ("query_claims", {}),
                 ("summarize_claims", {}),
                 ("search_policies", {"query": "deductible for auto insurance"}),
                 ("query_claims", {"limit": 0}),
                 ("whoami", {}),
-            ):
+            ]
+            for tool, arguments in asked:
                 response = server.post(tool, **arguments)
                 result = response.json()["result"]
                 found = result.get("structuredContent", {})
                 wrote.bytes[tenant] += len(response.content)
                 (wrote.failed if result["isError"] else wrote.calls)[tenant] += 1
-                wrote.rows[tenant] += len(found.get("claims", ())) or (
-                    1 + len(found["groups"]) if "groups" in found else 0
-                )
+                wrote.rows[tenant] += len(found.get("claims", ()))
+                # A summary reads one row for the total, and one for each group.
+                wrote.rows[tenant] += 1 + len(found["groups"]) if "groups" in found else 0
                 wrote.searches[tenant] += "passages" in found
     with server_of_its_own(stack, "omar-unmapped", changed={"audit": audit}) as server:
         server.post("query_claims")
@@ -93,7 +94,7 @@ def test_nothing_is_added_up_of_a_trail_that_was_changed(wrote: Wrote, tmp_path)
     changed.with_name("audit.jsonl.head").write_bytes(wrote.path.with_name("audit.jsonl.head").read_bytes())
     result = run("usage", "--file", str(changed), "--config", str(wrote.config))
     assert result.exit_code == 1
-    assert "edited" in run("audit", "verify", str(changed)).output or "was changed" in str(result.exception)
+    assert "nothing was added up" in str(result.exception)
 
 
 def test_verify_counts_the_checkpoints_of_the_configured_key(wrote: Wrote) -> None:
@@ -133,7 +134,7 @@ def test_an_extract_is_verified_with_the_public_key_alone(wrote: Wrote, tmp_path
     assert good.stdout.startswith("broker-b: 6 records, and none is missing until ")
     file.write_text(file.read_text().replace("query_claims", "query_Claims", 1))
     bad = run("audit", "extract", "--check", str(file), "--public-key", public)
-    assert "does not hold at line 2" in str(bad.exception)
+    assert "the extract does not hold at line" in str(bad.exception)
 
 
 @cache

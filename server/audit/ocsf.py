@@ -18,6 +18,7 @@ _INFORMATIONAL, _LOW = 1, 2
 _SUCCESS, _FAILURE = 1, 2
 _DATABASE, _DATABUCKET = 1, 2
 _RELATIONAL: Final = 1
+_DONE: Final = frozenset({"answered", "done"})
 _MAPPED: Final = frozenset(
     {
         *("number", "time", "previous", "hash", "request", "address", "method", "mcp_method", "issuer", "subject"),
@@ -59,7 +60,7 @@ def _api_activity(record: dict[str, Any]) -> dict[str, Any]:
 
 def _event(record: dict[str, Any], kind: tuple[int, str], activity: int) -> dict[str, Any]:
     uid, name = kind
-    failed = record.get("refused") is not None or record.get("outcome", "answered") != "answered"
+    failed = record.get("refused") is not None or record.get("outcome", "answered") not in _DONE
     event: dict[str, Any] = {
         "class_uid": uid,
         "class_name": name,
