@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
+from server.audit.administration import recorded
 from server.cli.adopt import adopt
 from server.cli.audit import audit_cli
 from server.cli.catalog import check, schema
@@ -55,7 +56,8 @@ def _options(
 def main() -> None:
     """Run one verb; an error on purpose becomes one line and its exit code."""
     try:
-        cli()
+        with recorded(sys.argv[1:]):
+            cli()
     except StartupError as error:
         print(f"tenantgate: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)

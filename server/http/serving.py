@@ -5,11 +5,13 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
 from server.app import create_app
+from server.audit.configured import audit_notices
 from server.catalog.loading import load_catalog
 from server.configuration import load_settings
 from server.doctor.proof import require_isolation
@@ -20,6 +22,7 @@ from server.settings import Settings
 
 DRAIN_S: Final = 10
 _BACKLOG: Final = 2048
+_log: Final = structlog.get_logger("serving")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -78,6 +81,8 @@ def serve(settings: Settings) -> None:
     configure_logs()
     # Here too, not in the workers alone: this process can still end with one line and its exit code.
     require_isolation(settings, load_catalog(settings.catalog))
+    for notice in audit_notices(settings.audit):
+        _log.warning("about the audit trail", notice=notice)
     listener = listen(settings.host, settings.port)
     config = server_config("server.http.serving:application", factory=True, workers=settings.workers)
     if settings.workers > 1:
