@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final
 
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
+from server.audit.configured import audit_notices
 from server.catalog.loading import load_catalog
 from server.configuration import load_settings
 from server.doctor.proof import require_isolation
@@ -22,6 +24,7 @@ from server.settings import Settings
 DRAIN_S: Final = 10
 _BACKLOG: Final = 2048
 _TAKEN_PER_TURN: Final = 8
+_log: Final = structlog.get_logger("serving")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -109,6 +112,8 @@ def serve(settings: Settings) -> None:
 
         app = create_app(settings, catalog=catalog, first_proof=proof.result) if settings.workers == 1 else None
         proof.result()
+    for notice in audit_notices(settings.audit):
+        _log.warning("about the audit trail", notice=notice)
     listener = listen(settings.host, settings.port)
     gc.enable()
     if app is not None:
