@@ -57,8 +57,9 @@ def buildah(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
     mounts = [f"--volume={path}:{path}:ro" for path in OF_THIS_MACHINE if path.exists()]
     dockerfile = str(ROOT / "deploy" / "Dockerfile")
     # The format of Docker: that of OCI has no HEALTHCHECK.
-    options = ["--format=docker", "--build-arg=BASE=localhost/base", *mounts, f"--file={dockerfile}"]
-    buildah("build", *options, "--tag=localhost/tenantgate", str(ROOT))
+    ignored = f"--ignorefile={dockerfile}.dockerignore"
+    options = ["--format=docker", "--build-arg=BASE=localhost/base", ignored, *mounts, f"--file={dockerfile}"]
+    buildah("build", "--target=server", *options, "--tag=localhost/tenantgate", str(ROOT))
     yield buildah
     shutil.rmtree(folder)
 
@@ -79,7 +80,7 @@ def test_the_image_runs_as_nobody_and_holds_neither_pip_nor_a_secret(buildah: Bu
         buildah("run", container, "--", "/opt/tenantgate/bin/python", "-m", "pip", "--version")
     with pytest.raises(subprocess.CalledProcessError):
         buildah("run", container, "--", "touch", "/opt/tenantgate/changed")
-    listed = json.loads(buildah("run", container, "--", "cat", "/opt/tenantgate/sbom.json"))
+    listed = json.loads(buildah("run", container, "--", "cat", "/usr/share/tenantgate/materials/python.cdx.json"))
     assert {"tenantgate", "mcp", "psycopg"} <= {component["name"] for component in listed["components"]}
 
 
