@@ -80,7 +80,7 @@ async def run(job: dict[str, Any]) -> dict[str, Any]:
             lambda first=number: Client(requests, first), address.hostname, address.port
         )
         clients.append(client)
-    await asyncio.sleep(_WARM_UP_S)
+    await asyncio.sleep(job.get("warm_up_s", _WARM_UP_S))
     for client in clients:
         client.latencies_s.clear()
     began = time.perf_counter()
