@@ -12,7 +12,7 @@ from server.http.framing import Framing
 
 # Request line and headers together; a token has at most 8 KB of them.
 MAXIMUM_HEAD_BYTES: Final = 32_768
-# What is parsed at once, where no token was shown yet: some dozens of requests, if they are short.
+# What is parsed at once, where no token was shown yet.
 _PIECE_BYTES: Final = 4_096
 # Of servers whose application brings none of its own: those of development and of the demo.
 _COMPANIONS: Final[WeakKeyDictionary[ServerState, Connections]] = WeakKeyDictionary()
@@ -35,6 +35,7 @@ class Connection(Framing):
     _unparsed_bytes = 0
     # What has arrived and waits for its turn.
     _kept = b""
+    _waits = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first request, or close where there is no room."""
@@ -59,19 +60,17 @@ class Connection(Framing):
             self._expect()
         if not self._kept and not self._all.takes_turns(self):
             self._parse(data)
-            return
-        waiting = bool(self._kept)
-        self._kept += data
-        if waiting:
-            # Somebody let more in meanwhile: a request that reads its body.
-            self.transport.pause_reading()
         else:
+            self._kept += data
             self._parse_kept()
 
     def _parse_kept(self) -> None:
-        """Parse as much of what was kept as this turn allows."""
+        """Parse one request after the other of what was kept, as far as this turn allows."""
         while self._kept and not self.transport.is_closing():
-            if self._all.must_wait(self, self._proceed):
+            # The answer before a request in the pipeline leads back here.
+            if not self.pipeline and not self._waits:
+                self._waits = self._all.must_wait(self, self._proceed)
+            if self.pipeline or self._waits:
                 self.transport.pause_reading()
                 return
             self._parse_piece()
@@ -79,12 +78,16 @@ class Connection(Framing):
             self.transport.resume_reading()
 
     def _proceed(self) -> None:
+        self._waits = False
         if not self.transport.is_closing():
             self._parse_piece()
             self._parse_kept()
 
     def _parse_piece(self) -> None:
-        piece, self._kept = self._kept[:_PIECE_BYTES], self._kept[_PIECE_BYTES:]
+        """Parse to the end of a head at most, so that no more than one request begins."""
+        end = self._kept.find(b"\r\n\r\n", 0, _PIECE_BYTES) + 4
+        end = end if end >= 4 else _PIECE_BYTES
+        piece, self._kept = self._kept[:end], self._kept[end:]
         self._parse(piece)
 
     def _parse(self, data: bytes) -> None:
@@ -102,8 +105,7 @@ class Connection(Framing):
 
     def _go_on(self) -> None:
         super().on_response_complete()
-        if self._kept and not self.transport.is_closing():
-            self.transport.pause_reading()
+        self._parse_kept()
 
     def on_message_begin(self) -> None:
         """Begin to count the head."""

@@ -24,6 +24,7 @@ from server.settings import Settings
 DRAIN_S: Final = 10
 _BACKLOG: Final = 2048
 _TAKEN_PER_TURN: Final = 8
+_RECEIVE_BUFFER_BYTES: Final = 65_536
 _log: Final = structlog.get_logger("serving")
 
 
@@ -32,6 +33,8 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Of each connection, also of those that wait for their turn: what the kernel keeps, and what is read at once.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
     try:
         listener.bind((host, port))
         listener.listen(_BACKLOG)

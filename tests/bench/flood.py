@@ -2,6 +2,8 @@
 
 import json
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +23,8 @@ REQUESTS_PER_S: Final = 5_000
 SOURCES: Final = 50
 RATIO: Final = 10.0
 DISK_BYTES: Final = 1_000_000
+# The connections are open by then, and the flood has begun.
+_OPENING_S: Final = 8
 _CALLER: Final = Person("bench", "bench", "broker-a", ("regular",))
 
 
@@ -44,23 +48,25 @@ def measured(directory: Path, say: Any, seconds: float) -> dict[str, Any]:
         stack.callback(load.stop)
         job = {"url": f"http://127.0.0.1:{start.port}", "requests": [call(ERAS[0], issuer.mint(_CALLER))], "clients": 1}
 
-        def called() -> dict[str, float]:
-            cpu, written = start.cpu_s(), _size(trail, log)
-            answer = json.loads(load.ask(json.dumps({**job, "seconds": seconds})))
+        def called(warm_up_s: float) -> dict[str, float]:
+            cpu, written, began = start.cpu_s(), _size(trail, log), time.monotonic()
+            answer = json.loads(load.ask(json.dumps({**job, "seconds": seconds, "warm_up_s": warm_up_s})))
             answer.setdefault("all_calls", 0)
-            return {**answer, "cpu": (start.cpu_s() - cpu) / seconds, "bytes": _size(trail, log) - written}
+            cores = (start.cpu_s() - cpu) / (time.monotonic() - began)
+            return {**answer, "cpu": cores, "bytes": _size(trail, log) - written}
 
         say(f"quiet, {seconds:.0f} s")
-        called()
-        quiet = called()
-        say("opening the connections")
+        quiet = called(1)
+        say("opening the connections, while the caller goes on")
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         flooder = Process("flooder.py", environment=environment, log=directory / "flooder.log")
         stack.callback(flooder.stop)
         flood = {"port": start.port, "connections": CONNECTIONS, "requests_per_s": REQUESTS_PER_S, "sources": SOURCES}
-        opened = json.loads(flooder.ask(json.dumps({**flood, "seconds": seconds + 2})))
-        say(f"{opened['opened']} are open; flooded, {seconds:.0f} s")
-        flooded = called()
+        with ThreadPoolExecutor(1) as thread:
+            calling = thread.submit(called, _OPENING_S)
+            opened = json.loads(flooder.ask(json.dumps({**flood, "seconds": _OPENING_S + seconds})))
+            say(f"{opened['opened']} are open; flooded, {seconds:.0f} s")
+            flooded = calling.result()
         attack = json.loads(flooder.ask("how was it?"))
     return summary(quiet, flooded, {**opened, **attack})
 

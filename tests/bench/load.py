@@ -102,7 +102,7 @@ async def run(job: dict[str, Any]) -> dict[str, Any]:
             lambda number=number: client_of(number), address.hostname, address.port
         )
         clients.append(client)
-    await asyncio.sleep(_WARM_UP_S)
+    await asyncio.sleep(job.get("warm_up_s", _WARM_UP_S))
     for client in clients:
         client.latencies_s.clear()
         client.refused = 0
