@@ -87,7 +87,9 @@ def test_a_service_of_libpq_that_names_its_host_elsewhere_is_not_taken_for_this_
         require_verified({"service": "claims"}, "database.url", ())
 
 
-@pytest.mark.parametrize("verb", [["serve"], ["keys", "list"], ["adopt"]])
+@pytest.mark.parametrize(
+    "verb", [["serve"], *(pytest.param(one, marks=pytest.mark.slow) for one in (["keys", "list"], ["adopt"]))]
+)
 def test_every_verb_refuses_in_one_line_that_names_the_host(tmp_path: Path, verb: list[str]) -> None:
     config = tmp_path / "tenantgate.toml"
     url = "postgresql://app_user:s3cr3t@db.example.com/x"
