@@ -92,7 +92,7 @@ def asked(server, method: str, params: object, path: str = "/mcp", blanks: str =
     ).status_code
 
 
-def test_r132_every_method_counts_against_the_person(stack) -> None:
+def test_r132_every_method_counts_against_the_person(stack, http) -> None:
     """R132: and who is over budget is told so whatever they sent, because it is not looked at."""
     with server_of_its_own(stack, limits=LimitsSettings(calls_per_minute_per_person=2)) as server:
         for case, request in REQUESTS.items():
@@ -101,7 +101,7 @@ def test_r132_every_method_counts_against_the_person(stack) -> None:
             assert statuses[2] == 429 not in statuses[:2], case
             headers = {"authorization": f"Bearer {person.token}", "content-type": "application/json"}
             for body in (b"{", b"[" * 1_000, b"x" * 100_000):
-                answer = httpx2.post(f"{server.url}/mcp", content=body, headers=headers)
+                answer = http.post(f"{server.url}/mcp", content=body, headers=headers)
                 assert (answer.status_code, answer.json()["error"]["code"]) == (429, -32004)
                 assert 1 <= int(answer.headers["retry-after"]) <= 60
 

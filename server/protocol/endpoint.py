@@ -17,6 +17,7 @@ _ID_CHARACTERS: Final = 256
 _ID_BITS: Final = 64
 _METHOD_CHARACTERS: Final = 128
 _VERSION_CHARACTERS: Final = 32
+_INPUT_RESPONSES: Final = 64
 
 
 class Endpoint:
@@ -64,7 +65,7 @@ def _is_call(message: Any) -> bool:
 
 
 def _too_long(message: Any, headers: dict[bytes, bytes]) -> str | None:
-    """Return what is too long of that which an answer repeats, as a sentence for the caller."""
+    """Return what is too long of that which is repeated or explained, as a sentence for the caller."""
     if len(headers.get(VERSION, b"")) > _VERSION_CHARACTERS:
         return f"mcp-protocol-version must have at most {_VERSION_CHARACTERS} characters."
     fields = cast("dict[str, Any]", message) if isinstance(message, dict) else {}
@@ -74,6 +75,11 @@ def _too_long(message: Any, headers: dict[bytes, bytes]) -> str | None:
             return f"{name} must have at most {most} characters."
         if isinstance(value, int) and value.bit_length() > _ID_BITS:
             return f"{name} must fit into {_ID_BITS} bits."
+    params: Any = fields.get("params")
+    given: Any = cast("dict[str, Any]", params).get("inputResponses") if isinstance(params, dict) else None
+    if isinstance(given, dict) and len(cast("dict[str, Any]", given)) > _INPUT_RESPONSES:
+        # The SDK explains each of them in every form that it could have: 10 ms for 2,000.
+        return f"inputResponses must have at most {_INPUT_RESPONSES} entries."
     return None
 
 

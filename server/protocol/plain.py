@@ -24,6 +24,8 @@ from server.protocol.calls import Call
 CALL: Final = "tools/call"
 VERSION: Final = b"mcp-protocol-version"
 _LISTS: Final = frozenset({"tools/list", "prompts/list", "resources/list", "resources/templates/list"})
+_CALLED: Final = frozenset({"name", "arguments", "_meta"})
+_LISTED: Final = frozenset({"cursor", "_meta"})
 _ROUTING: Final = ("mcp-protocol-version", "mcp-method", "mcp-name")
 _ENVELOPE: Final = frozenset({"jsonrpc", "id", "method"})
 
@@ -44,6 +46,9 @@ def plain_call(request: VerifiedRequest, body: Any) -> Call | None:
     if version is None or message is None or message["method"] != CALL or "params" not in message:
         return None
     params: dict[str, Any] = message["params"]
+    # What is refused here is judged by the SDK once more: of the rest it may be long.
+    if not params.keys() <= _CALLED:
+        return None
     arguments = _arguments_in(params)
     # Arguments that are not an object get our own sentence; everything else is refused by the SDK.
     checked: dict[str, Any] = params if arguments is not None else params | {"arguments": {}}
@@ -59,7 +64,9 @@ def plain_list(request: VerifiedRequest, body: Any) -> PlainList | None:
     if version is None or message is None or message["method"] not in _LISTS:
         return None
     params: dict[str, Any] = message.get("params", {})
-    if not _is_accepted(message, version, params, PaginatedRequestParams, request.headers):
+    if not params.keys() <= _LISTED or not _is_accepted(
+        message, version, params, PaginatedRequestParams, request.headers
+    ):
         return None
     return PlainList(message["id"], message["method"], version)
 
