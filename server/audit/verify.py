@@ -10,6 +10,8 @@ from server.audit.keys import PublicKeys
 from server.audit.walk import Break, Walk, Walked
 from server.errors import StartupError
 
+_TRIES = 3
+
 
 def verify(path: Path, keys: PublicKeys | None = None, *, archived: bool = False) -> list[Walked]:
     """Return what holds of each chain at `path`; raises StartupError when there is none or it cannot be read.
@@ -17,9 +19,19 @@ def verify(path: Path, keys: PublicKeys | None = None, *, archived: bool = False
     With `keys`, a chain must be signed. `archived` accepts a part that was moved elsewhere: without what was before it
     and without FILE.head.
     """
-    try:
-        # Before the files: a running server writes on.
+    tries = 0
+    while True:
         heads = _heads(path)
+        found = _verified(path, heads, keys, archived=archived)
+        tries += 1
+        # What looks like a break may be a running server that wrote or rotated meanwhile.
+        if tries == _TRIES or all(one.broken is None for one in found) or heads == _heads(path):
+            return found
+
+
+def _verified(path: Path, heads: dict[str, HeadLine], keys: PublicKeys | None, *, archived: bool) -> list[Walked]:
+    """Return what holds; `heads` were read before the files."""
+    try:
         found: list[Walked] = []
         for name, chain, files in chains(path):
             head = heads.get(name)
