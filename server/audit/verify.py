@@ -55,12 +55,15 @@ def chains(path: Path) -> Iterator[tuple[str, str, list[Path]]]:
     A file that does not begin as one should stands alone.
     """
     groups: dict[tuple[str, str], list[tuple[int, Path]]] = {}
+    known = {live.name for live in worker_paths(path)}
     for file in trail_files(path):
         line = next(lines(file), b"")
         if line:
             begin = opened(line) or {}
+            said = begin.get("name")
+            name = said if said in known else live_name(path, file) or file.name
             chain = str(begin.get("chain", f"none in {file.name}"))
-            groups.setdefault((live_name(path, file), chain), []).append((begin.get("number", 0), file))
+            groups.setdefault((name, chain), []).append((begin.get("number", 0), file))
     for (name, chain), group in groups.items():
         yield name, chain, [file for _, file in sorted(group)]
 
