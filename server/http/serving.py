@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
 from server.app import create_app
-from server.audit.configured import audit_notices
+from server.audit.notices import audit_notices
 from server.catalog.loading import load_catalog
 from server.configuration import load_settings
 from server.doctor.proof import require_isolation
