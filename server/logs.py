@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,8 @@ from typing import Any, Final
 import structlog
 
 _STDERR: Final = 2
+# What uvicorn says of each request that its parser refuses.
+_INVALID: Final = "Invalid HTTP request received."
 _QUIET: Final = ("httpx2", "httpcore2", "mcp", "botocore", "urllib3", "uvicorn.access")
 
 
@@ -42,6 +45,31 @@ class Lines(io.TextIOBase):
 
     def writable(self) -> bool:
         """Return True."""
+        return True
+
+
+class Repeated(logging.Filter):
+    """Lets a message of the HTTP server that anybody can cause pass once per interval, with how many there were."""
+
+    def __init__(self, message: str, interval_s: float = 10.0) -> None:
+        """Look for `message`; every other one passes."""
+        super().__init__()
+        self._message: Final = message
+        self._interval_s: Final = interval_s
+        self._next_at = 0.0
+        self._kept_back = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is logged."""
+        if record.msg != self._message:
+            return True
+        now = time.monotonic()
+        if now < self._next_at:
+            self._kept_back += 1
+            return False
+        if self._kept_back:
+            record.msg = f"{self._message} ({self._kept_back} more since the last)"
+        self._next_at, self._kept_back = now + self._interval_s, 0
         return True
 
 
@@ -78,6 +106,7 @@ def configure_logs(
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    logging.getLogger("uvicorn.error").addFilter(Repeated(_INVALID))
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
 

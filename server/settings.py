@@ -236,7 +236,7 @@ class AuditSettings(_Section):
     signing_key: SecretStr = SecretStr("")
     # Those of former keys, whose checkpoints still verify.
     public_keys: tuple[str, ...] = ()
-    checkpoint_records: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    checkpoint_records: Annotated[int, Field(ge=1, le=10_000)] = 250
     checkpoint_s: Annotated[int, Field(ge=1, le=3_600)] = 10
     rotate_bytes: Annotated[int, Field(ge=4_096)] = 67_108_864
     rotate_s: Annotated[int, Field(ge=1)] = 86_400

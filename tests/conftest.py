@@ -41,7 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
 CORE = frozenset(
     f"test_{name}.py"
     for name in (
-        *("agentcore_page", "audit", "catalog_comparison", "catalog_document", "clients_document"),
+        *("agentcore_page", "audit", "audit_checkpoints", "audit_extract", "audit_lost_files", "audit_refusals"),
+        *("catalog_comparison", "catalog_document", "clients_document", "merkle"),
         *("declaration_mistakes", "dev_postgres", "doctor_hardened", "doctor_remedies", "document_store"),
         *("documents_sync", "fair_queue", "foreign_schemas", "generated_declarations", "jose", "keys", "lock"),
         *("own_column", "policy_texts", "protection", "requirements", "retrieval_filter", "scopes", "server_manifest"),

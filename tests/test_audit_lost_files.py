@@ -74,6 +74,21 @@ def test_a_trail_that_was_moved_elsewhere_is_named_unless_it_is_archived(trail, 
     assert [one.broken for one in verify(path, archived=True)] == [None]
 
 
+def test_files_are_told_apart_where_the_name_has_no_ending(tmp_path) -> None:
+    """`audit.1` is the second worker's, or what logrotate made of the first one's: the file itself says which."""
+    path = tmp_path / "audit"
+    first, second = signed_trail(path), signed_trail(path)
+    fill(first, 1)
+    fill(second, 2)
+    second.close()
+    path.rename(tmp_path / "audit.1.gz.not")
+    (tmp_path / "audit77").write_text("of somebody else")
+    fill(first, 1)
+    first.close()
+    assert breaks(path) == []
+    assert {(one.name, one.files) for one in verify(path)} == {("audit", 2), ("audit.1", 1)}
+
+
 @pytest.mark.parametrize("how", ["another", "a copy"])
 def test_a_replaced_trail_refuses_everything_until_the_other_file_is_gone(trail, path, how) -> None:
     other = path.with_name("other")

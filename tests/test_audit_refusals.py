@@ -2,7 +2,6 @@
 
 import json
 import time
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from audit_support import recorded, signed_trail
 
 from server.audit import refusals
 from server.audit.refusals import MOST_KEYS, Refusals
+from server.auth.access_token import AccessToken
 from server.http.outcome import Decision, Outcome, refusal
 from server.http.recorder import Recorder
 from server.http.source import Sources, network_of
@@ -140,6 +140,6 @@ def test_only_a_trusted_proxy_says_where_a_request_comes_from(peer, forwarded, a
 
 
 def test_a_decision_without_a_signature_is_nobodys() -> None:
-    known = SimpleNamespace(issuer="https://issuer.example.com", subject="me", client_id=None)
-    assert Outcome(200, b"", (), Decision.of(known)).is_authenticated  # pyright: ignore[reportArgumentType]
+    token = AccessToken("https://issuer.example.com", "me", None, frozenset(), 0, {})
+    assert Outcome(200, b"", (), Decision.of(token)).is_authenticated
     assert not Outcome(204, b"", (), Decision("OPTIONS")).is_authenticated

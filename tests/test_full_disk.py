@@ -1,8 +1,10 @@
 """A disk that is full: the log loses lines and nothing else, the audit trail stops the service and says so."""
 
 import json
+import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +16,8 @@ import pytest
 from gate_support import free_port
 from issuer_support import Issuer
 
-from server.logs import Lines
+from server.audit.files import trail_files
+from server.logs import Lines, Repeated
 
 
 @pytest.fixture
@@ -67,7 +70,7 @@ def serving(stack, small_disk, tmp_path):
         return url
 
     with issuer.running():
-        yield serve, issuer
+        yield serve, issuer, running
     for one in running:
         one.terminate()
         one.wait(20)
@@ -94,7 +97,7 @@ def call(url: str, issuer: Issuer) -> httpx2.Response:
 
 def test_r106_a_full_disk_under_the_trail_stops_the_service_until_there_is_room(serving, small_disk, tmp_path) -> None:
     """R106."""
-    serve, issuer = serving
+    serve, issuer, _ = serving
     log = tmp_path / "log"
     url = serve(small_disk / "audit.jsonl", log)
     assert call(url, issuer).status_code == 200
@@ -121,7 +124,7 @@ def test_r106_a_full_disk_under_the_trail_stops_the_service_until_there_is_room(
 
 def test_a_full_disk_under_the_log_stops_nothing(serving, small_disk, tmp_path) -> None:
     """R153."""
-    serve, issuer = serving
+    serve, issuer, running = serving
     url = serve(tmp_path / "audit.jsonl", small_disk / "log")
     fill_up(small_disk)
     assert [call(url, issuer).status_code for _ in range(20)] == [200] * 20
@@ -129,6 +132,13 @@ def test_a_full_disk_under_the_log_stops_nothing(serving, small_disk, tmp_path) 
     (small_disk / "filling").unlink()
     assert call(url, issuer).status_code == 200
     assert "log lines were dropped" in (small_disk / "log").read_text()
+    # A server of one worker is here already: SIGHUP begins a new file of the trail, and ends nothing.
+    running[0].send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 20
+    while len(trail_files(tmp_path / "audit.jsonl")) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert call(url, issuer).status_code == 200
 
 
 def test_a_log_that_cannot_be_written_says_afterwards_how_much_is_missing(tmp_path, monkeypatch) -> None:
@@ -156,3 +166,16 @@ def test_a_log_that_cannot_be_written_says_afterwards_how_much_is_missing(tmp_pa
     assert half == '{"a'
     assert json.loads(report)["lines"] == 2
     assert json.loads(last) == {"a": 3}
+
+
+def test_requests_that_no_parser_takes_are_one_line_per_interval() -> None:
+    def record(message: str) -> logging.LogRecord:
+        return logging.LogRecord("uvicorn.error", logging.WARNING, "", 0, message, (), None)
+
+    repeated = Repeated("no", interval_s=1_000)
+    assert [repeated.filter(record("no")) for _ in range(5)] == [True, False, False, False, False]
+    assert repeated.filter(record("another"))
+    repeated._next_at = 0.0
+    later = record("no")
+    assert repeated.filter(later)
+    assert later.getMessage() == "no (4 more since the last)"

@@ -1,6 +1,5 @@
 """The names of a trail's files: one live file for each worker, and what was moved away beside it."""
 
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,15 +30,12 @@ def trail_files(path: Path) -> list[Path]:
 
     Moved away are our own rotated files and those of logrotate (`audit.jsonl.1`, `audit.jsonl-20261126.gz`).
     """
-    pattern = re.compile(rf"{re.escape(path.stem)}(\.\d{{1,2}})?{re.escape(path.suffix)}([.-].+)?", re.DOTALL)
-    return sorted(one for one in _siblings(path) if pattern.fullmatch(one.name) and one.suffix != ".head")
+    siblings = (one for one in path.absolute().parent.iterdir() if one.suffix != ".head")
+    return sorted(one for one in siblings if live_name(path, one) is not None and one.is_file())
 
 
-def live_name(path: Path, file: Path) -> str:
-    """Return the live name that `file`, one of `trail_files(path)`, has or had."""
-    names = (one.name for one in worker_paths(path))
-    return next(name for name in names if file.name == name or file.name.startswith((f"{name}.", f"{name}-")))
-
-
-def _siblings(path: Path) -> Iterator[Path]:
-    return (one for one in path.absolute().parent.iterdir() if one.is_file())
+def live_name(path: Path, file: Path) -> str | None:
+    """Return the live name that `file` has or had, as its own name tells; None for a file that is not the trail's."""
+    names = [one.name for one in worker_paths(path)]
+    found = [name for name in names if file.name == name or file.name.startswith((f"{name}.", f"{name}-"))]
+    return max(found, key=len, default=None)

@@ -7,7 +7,7 @@ others. An epoch begins with each file and each process.
 from typing import Final
 
 from server.audit import merkle
-from server.audit.secrets import Secrets, TenantSecret
+from server.audit.secrets import Secrets
 from server.audit.table import Table
 
 
@@ -23,19 +23,18 @@ class Ledger:
         """Begin an epoch with the number of its `begin` record."""
         self.epoch = epoch
         self.table = Table()
-        self.pending: list[tuple[int, str, str | None]] = []
+        self.pending: list[tuple[int, bytes, str | None]] = []
         self.counts: dict[str, int] = {}
         self._counted = 0
         self._chain = chain
 
-    def add(self, number: int, digest: str, tenant: str | None) -> TenantSecret:
-        """Take a record that was written; the secret of its tenant is made now, not all of them at the checkpoint."""
-        self.pending.append((number, digest, tenant))
-        return self._secrets.of(tenant)
+    def add(self, number: int, digest: str, tenant: str | None) -> None:
+        """Take a record that was written; its leaf is made now, so that a checkpoint holds nobody up."""
+        self.pending.append((number, self._secrets.of(tenant).leaf(number, digest), tenant))
 
     def leaves(self) -> list[bytes]:
         """Return the leaves of the records since the last checkpoint, in their order."""
-        return [self._secrets.of(tenant).leaf(number, digest) for number, digest, tenant in self.pending]
+        return [leaf for _, leaf, _ in self.pending]
 
     def commit(self) -> bytes:
         """Return the Merkle root of the records since the last checkpoint, and count them in the table."""

@@ -8,7 +8,7 @@ from typing import Literal
 class Rules:
     """The defaults are those of the settings; docs/audit.md says what each costs."""
 
-    checkpoint_records: int = 1_000
+    checkpoint_records: int = 250
     checkpoint_s: float = 10.0
     rotate_bytes: int = 67_108_864
     rotate_s: float = 86_400.0

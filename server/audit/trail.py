@@ -7,7 +7,7 @@ never silence.
 import errno
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,15 +37,18 @@ class AuditTrail:
         # Why nothing can be recorded now; None while all is well.
         self.problem: str | None = None
         self._rules: Final = rules or Rules()
+        # Why the next file is begun.
+        self._reason = "start"
+        # How many records no checkpoint follows yet.
+        self._unsealed = 0
         try:
             self._writer: Final = Writer(path, sync_each=self._rules.fsync == "record")
-            self._signing: Final = Signing(key, self._writer, path, self._rules) if key else None
-            self._unsealed = 0
-            # Why the next file is begun.
-            self._reason = "start"
-            if self._signing:
-                self._unsealed = self._signing.reload()
-            self._begin()
+            with ExitStack() as on_failure:
+                on_failure.callback(self._writer.close)
+                self._signing: Final = Signing(key, self._writer, path, self._rules) if key else None
+                self._unsealed = self._signing.reload() if self._signing else 0
+                self._begin()
+                on_failure.pop_all()
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise StartupError(f"the audit trail {path} cannot be written ({reason}); correct audit.path") from error

@@ -10,6 +10,8 @@ from server.audit.keys import PublicKeys
 from server.audit.walk import Break, Walk, Walked
 from server.errors import StartupError
 
+_TRIES = 3
+
 
 def verify(path: Path, keys: PublicKeys | None = None, *, archived: bool = False) -> list[Walked]:
     """Return what holds of each chain at `path`; raises StartupError when there is none or it cannot be read.
@@ -17,9 +19,19 @@ def verify(path: Path, keys: PublicKeys | None = None, *, archived: bool = False
     With `keys`, a chain must be signed. `archived` accepts a part that was moved elsewhere: without what was before it
     and without FILE.head.
     """
-    try:
-        # Before the files: a running server writes on.
+    tries = 0
+    while True:
         heads = _heads(path)
+        found = _verified(path, heads, keys, archived=archived)
+        tries += 1
+        # What looks like a break may be a running server that wrote or rotated meanwhile.
+        if tries == _TRIES or all(one.broken is None for one in found) or heads == _heads(path):
+            return found
+
+
+def _verified(path: Path, heads: dict[str, HeadLine], keys: PublicKeys | None, *, archived: bool) -> list[Walked]:
+    """Return what holds; `heads` were read before the files."""
+    try:
         found: list[Walked] = []
         for name, chain, files in chains(path):
             head = heads.get(name)
@@ -43,12 +55,15 @@ def chains(path: Path) -> Iterator[tuple[str, str, list[Path]]]:
     A file that does not begin as one should stands alone.
     """
     groups: dict[tuple[str, str], list[tuple[int, Path]]] = {}
+    known = {live.name for live in worker_paths(path)}
     for file in trail_files(path):
         line = next(lines(file), b"")
         if line:
             begin = opened(line) or {}
+            said = begin.get("name")
+            name = said if said in known else live_name(path, file) or file.name
             chain = str(begin.get("chain", f"none in {file.name}"))
-            groups.setdefault((live_name(path, file), chain), []).append((begin.get("number", 0), file))
+            groups.setdefault((name, chain), []).append((begin.get("number", 0), file))
     for (name, chain), group in groups.items():
         yield name, chain, [file for _, file in sorted(group)]
 

@@ -114,7 +114,9 @@ class Writer:
             return
         last, begin = opened(line), opened(next(lines(self.live)))
         if last is None or begin is None or "chain" not in begin:
-            raise StartupError(f"a record of the audit trail {self.live} is not whole; move the trail away and keep it")
+            raise StartupError(
+                f"the audit trail {self.live} is not whole, or of an earlier version; move it and FILE.head away"
+            )
         self.number, self.digest = last["number"], last["hash"]
         self.chain, self.first, self.resumed = str(begin["chain"]), begin["number"], True
         # The process may have died between a record and its head, so the head may be one behind.

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from server.audit.configured import audit_notices
+from server.audit.notices import audit_notices
 from server.catalog.loading import load_catalog
 from server.doctor.document_proofs import document_checks
 from server.doctor.examination import Report, examine

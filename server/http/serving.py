@@ -12,7 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
-from server.audit.configured import audit_notices
+from server.audit.notices import audit_notices
 from server.catalog.loading import load_catalog
 from server.configuration import load_settings
 from server.doctor.proof import require_isolation
