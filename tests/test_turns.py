@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import struct
+import time
 from collections.abc import Generator
 from contextlib import ExitStack, suppress
 
@@ -86,6 +88,18 @@ def test_a_caller_with_a_token_does_not_wait_behind_a_flood_without_one(server: 
             with suppress(BlockingIOError):
                 answered += one.recv(10_000_000).count(b"HTTP/1.1 401")
     assert answered < 100 * 300 / 2
+
+
+def test_a_caller_who_leaves_with_several_requests_open_leaves_no_error(server: Origin, caplog) -> None:
+    several = b"".join(server.request(f"leaving-{number}") for number in range(8))
+    for wait_s in (0.0, 0.002, 0.004, 0.006, 0.008, 0.01, 0.02):
+        with socket.create_connection(("127.0.0.1", server.port), 30) as caller:
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            caller.sendall(several)
+            time.sleep(wait_s)
+    [answer] = exchanged_all(server.port, {"later": (server.request("later-1"),)}, silence_s=2).values()
+    assert statuses(answer) == [200]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_several_connections_are_taken_in_one_turn_of_the_loop() -> None:

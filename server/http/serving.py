@@ -23,7 +23,7 @@ from server.settings import Settings
 
 DRAIN_S: Final = 10
 _BACKLOG: Final = 2048
-_TAKEN_PER_TURN: Final = 8
+_TAKEN_PER_TURN: Final = 4
 _RECEIVE_BUFFER_BYTES: Final = 65_536
 _log: Final = structlog.get_logger("serving")
 
