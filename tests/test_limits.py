@@ -1,6 +1,7 @@
 """Budgets per person and per tenant: who is over one waits, and nobody else does."""
 
 import asyncio
+import json
 import threading
 import time
 from collections import Counter
@@ -80,15 +81,18 @@ REQUESTS = {
 RUNNING = ("tools/list", "initialize", "ping", "prompts/list", "an unknown method")
 
 
-def asked(server, method: str, params: object, path: str = "/mcp", **headers: str) -> int:
+def asked(server, method: str, params: object, path: str = "/mcp", blanks: str = "") -> int:
     """Send any method in a handshake version, and return the status."""
     identified = {} if method.startswith("notifications/") else {"id": 1}
     body = {"jsonrpc": "2.0", "method": method, "params": params} | identified
     sent = {"accept": ACCEPT, "authorization": f"Bearer {server.token}", "mcp-protocol-version": "2025-11-25"}
-    return httpx2.post(f"{server.url}{path}", json=body, headers=sent | headers).status_code
+    content = json.dumps(body) + blanks
+    return httpx2.post(
+        f"{server.url}{path}", content=content, headers=sent | {"content-type": "application/json"}
+    ).status_code
 
 
-def test_r132_every_method_counts_against_the_person(stack) -> None:
+def test_r132_every_method_counts_against_the_person(stack, http) -> None:
     """R132: and who is over budget is told so whatever they sent, because it is not looked at."""
     with server_of_its_own(stack, limits=LimitsSettings(calls_per_minute_per_person=2)) as server:
         for case, request in REQUESTS.items():
@@ -97,9 +101,22 @@ def test_r132_every_method_counts_against_the_person(stack) -> None:
             assert statuses[2] == 429 not in statuses[:2], case
             headers = {"authorization": f"Bearer {person.token}", "content-type": "application/json"}
             for body in (b"{", b"[" * 1_000, b"x" * 100_000):
-                answer = httpx2.post(f"{server.url}/mcp", content=body, headers=headers)
+                answer = http.post(f"{server.url}/mcp", content=body, headers=headers)
                 assert (answer.status_code, answer.json()["error"]["code"]) == (429, -32004)
                 assert 1 <= int(answer.headers["retry-after"]) <= 60
+
+
+def test_r132_a_long_body_counts_as_several_requests(stack) -> None:
+    """R132: what it costs to parse a body grows with its length; the last request of a minute is not cut short."""
+    with server_of_its_own(stack, limits=LimitsSettings(calls_per_minute_per_person=20)) as server:
+        short, long = " " * 3_000, " " * 60_000
+        assert [asked(server, "ping", {}, blanks=blanks) for blanks in (short, long, short)] == [200] * 3
+        assert [asked(server, "ping", {}, blanks=blanks) for blanks in (short, long, short, short)] == [
+            200,
+            200,
+            429,
+            429,
+        ]
 
 
 def test_r132_what_runs_without_a_tool_is_charged_to_the_tenant_too(stack) -> None:

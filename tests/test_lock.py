@@ -15,9 +15,10 @@ ROOT = Path(__file__).parents[1]
         ("requirements-newest.lock", 100),
         ("requirements-demo.lock", 50),
         ("requirements-installer.lock", 0),
-        ("deploy/requirements.lock", 50),
-        ("deploy/requirements-build.lock", 20),
-        ("deploy/requirements-check.lock", 10),
+        ("deploy/image/server.lock", 50),
+        ("deploy/image/agent.lock", 60),
+        ("deploy/image/tools.lock", 20),
+        ("deploy/checks.lock", 10),
     ],
 )
 def test_every_dependency_is_pinned_with_hashes_and_names_no_address(name, least) -> None:

@@ -160,3 +160,8 @@ def test_a_request_is_one_line_that_tells_who_and_what(process: Process) -> None
     told = ("status", "issuer", "subject", "tenant", "tool", "outcome")
     assert [line[name] for name in told] == [200, process.issuer.url, "somebody", "broker-a", "whoami", "answered"]
     assert line["timestamp"].endswith("Z")
+
+
+def test_a_server_without_an_audit_trail_says_so_once(process: Process) -> None:
+    said = [line for line in process.lines() if "audit trail" in line]
+    assert [json.loads(line)["level"] for line in said] == ["warning"]

@@ -72,6 +72,7 @@ TEXTS: dict[str, str] = {
 def calls(value: str) -> dict[str, tuple[str, str]]:
     """Return for each place in which `value` may stand: the method, and the params as JSON text."""
     info = '{"name": "x", "version": "1"}'
+    begun = '{"protocolVersion": "2025-11-25", "capabilities": {}'
     answers = f'{{"name": "whoami", "arguments": {{}}, "inputResponses": {value}}}'
     return {
         "arguments": ("tools/call", f'{{"name": "query_claims", "arguments": {value}}}'),
@@ -80,7 +81,9 @@ def calls(value: str) -> dict[str, tuple[str, str]]:
         "the tool's name": ("tools/call", f'{{"name": {value}, "arguments": {{}}}}'),
         "inputResponses": ("tools/call", answers),
         "tools/list": ("tools/list", f'{{"cursor": {value}, "a": {value}}}'),
-        "prompts/get": ("prompts/get", f'{{"name": "claims_review", "arguments": {value}}}'),
+        "prompts/get": ("prompts/get", f'{{"name": "coverage_question", "arguments": {value}}}'),
+        "a prompt's argument": ("prompts/get", f'{{"name": "coverage_question", "arguments": {{"topic": {value}}}}}'),
+        "a prompt's name": ("prompts/get", f'{{"name": {value}}}'),
         "resources/read": ("resources/read", f'{{"uri": {value}}}'),
         "completion/complete": (
             "completion/complete",
@@ -90,6 +93,7 @@ def calls(value: str) -> dict[str, tuple[str, str]]:
             "initialize",
             f'{{"protocolVersion": {value}, "capabilities": {{"experimental": {value}}}, "clientInfo": {info}}}',
         ),
+        "icons": ("initialize", f'{begun}, "clientInfo": {{"name": "x", "version": "1", "icons": {value}}}}}'),
         "ping": ("ping", value),
         "an unknown method": ("x/y", value),
         "a notification": ("notifications/progress", value),

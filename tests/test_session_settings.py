@@ -1,4 +1,7 @@
-"""Settings of sessions change no answer: the same bytes, and every page exactly once, whatever anybody has set."""
+"""Settings of sessions change no answer: the same bytes, and every page exactly once, whatever anybody has set.
+
+The requirement R173.
+"""
 
 import json
 import re
@@ -87,10 +90,7 @@ SELECT (0.1::float8 + 0.2::float8)::text AS double, (interval '1 day 02:03:04'):
     )
     | {"words": "text[]", "letters": "integer", "null": "boolean"},
 )
-ORDERS = (
-    *(("name", False), ("name", True), ("at", False), ("at", True), ("double", True)),
-    *(("id", False), ("local", False), ("day", False), ("real", True), ("money", False)),
-)
+ORDERS = (*(("name", False), ("name", True), ("at", False), ("at", True), ("double", True), ("local", False)),)
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,7 @@ def expected(stack, protected, folder) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("column", [0, 1])
+@pytest.mark.parametrize("column", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_case_02_whatever_is_set_every_tool_returns_the_same_bytes(
     stack, protected, folder, expected, place, column
 ) -> None:
@@ -245,6 +245,7 @@ LOCALES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOCALES)
 def test_the_locale_of_the_database_changes_no_answer(stack, folder, expected, name) -> None:
     with database_with(stack.admin_url, stack.addresses.database_url, LOCALES[name]) as database:

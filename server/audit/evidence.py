@@ -2,10 +2,11 @@
 
 import hashlib
 import hmac
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
+
+from pydantic_core import to_json
 
 from server.database.context_keys import ContextKey
 from server.database.cursors import derived
@@ -35,8 +36,8 @@ class ArgumentDigests:
         if self._key is None:
             return None
         try:
-            text = json.dumps(arguments, sort_keys=True, separators=(",", ":")).encode()
-        except (ValueError, RecursionError):  # an integer of thousands of digits
+            text = to_json(dict(sorted(arguments.items())))
+        except ValueError:  # half of a surrogate pair
             return None
         return f"{self._kid}:{hmac.digest(self._key, text, 'sha256').hex()[:DIGEST_CHARACTERS]}"
 

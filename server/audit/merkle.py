@@ -4,6 +4,14 @@ import hashlib
 from collections.abc import Sequence
 
 
+def unhex(text: str) -> bytes:
+    """Return the bytes that `text` stands for in lower-case hexadecimal; raises ValueError for any other form."""
+    found = bytes.fromhex(text)
+    if found.hex() != text:
+        raise ValueError("a hash is not in its one form")
+    return found
+
+
 def leaf_hash(data: bytes) -> bytes:
     """Return the hash of one leaf; the prefix keeps a leaf from being taken for a node."""
     return hashlib.sha256(b"\0" + data).digest()

@@ -1,5 +1,8 @@
-"""What a person reads of a verified chain."""
+"""What a person reads of a verified chain, and of a verified extract."""
 
+from datetime import UTC, datetime
+
+from server.audit.extract_check import Checked
 from server.audit.walk import Walked
 
 
@@ -15,3 +18,11 @@ def sentence(one: Walked, *, signed: bool) -> str:
     else:
         found.append(f"{one.checkpoints} checkpoints; {one.unsigned or 'no'} records after the last")
     return "; ".join(found)
+
+
+def checked_sentence(checked: Checked) -> str:
+    """Return one line: whose records, how many, and of which part of the trail they are all that there are."""
+    until = datetime.fromtimestamp(checked.until, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    parts = [f"{name} from record {first} to {last}" for name, (first, last) in sorted(checked.reached.items())]
+    whole = ", ".join(parts)
+    return f"{checked.tenant}: {checked.records} records, and none is missing until {until} ({whole})"

@@ -11,7 +11,9 @@ from server.audit.checkpoint import Statement
 from server.audit.files import worker_paths
 from server.audit.head import read_head
 from server.audit.keys import SigningKey
-from server.audit.ledger import Ledger, Secrets
+from server.audit.ledger import Ledger
+from server.audit.rules import Rules
+from server.audit.secrets import Secrets
 from server.audit.writer import Writer
 from server.errors import StartupError
 
@@ -21,12 +23,12 @@ _log: Final = structlog.get_logger("audit")
 class Signing:
     """Writes checkpoints for what a Writer wrote; the caller tells of each record with `add`."""
 
-    def __init__(self, key: SigningKey, writer: Writer, path: Path, every: int) -> None:
+    def __init__(self, key: SigningKey, writer: Writer, path: Path, rules: Rules) -> None:
         """Sign with `key`; `path` is the setting, by which other workers' chains are found."""
         self._key: Final = key
         self._writer: Final = writer
         self._path: Final = path
-        self._every: Final = every
+        self._rules: Final = rules
         self._ledger: Final = Ledger(Secrets(key))
         self._before = writer.digest
 
@@ -81,15 +83,16 @@ class Signing:
             hash=writer.digest,
             root=root.hex(),
             tenants=ledger.table.root().hex(),
-            every=self._every,
+            every=self._rules.checkpoint_records,
             time=round(time.time(), 3),
             others=self._others(),
         )
         writer.write({"event": "checkpoint", "statement": statement.signed(self._key)})
         ledger.signed()
         self.add(None)
-        # Whoever ships the log elsewhere has a witness of the trail there.
-        _log.info("audit checkpoint", name=statement.name, number=statement.last, hash=statement.hash)
+        if self._rules.announced:
+            # Whoever ships the log elsewhere has a witness of the trail there.
+            _log.info("audit checkpoint", name=statement.name, number=statement.last, hash=statement.hash)
 
     def _others(self) -> dict[str, int]:
         """Return how far the chains of other workers have come, so that none of them can vanish unnoticed."""

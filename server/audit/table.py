@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from server.audit.merkle import unhex
+
 EMPTY: Final = bytes(32)
 
 
@@ -116,7 +118,7 @@ def _fork_hash(*sides: bytes) -> bytes:
 def from_text(siblings: Sequence[str], key: str | None, value: str | None) -> Proof:
     """Return the proof that was written in hexadecimal; raises ValueError."""
     return Proof(
-        tuple(bytes.fromhex(one) for one in siblings),
-        None if key is None else bytes.fromhex(key),
-        None if value is None else bytes.fromhex(value),
+        tuple(unhex(one) for one in siblings),
+        None if key is None else unhex(key),
+        None if value is None else unhex(value),
     )

@@ -8,11 +8,11 @@ import errno
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from server.audit.keys import SigningKey
+from server.audit.rules import Rules
 from server.audit.segment import Fate
 from server.audit.signing import Signing
 from server.audit.writer import Writer
@@ -23,17 +23,6 @@ _SAID: Final = {
     Fate.CHANGED: "the file was changed by somebody else and moved aside",
     Fate.REPLACED: "another file stands in its place",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """When a trail is signed, begun anew and written to the disk; the defaults are those of the settings."""
-
-    checkpoint_records: int = 1_000
-    checkpoint_s: float = 10.0
-    rotate_bytes: int = 67_108_864
-    rotate_s: float = 86_400.0
-    fsync: Literal["checkpoint", "record", "never"] = "checkpoint"
 
 
 class AuditTrail:
@@ -50,7 +39,7 @@ class AuditTrail:
         self._rules: Final = rules or Rules()
         try:
             self._writer: Final = Writer(path, sync_each=self._rules.fsync == "record")
-            self._signing: Final = Signing(key, self._writer, path, self._rules.checkpoint_records) if key else None
+            self._signing: Final = Signing(key, self._writer, path, self._rules) if key else None
             self._unsealed = 0
             # Why the next file is begun.
             self._reason = "start"

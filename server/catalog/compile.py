@@ -48,6 +48,8 @@ class CompiledTable:
         self.key: Final = tuple(column for column in key if column != table.tenant_column)
         self.listing: Final = lru_cache(_STATEMENTS_KEPT)(self._listing)
         self.order: Final = lru_cache(_STATEMENTS_KEPT)(self._order_of)
+        # One row more than a page may have shows whether there is a next page.
+        self._most: Final = (table.list.max_limit if table.list else 0) + 1
         self._read: Final = rows_reader(table.columns)
         self.summary: Final = lru_cache(_STATEMENTS_KEPT)(self._summary)
 
@@ -62,9 +64,9 @@ class CompiledTable:
         first = len(filters) + 1
         skipped = 1 if start == "null" else 0
         taken = 0 if start == "beginning" else len(order) - skipped
-        limit = SQL("LIMIT {}::int").format(placeholder(first + taken))
+        most = SQL("LIMIT {}").format(sql.Literal(self._most))
         directed = SQL(", ").join(SQL("{} {}").format(one, SQL("DESC" if descending else "ASC")) for one in order)
-        ordered = SQL("ORDER BY {} {}").format(directed, limit) if order else limit
+        ordered = SQL("ORDER BY {} {}").format(directed, most) if order else most
         outputs = [SQL("{} AS {}").format(self._shown(name), sql.Identifier(name)) for name in self.table.columns]
         positions = [
             SQL("{} AS {}").format(position, sql.Identifier(f"_{place}"))
@@ -81,7 +83,10 @@ class CompiledTable:
                 for block in blocks
             ]
             source = SQL("({}) AS t").format(SQL(" UNION ALL ").join(parts))
-        text = SQL("SELECT {} FROM {} {}").format(SQL(", ").join([*outputs, *positions]), source, ordered)
+        page = SQL("SELECT {} FROM {} {}").format(SQL(", ").join([*outputs, *positions]), source, ordered)
+        # The inner limit is the same for all, so that PostgreSQL keeps one plan: with a parameter alone it expects a
+        # tenth of all rows, finds that expensive, and plans each call anew.
+        text = SQL("SELECT * FROM ({}) AS page LIMIT {}::int").format(page, placeholder(first + taken))
         return Statement(f"list {self.table.name}", text, Row, parameters=first + taken, read=self._read)
 
     def _blocks(

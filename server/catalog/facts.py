@@ -6,7 +6,7 @@ from typing import Any, Final, LiteralString
 
 import psycopg
 
-from server.catalog.letter_case import ASCII, LetterCase, read_letter_case
+from server.catalog.letter_case import ASCII, read_letter_case
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class RelationFacts:
     columns of every valid, non-partial index ("" stands for an expression). `leads` are the columns by which rows are
     found without reading the whole table: those that a B-tree index or the partitions begin with. A view has `reads`,
     the relations in its text with the columns that it touches; `bound_owner` says that row level security binds its
-    owner, as whom nobody logs in. `letter_case` is how letter case is ignored in this database.
+    owner, as whom nobody logs in. `letter_case` is the collation that knows letter case in this database.
     """
 
     schema: str
@@ -58,7 +58,7 @@ class RelationFacts:
     bound_owner: bool = False
     leads: frozenset[str] = frozenset()
     reads: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
-    letter_case: LetterCase = ASCII
+    letter_case: str = ASCII
 
     @property
     def full_name(self) -> str:

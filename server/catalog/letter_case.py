@@ -1,33 +1,23 @@
 """How letter case is ignored in one database, whatever its locale: by a collation that knows every letter."""
 
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
-# A function and a collation of pg_catalog, the most thorough first. `casefold` came with PostgreSQL 18, pg_c_utf8 with
-# 17; the others are there where PostgreSQL was built with ICU or the machine has the locale. Not lower(): it writes the
-# Greek sigma in two ways, by its place in the word.
-_CANDIDATES: Final[tuple[tuple[LiteralString, str], ...]] = (
-    ("casefold", "pg_unicode_fast"),
-    ("upper", "und-x-icu"),
-    ("upper", "pg_c_utf8"),
-    ("upper", "C.utf8"),
-    ("upper", "C.UTF-8"),
-    ("upper", "en_US.utf8"),
-    # The database's own.
-    ("upper", "default"),
-)
+# Collations of pg_catalog, the best first. pg_c_utf8 came with PostgreSQL 17, the next are there where the machine has
+# the locale, and und-x-icu where PostgreSQL was built with ICU. The first ones lower each letter by itself, so that a
+# part of a text is found wherever it stands; ICU writes the Greek sigma in two ways.
+_CANDIDATES: Final = ("pg_c_utf8", "C.utf8", "C.UTF-8", "en_US.utf8", "und-x-icu", "default")
 # A letter beyond ASCII, small and capital.
 _SMALL, _CAPITAL = "ü", "Ü"
 
-LetterCase = tuple[str, str]
 # Nothing of the database is known, or nothing in it helps: only a to z are the same in both cases.
-ASCII: Final[LetterCase] = ("upper", "")
+ASCII: Final = ""
 
 
-def read_letter_case(connection: psycopg.Connection[Any]) -> LetterCase:
-    """Return the function and the collation that ignore letter case here; `ASCII` when this database has none.
+def read_letter_case(connection: psycopg.Connection[Any]) -> str:
+    """Return the collation that knows letter case here; `ASCII` when this database has none.
 
     `connection` has psycopg's RawCursor as its cursor.
     """
@@ -47,11 +37,8 @@ def read_letter_case(connection: psycopg.Connection[Any]) -> LetterCase:
     return ASCII
 
 
-def folded(text: sql.Composable, case: LetterCase) -> sql.Composed:
-    """Return the expression of a text without its letter case."""
-    function, collation = case
+def folded(text: sql.Composable, collation: str) -> sql.Composed:
+    """Return the expression of a text in small letters."""
     if not collation:
-        return sql.SQL("{}({})").format(sql.Identifier("pg_catalog", function), text)
-    return sql.SQL("{}({} COLLATE {})").format(
-        sql.Identifier("pg_catalog", function), text, sql.Identifier("pg_catalog", collation)
-    )
+        return sql.SQL("lower({})").format(text)
+    return sql.SQL("lower({} COLLATE {})").format(text, sql.Identifier("pg_catalog", collation))

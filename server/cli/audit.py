@@ -1,23 +1,18 @@
 """`tenantgate audit`: the keys that sign the audit trail, and what its files say."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
 from server.cli.options import Config
+from server.cli.records import export, show
+from server.cli.trail_options import Archived, File, PublicKey, known_keys, trail_path
 from server.errors import SettingsError, StartupError
 
-if TYPE_CHECKING:
-    from server.audit.keys import PublicKeys
-
 audit_cli: Final = typer.Typer(help="The audit trail.", no_args_is_help=True, rich_markup_mode=None)
-Archived = Annotated[
-    bool, typer.Option("--archived", help="The files are a part that was moved elsewhere, without FILE.head.")
-]
-PublicKey = Annotated[
-    list[str] | None, typer.Option("--public-key", help="A key that may have signed, beside those of the settings.")
-]
+for verb in (show, export):
+    audit_cli.command()(verb)
 
 
 @audit_cli.command()
@@ -54,7 +49,7 @@ def verify(
     from server.audit.report import sentence
     from server.audit.verify import verify as run
 
-    known = _public_keys(config, public_key)
+    known = known_keys(config, public_key)
     found = [one for path in files or [trail_path(config)] for one in run(path, known, archived=archived)]
     for one in found:
         typer.echo(sentence(one, signed=known is not None))
@@ -64,30 +59,44 @@ def verify(
         raise StartupError(f"{first.file}: line {first.line}: {first.kind}: {first.problem}")
 
 
-def trail_path(config: Path | None) -> Path:
-    """Return `audit.path`; raise SettingsError where it is not set."""
+@audit_cli.command()
+def extract(
+    tenant: Annotated[str | None, typer.Option(help="Print this tenant's records with their proofs.")] = None,
+    check: Annotated[Path | None, typer.Option(help="Verify an extract; only --public-key is needed.")] = None,
+    public_key: PublicKey = None,
+    file: File = None,
+    config: Config = None,
+) -> None:
+    """Make the extract of one tenant, or verify one with the public key alone."""
+    if (tenant is None) == (check is None):
+        raise SettingsError("name a tenant with --tenant, or an extract to verify with --check")
+    if tenant is not None:
+        _make_extract(tenant, file, config)
+    elif check is not None:
+        _check_extract(check, public_key, config)
+
+
+def _make_extract(tenant: str, file: Path | None, config: Path | None) -> None:
+    from server.audit.configured import configured_key
+    from server.audit.extract import extract as run
     from server.configuration import load_settings
 
-    path = load_settings(config).audit.path
-    if path is None:
-        raise SettingsError("audit.path is not set; set it, or name the trails")
-    return path
+    key = configured_key(load_settings(config).audit)
+    if key is None:
+        raise SettingsError("audit.signing_key is not set; an extract needs the key that signed the trail")
+    for line in run(file or trail_path(config), key, tenant):
+        typer.echo(line, nl=False)
 
 
-def _public_keys(config: Path | None, more: list[str] | None) -> "PublicKeys | None":
-    """Return the keys of the settings, where there are any, and those of the command line."""
-    import os
+def _check_extract(file: Path, public_key: list[str] | None, config: Path | None) -> None:
+    from server.audit.extract_check import check_extract
+    from server.audit.report import checked_sentence
 
-    from server.audit.configured import configured_public_keys
-    from server.audit.keys import public_keys
-    from server.configuration import load_settings
-    from server.settings import CONFIG_VARIABLE
-
-    configured = None
-    if config is not None or CONFIG_VARIABLE in os.environ:
-        configured = configured_public_keys(load_settings(config).audit)
+    known = known_keys(config, public_key)
+    if known is None:
+        raise SettingsError("name the server's key with --public-key; its operator publishes it")
     try:
-        given = public_keys(more or ())
-    except ValueError as error:
-        raise SettingsError(f"--public-key: {error}") from None
-    return {**(configured or {}), **given} or None
+        with file.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+            typer.echo(checked_sentence(check_extract(lines, known)))
+    except OSError as error:
+        raise StartupError(f"the extract {file} cannot be read: {error.strerror}") from error

@@ -51,7 +51,7 @@ def doctor(
         bool, typer.Option("--admin", help="Also compare with the administrator's counts (database.admin_url).")
     ] = False,
 ) -> None:
-    """Prove isolation on the configured database and knowledge base; `serve` does so on the database first."""
+    """Prove isolation on the configured database and knowledge base; `serve` does so too."""
     from server.configuration import load_settings
 
     settings = load_settings(config, ["database.url", "database.context_keys"])

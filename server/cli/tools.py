@@ -56,12 +56,14 @@ def _reader(database: "DatabaseSettings") -> "Generator[psycopg.Connection[Any]]
     import psycopg
 
     from server.administration.administrator import administrator
+    from server.doctor.asking import login_connection
     from server.errors import SettingsError
 
-    url = database.admin_url.get_secret_value() or database.url.get_secret_value()
-    if not url:
+    admin_url = database.admin_url.get_secret_value()
+    if not admin_url and not database.url.get_secret_value():
         raise SettingsError("database.admin_url and database.url are missing; set one of them")
-    with administrator(url, database.unverified_tls) as connection:
+    opened = administrator(admin_url, database.unverified_tls) if admin_url else login_connection(database)
+    with opened as connection:
         connection.cursor_factory = psycopg.RawCursor
         # Names and types are written in full, whatever this role's own defaults are.
         connection.execute("SET search_path = pg_catalog")

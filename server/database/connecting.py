@@ -30,6 +30,7 @@ _DEFAULTS: Final[Mapping[str, str]] = {
     "keepalives_interval": "5",
     "keepalives_count": "3",
 }
+_SHORTEST: Final = 4
 _SHARED: Final = (
     "leads through a pooler that gives each transaction another connection of the database, as PgBouncer does with "
     "pool_mode = transaction, so that clients share prepared statements and the settings of a session"
@@ -53,9 +54,8 @@ class Target:
         given = _read(self.url, self.key)
         if (fresh := _fresh_password(self)) is not None:
             given["password"] = fresh
-        known = {one.keyword.decode(): one.val for one in pq.Conninfo.get_defaults() if one.val is not None}
-        require_verified({name: value.decode() for name, value in known.items()} | given, self.key, self.unverified_tls)
         environment = _of_the_environment()
+        require_verified(environment | given, self.key, self.unverified_tls)
         ours = {name: value for name, value in _DEFAULTS.items() if name not in environment}
         # The text of a statement is signed and sent in this encoding.
         return ours | given | self._for_a_reader(given) | {"client_encoding": "UTF8"}
@@ -104,8 +104,10 @@ def connected(target: Target, *, cursor_factory: Any = psycopg.Cursor) -> Genera
     """
     try:
         connection = open_connection(target, cursor_factory)
-    except psycopg.Error as error:
+    except psycopg.OperationalError as error:
         raise target.explained(error) from error
+    except psycopg.Error as error:
+        raise StartupError(f"the database cannot be asked ({target.words(error)}); check {target.key}") from error
     with connection:
         yield connection
 
@@ -157,11 +159,13 @@ def _read(url: str, key: Key) -> dict[str, Any]:
         ) from None
 
 
-def _of_the_environment() -> frozenset[str]:
+def _of_the_environment() -> dict[str, str]:
     """Return the parameters that libpq's own variables or its service file give, such as PGAPPNAME."""
-    return frozenset(
-        one.keyword.decode() for one in pq.Conninfo.get_defaults() if one.val is not None and one.val != one.compiled
-    )
+    return {
+        one.keyword.decode(): one.val.decode()
+        for one in pq.Conninfo.get_defaults()
+        if one.val is not None and one.val != one.compiled
+    }
 
 
 def _passwords(url: str) -> Sequence[str]:
@@ -171,7 +175,8 @@ def _passwords(url: str) -> Sequence[str]:
     except psycopg.Error:
         meant = ""
     authority = url.partition("://")[2].rpartition("@")[0]
-    return [one for one in (authority.partition(":")[2], meant) if one]
+    # A shorter one would be found in words that are none.
+    return [one for one in (authority.partition(":")[2], meant) if len(one) >= _SHORTEST]
 
 
 def _fresh_password(target: Target) -> str | None:

@@ -41,6 +41,9 @@ REFUSALS: Final[tuple[tuple[str, str, str], ...]] = (
         "set database.prepared_statements = false, or use a pool in session mode",
     ),
 )
+# A setting of its own, which nobody reads: a proxy that shares connections until a session has one, as RDS Proxy does,
+# keeps this session together from here on, and a pooler in transaction mode still does not.
+_QUESTION: Final = b"SELECT pg_catalog.pg_backend_pid(), pg_catalog.set_config('tenantgate.session', 'own', false)"
 _ROUNDS: Final = 4
 # A pool in session mode without a free connection does not answer at all.
 _ANSWER_S: Final = 3.0
@@ -79,7 +82,7 @@ def shares_sessions(connection: Connection[Any], connect: Callable[[], Connectio
 def _backend(connection: Connection[Any]) -> int | None:
     """Return the process of the database that answers, None when nobody answers in time."""
     server = connection.pgconn
-    server.send_query(b"SELECT pg_catalog.pg_backend_pid()")
+    server.send_query(_QUESTION)
     server.flush()
     until = time.monotonic() + _ANSWER_S
     while server.is_busy():
@@ -91,6 +94,6 @@ def _backend(connection: Connection[Any]) -> int | None:
     found: int | None = None
     while (result := server.get_result()) is not None:
         if result.status != pq.ExecStatus.TUPLES_OK:
-            raise psycopg.OperationalError(result.error_message.decode(errors="replace"))
+            raise psycopg.errors.error_from_result(result)
         found = int(result.get_value(0, 0) or b"0")
     return found

@@ -11,7 +11,9 @@ def require_verified(parameters: Mapping[str, object], key: str, unverified: Col
 
     `unverified` are the hosts that the settings accept without. Raises SettingsError that names the host.
     """
-    mode = str(parameters.get("sslmode") or "prefer")
+    # libpq's own defaults: with the authorities of the system nothing weaker makes sense.
+    default = "verify-full" if parameters.get("sslrootcert") == "system" else "prefer"
+    mode = str(parameters.get("sslmode") or default)
     if mode == "verify-full":
         return
     accepted = {name.lower() for name in unverified}

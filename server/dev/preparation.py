@@ -10,6 +10,7 @@ from psycopg import sql
 
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate
+from server.audit.keys import SigningKey
 from server.database.context_keys import ContextKey, new_context_key, parse_context_key
 from server.dev.knowledge_base.service import KNOWLEDGE_BASE_ID
 from server.dev.postgres.launcher import EmbeddedPostgres
@@ -67,6 +68,14 @@ def development_key(file: Path) -> ContextKey:
         file.touch(mode=0o600)
         file.write_text(new_context_key("dev").text(), encoding="ascii")
     return parse_context_key(file.read_text(encoding="ascii"))
+
+
+def development_signing_key(file: Path) -> str:
+    """Return the key kept in `file` that signs the audit trail, made on first use."""
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(SigningKey(secrets.token_bytes(32)).text(), encoding="ascii")
+    return file.read_text(encoding="ascii")
 
 
 def point_aws_at(knowledge_base_url: str) -> None:

@@ -19,6 +19,7 @@ from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.preparation import (
     development_key,
     development_settings,
+    development_signing_key,
     point_aws_at,
     prepare_database,
     sample_settings,
@@ -98,7 +99,8 @@ def development_stack(
             report("preparing the database")
             database_url, admin_url = own.prepare(key), own.admin_url
             others, people = own.settings(), own.people()
-        others["audit"] = {"path": folder / "audit.jsonl"}
+        signing_key = development_signing_key(folder / "audit.key")
+        others["audit"] = {"path": folder / "audit.jsonl", "signing_key": signing_key}
         settings = development_settings(mcp_url, issuer_url, database_url, key, **others)
         catalog = load_catalog(settings.catalog)
         report("reading the documents")

@@ -12,7 +12,7 @@ from server.database.connecting import connected, first_line, login_target
 from server.database.session import SERVING, prepare
 from server.doctor.offender import Offender
 from server.doctor.report import Check
-from server.errors import StartupError, UnreachableError
+from server.errors import StartupError, TenantgateError, UnreachableError
 from server.settings import DatabaseSettings
 
 # For one transaction alone, so that a pooler's next client never meets them. Names are written in full and without
@@ -37,6 +37,11 @@ def login_connection(settings: DatabaseSettings) -> Generator[psycopg.Connection
         raise target.explained(error) from error
     except psycopg.Error as error:
         raise StartupError(f"the database cannot be asked ({target.words(error)}); check database.url") from error
+    except TenantgateError:
+        raise
+    except Exception as error:  # a mistake of the doctor's own is no proof, and no reason for a traceback
+        said = f"{type(error).__name__}: {target.words(error)}"
+        raise StartupError(f"the doctor failed ({said}); report it, with this line and the declarations") from error
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from server.audit.configured import audit_notices
 from server.catalog.loading import load_catalog
 from server.doctor.document_proofs import document_checks
 from server.doctor.examination import Report, examine
@@ -21,7 +22,8 @@ def run_doctor(settings: Settings, *, json: bool, admin: bool = False) -> None:
     """
     with_administrator = admin or bool(settings.database.admin_url.get_secret_value())
     report = examine(settings, load_catalog(settings.catalog), admin=with_administrator)
-    report = replace(report, checks=(*report.checks, *document_checks(settings)))
+    notices = (*report.notices, *audit_notices(settings.audit))
+    report = replace(report, checks=(*report.checks, *document_checks(settings)), notices=notices)
     if json:
         print(json_text.dumps(report.as_json()))  # noqa: T201  # the answer of the verb
     else:

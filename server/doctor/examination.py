@@ -134,7 +134,8 @@ class _Examination:
         return ()
 
     def _prove_contexts(self) -> None:
-        signer = signer_of(self._connection, self._settings.database.signing_keys())
+        if (signer := self._signer()) is None:
+            return
         for proof in CONTEXT_PROOFS:
             check = self._check(
                 proof.name, proof.purpose, lambda proof=proof: proof.offenders(self._connection, signer)
@@ -143,6 +144,19 @@ class _Examination:
                 self.signer = signer
         if abs(signer.ahead_s) >= _CLOCK_NOTICE_S:
             self._notices.append(f"the clocks of this server and of the database differ by {abs(signer.ahead_s):.0f} s")
+
+    def _signer(self) -> Signer | None:
+        """Return what signs for this database, None when its clock cannot be read."""
+        found: list[Signer] = []
+
+        def ask() -> Iterable[Offender]:
+            found.append(signer_of(self._connection, self._settings.database.signing_keys()))
+            return ()
+
+        check = made("clocks", "The clocks of this server and of the database agree.", self._connection, ask)
+        if not check.holds:
+            self._checks.append(check)
+        return found[0] if found else None
 
     def _look_without_context(self, declared: Declared, *, exact: bool) -> None:
         accepted = self._settings.database.accepted_relations

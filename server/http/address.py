@@ -63,7 +63,7 @@ class Address:
 
     def __init__(self, settings: Settings, metadata: ResourceMetadata) -> None:
         """Prepare the names that are answered; without an origin listed, no browser may call."""
-        self._default_port: Final = b":443" if settings.resource_url.startswith("https:") else b":80"
+        self._default_port: Final = b"443" if settings.resource_url.lower().startswith("https:") else b"80"
         self._hosts: Final = frozenset(self._plain(host.encode()) for host in settings.hosts)
         self._metadata: Final = metadata
         self._origins: Final[Mapping[bytes | None, Headers]] = {
@@ -101,8 +101,12 @@ class Address:
         return None
 
     def _plain(self, host: bytes) -> bytes:
-        """Return a host as it is compared: in lower case, without the port that its scheme implies."""
-        return host.lower().removesuffix(self._default_port)
+        """Return a host as it is compared: in lower case, without the port that its scheme implies, or an empty one."""
+        host = host.lower()
+        name, _, port = host.rpartition(b":")
+        # An address of IPv6 has colons of its own, in brackets.
+        is_name = name and (b":" not in name or name.endswith(b"]"))
+        return name if is_name and port in {b"", self._default_port} else host
 
 
 def _refused(status: int, message: str, method: str, cause: str | None = None, **headers: str) -> Outcome:

@@ -12,6 +12,8 @@ from server.http.framing import Framing
 
 # Request line and headers together; a token has at most 8 KB of them.
 MAXIMUM_HEAD_BYTES: Final = 32_768
+# What is parsed at once, where no token was shown yet.
+_PIECE_BYTES: Final = 4_096
 # Of servers whose application brings none of its own: those of development and of the demo.
 _COMPANIONS: Final[WeakKeyDictionary[ServerState, Connections]] = WeakKeyDictionary()
 
@@ -31,6 +33,9 @@ class Connection(Framing):
     _write_deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _unparsed_bytes = 0
+    # What has arrived and waits for its turn.
+    _kept = b""
+    _waits = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a first request, or close where there is no room."""
@@ -50,15 +55,57 @@ class Connection(Framing):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Expect the rest, also of what is no request yet: the timer between two requests stops now."""
+        """Expect the rest, also of what is no request yet; keep what has to wait, and read no more meanwhile."""
         if self._deadline is None:
             self._expect()
+        if not self._kept and not self._all.takes_turns(self):
+            self._parse(data)
+        else:
+            self._kept += data
+            self._parse_kept()
+
+    def _parse_kept(self) -> None:
+        """Parse one request after the other of what was kept, as far as this turn allows."""
+        while self._kept and not self.transport.is_closing():
+            # The answer before a request in the pipeline leads back here.
+            if not self.pipeline and not self._waits:
+                self._waits = self._all.must_wait(self, self._proceed)
+            if self.pipeline or self._waits:
+                self.transport.pause_reading()
+                return
+            self._parse_piece()
+        if not self.flow.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _proceed(self) -> None:
+        self._waits = False
+        if not self.transport.is_closing():
+            self._parse_piece()
+            self._parse_kept()
+
+    def _parse_piece(self) -> None:
+        """Parse to the end of a head at most, so that no more than one request begins."""
+        end = self._kept.find(b"\r\n\r\n", 0, _PIECE_BYTES) + 4
+        end = end if end >= 4 else _PIECE_BYTES
+        piece, self._kept = self._kept[:end], self._kept[end:]
+        self._parse(piece)
+
+    def _parse(self, data: bytes) -> None:
         super().data_received(data)
         if self._in_head:
             # The parser keeps a header to itself until it is whole.
             self._unparsed_bytes += len(data)
             if self._unparsed_bytes > MAXIMUM_HEAD_BYTES:
                 self._close()
+
+    def on_response_complete(self) -> None:
+        """Begin the next request that has come already, in its turn."""
+        if not self.pipeline or not self._all.must_wait(self, self._go_on):
+            self._go_on()
+
+    def _go_on(self) -> None:
+        super().on_response_complete()
+        self._parse_kept()
 
     def on_message_begin(self) -> None:
         """Begin to count the head."""

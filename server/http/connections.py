@@ -2,13 +2,14 @@
 
 import asyncio
 import ipaddress
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from itertools import islice
 from typing import Any, Final, Protocol
 
 import structlog
 
 from server.http.file_limit import affordable
+from server.http.turns import Turns
 
 # Once per interval one line says what was closed.
 REPORT_INTERVAL_S: Final = 10.0
@@ -56,6 +57,7 @@ class Connections:
         self._per_person: Final = per_person
         self._proxies: Final = tuple(proxies)
         self._held: Final[set[Held]] = set()
+        self._turns: Final = Turns()
         self._waiting: Final = _Line()
         self._trusted: Final = _Line()
         self._told: tuple[int, int] = (0, 0)
@@ -91,6 +93,18 @@ class Connections:
     def used(self, connection: Held) -> None:
         """Note that a request began: without a token, the connection that was not used for longest goes first."""
         self._waiting.put_last(connection)
+
+    def takes_turns(self, connection: Held) -> bool:
+        """Whether a connection has shown no token yet, so that what arrives on it may have to wait."""
+        return connection in self._waiting
+
+    def must_wait(self, connection: Held, proceed: Callable[[], None]) -> bool:
+        """Whether others without a token have used this turn up; then `proceed` is called in a later one."""
+        source = self._waiting.owner(connection)
+        if source is None or self._turns.take():
+            return False
+        self._turns.wait(source, proceed)
+        return True
 
     def trust(self, connection: Held, person: Person) -> None:
         """Count a connection for the person whose verified token it has just carried."""
@@ -177,6 +191,9 @@ class _Line:
             if not of_owner:
                 del self._of[owner]
         return owner
+
+    def owner(self, connection: Held) -> Hashable | None:
+        return self._owners.get(connection)
 
     def put_last(self, connection: Held) -> None:
         owner = self.take(connection)

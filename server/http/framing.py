@@ -1,10 +1,10 @@
 """Where one request ends and the next begins on a connection: uvicorn's protocol, exact about it."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 _LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
 _INVALID: Final = "Invalid HTTP request received."
@@ -24,6 +24,20 @@ class Framing(HttpToolsProtocol):
     _length: tuple[tuple[bytes, bytes], ...] | None = None
     # While the second parser reads a head that nobody sent.
     _muted = False
+
+    # The request that is being answered: with several in one segment, not the one that was read last.
+    _running: RequestResponseCycle | None = None
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the request that is being answered."""
+        if self._running is not None:
+            self._running.disconnected = True
+            self._running.message_event.set()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse everything that came."""

@@ -89,6 +89,7 @@ class Gate:
             body = self._unreadable(headers, token) or await self._body(receive, token)
             if isinstance(body, Outcome):
                 return body
+            await self._limits.weigh(token, body)
             request = VerifiedRequest(scope, headers, body, token, asked)
             with _Departure(receive, request.cancellation.cancel):
                 return await self._endpoint(request)

@@ -57,8 +57,8 @@ class Decision(NamedTuple):
     @classmethod
     def of(cls, token: AccessToken, **known: Any) -> "Decision":
         """Return what was decided about a POST with a verified token, with what is known beside its caller."""
-        decision = cls("POST", token.issuer, token.subject, token.client_id, **known)
-        return decision._replace(token_id=token.token_id, scopes=_listed(token.scopes))
+        verified = {"token_id": token.token_id, "scopes": _listed(token.scopes)}
+        return cls("POST", token.issuer, token.subject, token.client_id, **verified, **known)
 
     def recorded(self, status: int) -> dict[str, Any]:
         """Return the fields that the log line and the audit record share."""

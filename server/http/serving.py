@@ -7,10 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final
 
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
+from server.audit.configured import audit_notices
 from server.catalog.loading import load_catalog
 from server.configuration import load_settings
 from server.doctor.proof import require_isolation
@@ -21,6 +23,9 @@ from server.settings import Settings
 
 DRAIN_S: Final = 10
 _BACKLOG: Final = 2048
+_TAKEN_PER_TURN: Final = 8
+_RECEIVE_BUFFER_BYTES: Final = 65_536
+_log: Final = structlog.get_logger("serving")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -28,6 +33,8 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Of each connection, also of those that wait for their turn: what the kernel keeps, and what is read at once.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
     try:
         listener.bind((host, port))
         listener.listen(_BACKLOG)
@@ -41,8 +48,25 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-class Server(uvicorn.Server):
-    """uvicorn's server; signals are left to whoever runs it, so that several can share one event loop."""
+def doors(listener: socket.socket) -> list[socket.socket]:
+    """Return the listening socket several times.
+
+    uvloop takes one connection of each in a turn of its loop: with a single one, newcomers wait for minutes behind a
+    flood that makes turns long.
+    """
+    return [listener, *(listener.dup() for _ in range(_TAKEN_PER_TURN - 1))]
+
+
+class SignalledServer(uvicorn.Server):
+    """uvicorn's server, which takes several new connections in each turn of its loop."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on each socket several times."""
+        await super().startup([door for listener in sockets or () for door in doors(listener)])
+
+
+class Server(SignalledServer):
+    """The same; signals are left to whoever runs it, so that several can share one event loop."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -91,10 +115,12 @@ def serve(settings: Settings) -> None:
 
         app = create_app(settings, catalog=catalog, first_proof=proof.result) if settings.workers == 1 else None
         proof.result()
+    for notice in audit_notices(settings.audit):
+        _log.warning("about the audit trail", notice=notice)
     listener = listen(settings.host, settings.port)
     gc.enable()
     if app is not None:
-        uvicorn.Server(server_config(app)).run(sockets=[listener])
+        SignalledServer(server_config(app)).run(sockets=[listener])
         return
     config = server_config("server.http.serving:application", factory=True, workers=settings.workers)
-    Multiprocess(config, sockets=[listener]).run()
+    Multiprocess(config, sockets=doors(listener)).run()

@@ -15,6 +15,7 @@ from server.errors import LimitError
 from server.settings import LimitsSettings
 
 _MINUTE_S: Final = 60.0
+_COUNTED_ONCE_BYTES: Final = 4_096
 
 
 class Limits:
@@ -32,6 +33,12 @@ class Limits:
     async def admit(self, token: AccessToken) -> None:
         """Count one request of a person; raise LimitError when their budget is used up."""
         self._persons.spend(token.issuer, token.subject)
+
+    async def weigh(self, token: AccessToken, body: bytes) -> None:
+        """Count a body once more for each further 4 KiB: what it costs to parse one grows with its length."""
+        further = max(0, len(body) - 1) // _COUNTED_ONCE_BYTES
+        if further:
+            self._persons.spend(token.issuer, token.subject, count=further)
 
     async def charge(self, tenant: str | None) -> None:
         """Count one request that runs for `tenant`, if there is one; raise LimitError when its budget is used up."""
@@ -63,8 +70,11 @@ class Budget:
         """Return how many are counted now."""
         return len(self._left)
 
-    def spend(self, *who: str) -> None:
-        """Count one request of `who`; raise LimitError when there is nothing left of this minute."""
+    def spend(self, *who: str, count: int = 1) -> None:
+        """Count one request of `who`, or one that counts as several; raise LimitError when this minute has none left.
+
+        The last request of a minute may count as more than what is left.
+        """
         if not self._per_minute:
             return
         now = self._clock()
@@ -72,7 +82,7 @@ class Budget:
         end, left = self._left.get(who, (now + _MINUTE_S, self._per_minute))
         if not left:
             raise LimitError(self._whose, max(1, math.ceil(end - now)))
-        self._left[who] = (end, left - 1)
+        self._left[who] = (end, max(0, left - count))
 
     def give_back(self, *who: str) -> None:
         """Take one request of `who` back, unless its minute is over."""

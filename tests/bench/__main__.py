@@ -1,4 +1,4 @@
-"""`make bench`: what a call costs; `ARGS=children`, pages of tables without a tenant column; `ARGS=startup`."""
+"""`make bench`: what a call costs; `ARGS`: `children` (no tenant column), `startup`, `flood`, `fairness`."""
 
 import argparse
 import json
@@ -10,20 +10,24 @@ from dataset import folder
 from rich.console import Console
 from run import ROOT
 
+_ROUND_S = 1.2
+_FLOOD_S = 30.0
+
 
 def main() -> int:
     """Measure, print, write JSON; 1 when a target is missed."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("what", nargs="?", choices=("calls", "children", "startup"), default="calls")
+    kinds = ("calls", "children", "startup", "flood", "fairness")
+    arguments.add_argument("what", nargs="?", choices=kinds, default="calls")
     arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--seconds", type=float, default=1.2, help="of each candidate in each round")
+    arguments.add_argument("--seconds", type=float, help="of each candidate in each round: 1.2; of a flood: 30")
     arguments.add_argument("--folder", type=Path, default=folder(ROOT), help="where the databases are kept")
     arguments.add_argument("--against", type=Path, help="another checkout to measure in the same rounds (calls only)")
     wanted = arguments.parse_args()
     wanted.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
     console = Console(width=120)
-    measure = {"calls": _calls, "children": _children, "startup": _startup}[wanted.what]
-    result, met = measure(wanted, Console(stderr=True, highlight=False).print, console)
+    measures = {"calls": _calls, "children": _children, "startup": _startup, "flood": _flood, "fairness": _fairness}
+    result, met = measures[wanted.what](wanted, Console(stderr=True, highlight=False).print, console)
     file = ROOT / ".tenantgate" / ("bench.json" if wanted.what == "calls" else f"bench-{wanted.what}.json")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(result, indent=2))
@@ -37,7 +41,7 @@ def _calls(wanted: argparse.Namespace, say: Any, console: Console) -> tuple[dict
     from report import is_met, show
     from run import measured
 
-    result = measured(wanted.folder, say, wanted.rounds, wanted.seconds, wanted.against)
+    result = measured(wanted.folder, say, wanted.rounds, wanted.seconds or _ROUND_S, wanted.against)
     result["documents"] = measured_documents(wanted.folder, say, rounds=min(3, wanted.rounds))
     show(result, console)
     return result, is_met(result)
@@ -46,7 +50,7 @@ def _calls(wanted: argparse.Namespace, say: Any, console: Console) -> tuple[dict
 def _children(wanted: argparse.Namespace, say: Any, console: Console) -> tuple[dict[str, Any], bool]:
     from children import is_met, measured, show
 
-    result = measured(wanted.folder, say, wanted.rounds, wanted.seconds)
+    result = measured(wanted.folder, say, wanted.rounds, wanted.seconds or _ROUND_S)
     show(result, console)
     return result, is_met(result)
 
@@ -55,6 +59,22 @@ def _startup(wanted: argparse.Namespace, say: Any, console: Console) -> tuple[di
     from startup import is_met, measured, show
 
     result = measured(wanted.folder, say, wanted.rounds)
+    show(result, console)
+    return result, is_met(result)
+
+
+def _flood(wanted: argparse.Namespace, say: Any, console: Console) -> tuple[dict[str, Any], bool]:
+    from flood import is_met, measured, show
+
+    result = measured(wanted.folder, say, wanted.seconds or _FLOOD_S)
+    show(result, console)
+    return result, is_met(result)
+
+
+def _fairness(wanted: argparse.Namespace, say: Any, console: Console) -> tuple[dict[str, Any], bool]:
+    from fairness import is_met, measured, show
+
+    result = measured(wanted.folder, say, wanted.rounds, wanted.seconds or _ROUND_S)
     show(result, console)
     return result, is_met(result)
 

@@ -19,10 +19,12 @@ _WARM_UP_S: Final = 0.3
 class Client(asyncio.Protocol):
     """One connection; HTTP/1.1 answers with a Content-Length are all it understands, which keeps it cheap."""
 
-    def __init__(self, requests: list[bytes], first: int) -> None:
-        """Send `requests` in turn, from number `first` on."""
+    def __init__(self, requests: list[bytes], first: int, every_s: float, tolerant: bool) -> None:
+        """Send `requests` in turn, from number `first` on, one every `every_s` at most; `tolerant` counts refusals."""
         self._requests = requests
         self._next = first
+        self._every_s = every_s
+        self._tolerant = tolerant
         self._received = bytearray()
         self._sent_at = 0.0
         self.transport: Any = None
@@ -30,6 +32,7 @@ class Client(asyncio.Protocol):
         self.stopping = False
         self.latencies_s: list[float] = []
         self.calls = 0
+        self.refused = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -50,13 +53,24 @@ class Client(asyncio.Protocol):
         length = int(head.lower().split(b"content-length:")[1].split(b"\r\n", 1)[0])
         if len(body) < length:
             return
-        if not head.startswith(b"HTTP/1.1 200") or b'"isError":true' in body:
+        refused = not head.startswith(b"HTTP/1.1 200") or b'"isError":true' in body
+        if refused and not self._tolerant:
             self.stopped.set_exception(RuntimeError(f"the server answered: {self._received[:2000].decode()}"))
             self.transport.close()
             return
-        self.latencies_s.append(time.perf_counter() - self._sent_at)
-        self.calls += 1
+        if refused:
+            self.refused += 1
+        else:
+            self.latencies_s.append(time.perf_counter() - self._sent_at)
+            self.calls += 1
         self._received.clear()
+        rest_s = self._sent_at + self._every_s - time.perf_counter()
+        if rest_s > 0:
+            asyncio.get_running_loop().call_later(rest_s, self._go_on)
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
         if self.stopping:
             self.transport.close()
             self.stopped.set_result(None)
@@ -70,37 +84,48 @@ class Client(asyncio.Protocol):
 
 
 async def run(job: dict[str, Any]) -> dict[str, Any]:
-    """Load one address for `seconds` with `clients` connections; return the latencies in seconds and the calls."""
+    """Load one address for `seconds` with `clients` connections; return the latencies in seconds and the calls.
+
+    Each client sends all `requests` in turn or, with `each`, its own alone.
+    """
     address = urlsplit(job["url"])
     requests = [request.encode() for request in job["requests"]]
+    pace = job.get("every_s", 0.0), job.get("tolerant", False)
+
+    def client_of(number: int) -> Client:
+        return Client([requests[number]], 0, *pace) if job.get("each") else Client(requests, number, *pace)
+
     loop = asyncio.get_running_loop()
     clients: list[Client] = []
     for number in range(job["clients"]):
         _, client = await loop.create_connection(
-            lambda first=number: Client(requests, first), address.hostname, address.port
+            lambda number=number: client_of(number), address.hostname, address.port
         )
         clients.append(client)
-    await asyncio.sleep(_WARM_UP_S)
+    await asyncio.sleep(job.get("warm_up_s", _WARM_UP_S))
     for client in clients:
         client.latencies_s.clear()
+        client.refused = 0
     began = time.perf_counter()
     await asyncio.wait({client.stopped for client in clients}, timeout=job["seconds"])
     for client in clients:
         client.stopping = True
     elapsed = time.perf_counter() - began
-    calls = sum(len(client.latencies_s) for client in clients)
+    of_client = [len(client.latencies_s) for client in clients]
+    refused = sum(client.refused for client in clients)
     await asyncio.gather(*(client.stopped for client in clients))
     latencies = sorted(latency for client in clients for latency in client.latencies_s)
     return {
-        "calls_per_s": calls / elapsed,
+        "calls_per_s": sum(of_client) / elapsed,
         "p50_ms": _at(latencies, 0.5),
         "p99_ms": _at(latencies, 0.99),
         "all_calls": sum(client.calls for client in clients),
+        **({"refused_per_s": refused / elapsed, "of_client": of_client} if job.get("tolerant") else {}),
     }
 
 
 def _at(latencies: list[float], share: float) -> float:
-    return latencies[int(len(latencies) * share)] * 1000
+    return latencies[int(len(latencies) * share)] * 1000 if latencies else 0.0
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A document store that takes two seconds for every answer, in a process of its own: `python slow_store.py PORT`."""
+"""A document store that takes two seconds for every answer, or as many as are named: `slow_store.py PORT [SECONDS]`."""
 
 import asyncio
 import sys
@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from server.http.serving import Server, listen, server_config
 
-DELAY_S: Final = 2.0
+DELAY_S: Final = float(sys.argv[2]) if len(sys.argv) > 2 else 2.0
 _PASSAGE: Final[dict[str, Any]] = {
     "content": {"text": "The deductible for auto insurance is $1,000 per claim. " * 10, "type": "TEXT"},
     "location": {"type": "S3", "s3Location": {"uri": "s3://bench/auto-policy-regular.md"}},

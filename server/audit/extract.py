@@ -1,0 +1,112 @@
+"""A tenant's own extract: its records with proofs that they are all of its records, and nothing of anybody else's.
+
+A file of JSON lines. The first names the tenant. Then, for each part of a chain (an epoch), a line for each checkpoint
+that covers records of the tenant, with these and their Merkle proofs, and a line with the last checkpoint and the proof
+of how many records the tenant has there.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from server.audit import merkle
+from server.audit.chain import lines, opened
+from server.audit.checkpoint import read_statement
+from server.audit.keys import SigningKey, public_keys
+from server.audit.ledger import Ledger
+from server.audit.secrets import Secrets
+from server.audit.verify import chains
+from server.errors import StartupError
+
+FORMAT: Final = 1
+
+
+def extract(path: Path, key: SigningKey, tenant: str) -> Iterator[str]:
+    """Yield the lines of the extract; raises StartupError where the trail does not hold or another key signed it."""
+    secrets = Secrets(key)
+    yield _line({"tenantgate_extract": FORMAT, "tenant": tenant, "grant": secrets.grant(tenant).hex()})
+    found = False
+    for _, chain, files in chains(path):
+        found = True
+        yield from _OfChain(chain, files, key, secrets, tenant).lines()
+    if not found:
+        raise StartupError(f"there is no audit trail at {path}; name its file, as in audit.path")
+
+
+@dataclass(slots=True)
+class _Epoch:
+    """The last checkpoint of an epoch, and what was found of the tenant until then."""
+
+    checkpoint: bytes = b""
+    # The lines since the last checkpoint.
+    pending: list[bytes] = field(default_factory=list[bytes])
+
+
+class _OfChain:
+    """Goes over one chain as the server did when it wrote it."""
+
+    def __init__(self, chain: str, files: Sequence[Path], key: SigningKey, secrets: Secrets, tenant: str) -> None:
+        self._chain: Final = chain
+        self._files: Final = files
+        self._keys: Final = public_keys([key.public_text()])
+        self._secret: Final = secrets.of(tenant)
+        self._tenant: Final = tenant
+        self._ledger: Final = Ledger(secrets)
+        self._epoch = _Epoch()
+
+    def lines(self) -> Iterator[str]:
+        for file in self._files:
+            for place, line in enumerate(lines(file), 1):
+                record = opened(line)
+                if record is None:
+                    raise StartupError(f"{file}: line {place} does not hold; see `tenantgate audit verify`")
+                if record.get("event") == "begin":
+                    yield from self._end()
+                    self._ledger.begin(self._chain, record["number"])
+                    self._epoch = _Epoch()
+                if record.get("event") == "checkpoint":
+                    yield from self._checkpoint(line, record, f"{file}: line {place}")
+                self._epoch.pending.append(line)
+                self._ledger.add(record["number"], record["hash"], record.get("tenant"))
+        yield from self._end()
+
+    def _checkpoint(self, line: bytes, record: dict[str, Any], where: str) -> Iterator[str]:
+        ledger, epoch = self._ledger, self._epoch
+        try:
+            statement = read_statement(record.get("statement"), self._keys)
+        except ValueError as error:
+            raise StartupError(f"{where}: {error}; set the key that signed it as audit.signing_key") from None
+        tree = merkle.levels(ledger.leaves())
+        if ledger.commit().hex() != statement.root or ledger.table.root().hex() != statement.tenants:
+            raise StartupError(f"{where}: the checkpoint is not that of the records before it; see `audit verify`")
+        own = [at for at, (_, _, tenant) in enumerate(ledger.pending) if tenant == self._tenant]
+        if own:
+            proved = [
+                {
+                    "line": epoch.pending[at].decode(),
+                    "place": at,
+                    "proof": [one.hex() for one in merkle.proof(tree, at)],
+                }
+                for at in own
+            ]
+            yield _line({"checkpoint": line.decode(), "records": proved})
+        ledger.signed()
+        epoch.checkpoint, epoch.pending = line, []
+
+    def _end(self) -> Iterator[str]:
+        """End an epoch: what was not signed in it yet is for a later extract."""
+        if self._epoch.checkpoint:
+            proof = self._ledger.table.prove(self._secret.place(self._chain, self._ledger.epoch))
+            shown = {
+                "siblings": [one.hex() for one in proof.siblings],
+                "key": proof.key.hex() if proof.key else None,
+                "value": proof.value.hex() if proof.value else None,
+            }
+            count = self._ledger.counts.get(self._tenant, 0)
+            yield _line({"epoch": self._epoch.checkpoint.decode(), "count": count, "proof": shown})
+
+
+def _line(item: dict[str, Any]) -> str:
+    return json.dumps(item, separators=(",", ":")) + "\n"

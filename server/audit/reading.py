@@ -1,0 +1,81 @@
+"""Reads a trail's records, of all workers and files, in the order of their times."""
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from server.audit.chain import lines, opened
+from server.audit.verify import chains
+from server.errors import SettingsError, StartupError
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which records are wanted; None is any. Times are seconds since the epoch, `until` is not included."""
+
+    tenant: str | None = None
+    person: str | None = None
+    tool: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+    def admits(self, record: dict[str, Any]) -> bool:
+        """Whether a record is wanted."""
+        wanted = (("tenant", self.tenant), ("subject", self.person), ("tool", self.tool))
+        if any(value is not None and record.get(name) != value for name, value in wanted):
+            return False
+        return (self.since is None or record["time"] >= self.since) and (
+            self.until is None or record["time"] < self.until
+        )
+
+
+def read_records(path: Path, wanted: Filter) -> Iterator[dict[str, Any]]:
+    """Yield the records of decisions that `wanted` admits, without what the trail says of itself.
+
+    Raises StartupError where a line does not hold, and where there is no trail.
+    """
+    try:
+        found = [_of_chain(files) for _, _, files in chains(path)]
+        if not found:
+            raise StartupError(f"there is no audit trail at {path}; name its file, as in audit.path")
+        for record in heapq.merge(*found, key=lambda record: record["time"]):
+            if record.get("event") in {None, "refused", "administration"} and wanted.admits(record):
+                yield record
+    except OSError as error:
+        raise StartupError(f"the audit trail {path} cannot be read: {error.strerror}") from error
+
+
+def moment(text: str | None, option: str, *, end: bool = False) -> float | None:
+    """Return a day or a time (ISO 8601, UTC unless it says otherwise) as seconds since the epoch.
+
+    With `end`, a day is included whole. Raises SettingsError that names `option`.
+    """
+    if text is None:
+        return None
+    try:
+        if len(text) == len("2026-11-26"):
+            day = date.fromisoformat(text) + timedelta(days=1 if end else 0)
+            return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"{option}: {text!a} is no day or time; write 2026-11-26 or 2026-11-26T14:30") from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def _of_chain(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    for file in files:
+        for place, line in enumerate(lines(file), 1):
+            record = opened(line)
+            if record is None:
+                raise StartupError(f"{file}: line {place} was changed or is not whole; see `tenantgate audit verify`")
+            yield record
+
+
+def last_of(records: Iterable[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """Return the last `count` records, or all with 0."""
+    from collections import deque
+
+    return list(deque(records, maxlen=count or None))

@@ -1,0 +1,70 @@
+"""The secret of each tenant, which salts its part of the checkpoints and is handed to that tenant alone.
+
+It is the hash of a signature (Ed25519 signatures are deterministic, RFC 8032), so the tenant can verify with the public
+key that this is the secret that the server used: with another one, records could be hidden.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+
+from server.audit import merkle
+from server.audit.keys import PublicKeys, SigningKey
+
+_NOBODY: Final = b"tenantgate audit nobody"
+_TENANT: Final = b"tenantgate audit tenant "
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSecret:
+    """What salts the records of one tenant, and of nobody else."""
+
+    secret: bytes
+
+    @classmethod
+    def of_grant(cls, tenant: str, grant: bytes, keys: PublicKeys) -> "TenantSecret":
+        """Return the secret that a grant leads to; raise ValueError for one that no key of `keys` made."""
+        for key in keys.values():
+            try:
+                key.verify(grant, _TENANT + tenant.encode())
+            except InvalidSignature:
+                continue
+            return cls(hashlib.sha256(grant).digest())
+        raise ValueError("the tenant's secret is not that of a key that is known here")
+
+    def leaf(self, number: int, digest: str) -> bytes:
+        """Return the leaf of the record with this number and hash."""
+        salt = hmac.digest(self.secret, b"record %d" % number, "sha256")
+        return merkle.leaf_hash(salt + bytes.fromhex(digest))
+
+    def place(self, chain: str, epoch: int) -> bytes:
+        """Return the key at which an epoch's table has this tenant."""
+        return hmac.digest(self.secret, f"place {chain} {epoch}".encode(), "sha256")
+
+    def entry(self, count: int) -> bytes:
+        """Return the value that stands for `count` records."""
+        return hmac.digest(self.secret, b"count %d" % count, "sha256")
+
+
+class Secrets:
+    """The secrets of all tenants, each made once."""
+
+    def __init__(self, key: SigningKey) -> None:
+        """Make them with `key`."""
+        self._private: Final = key.private
+        self._known: Final = dict[str | None, TenantSecret]()
+
+    def of(self, tenant: str | None) -> TenantSecret:
+        """Return the secret of a tenant, or of the records that are nobody's."""
+        found = self._known.get(tenant)
+        if found is None:
+            text = _NOBODY if tenant is None else _TENANT + tenant.encode()
+            found = self._known[tenant] = TenantSecret(hashlib.sha256(self._private.sign(text)).digest())
+        return found
+
+    def grant(self, tenant: str) -> bytes:
+        """Return what lets a tenant verify its secret and make it."""
+        return self._private.sign(_TENANT + tenant.encode())

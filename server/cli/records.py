@@ -1,0 +1,113 @@
+"""`tenantgate audit show`, `audit export` and `usage`: what the records of the audit trail say."""
+
+import csv
+import json as json_text
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from server.cli.options import Config, Json
+from server.cli.trail_options import File, From, Person, Tenant, To, known_keys, trail_path
+from server.errors import SettingsError, StartupError
+
+
+class Form(Enum):
+    """The forms that records are exported in."""
+
+    OCSF = "ocsf"
+
+
+def show(  # noqa: PLR0913  # the filters
+    *,
+    tenant: Tenant = None,
+    person: Person = None,
+    tool: Annotated[str | None, typer.Option(help="Calls of this tool alone.")] = None,
+    since: From = None,
+    until: To = None,
+    last: Annotated[int, typer.Option(min=0, help="How many of the last records; 0 for all.")] = 50,
+    json: Json = False,
+    file: File = None,
+    config: Config = None,
+) -> None:
+    """Print records, the last ones of all workers, as a table or as JSON lines."""
+    from server.audit.reading import Filter, last_of, moment, read_records
+    from server.audit.show import HEADINGS, row
+    from server.cli.table import print_table
+
+    wanted = Filter(tenant, person, tool, moment(since, "--from"), moment(until, "--to", end=True))
+    found = last_of(read_records(file or trail_path(config), wanted), last)
+    if json:
+        for record in found:
+            typer.echo(json_text.dumps(record))
+    else:
+        print_table(HEADINGS, [row(record) for record in found])
+
+
+def export(  # noqa: PLR0913  # the filters
+    *,
+    form: Annotated[Form, typer.Option("--format", help="Events of the Open Cybersecurity Schema Framework.")],
+    tenant: Tenant = None,
+    since: From = None,
+    until: To = None,
+    file: File = None,
+    config: Config = None,
+) -> None:
+    """Print records as events for a security lake or a SIEM, one JSON object a line."""
+    from server.audit.ocsf import events
+    from server.audit.reading import Filter, moment, read_records
+
+    assert form is Form.OCSF  # noqa: S101  # there is one
+    wanted = Filter(tenant, since=moment(since, "--from"), until=moment(until, "--to", end=True))
+    for record in read_records(file or trail_path(config), wanted):
+        for event in events(record):
+            typer.echo(json_text.dumps(event))
+
+
+def usage(  # noqa: PLR0913  # the filters
+    *,
+    since: From = None,
+    until: To = None,
+    tenant: Tenant = None,
+    json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    file: File = None,
+    config: Config = None,
+) -> None:
+    """Print calls, rows, bytes, document searches and database time per tenant and day, of a trail that holds."""
+    from server.audit.reading import Filter, moment, read_records
+    from server.audit.usage import HEADINGS
+    from server.audit.usage import usage as add_up
+
+    if json and as_csv:
+        raise SettingsError("--json and --csv are two forms; leave one out")
+    path = file or trail_path(config)
+    _require_whole(path, config)
+    wanted = Filter(tenant, since=moment(since, "--from"), until=moment(until, "--to", end=True))
+    days = [one.as_json() for one in add_up(read_records(path, wanted))]
+    if json:
+        typer.echo(json_text.dumps(days))
+    elif as_csv:
+        table = csv.DictWriter(sys.stdout, HEADINGS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(days)
+    else:
+        from server.cli.table import print_table
+
+        print_table(HEADINGS, [[str(day[name]) for name in HEADINGS] for day in days])
+
+
+def _require_whole(path: Path, config: Path | None) -> None:
+    """Raise StartupError where the trail does not hold: nobody is billed by what somebody may have changed."""
+    from server.audit.verify import verify
+
+    keys = known_keys(config)
+    broken = [one.broken for one in verify(path, keys) if one.broken is not None]
+    if broken and all(one.kind == "missing" for one in broken):
+        typer.echo(f"notice: {broken[0].problem}; what they say is not added up", err=True)
+        broken = [one.broken for one in verify(path, keys, archived=True) if one.broken is not None]
+    if broken:
+        where = f"{broken[0].file}: line {broken[0].line}"
+        raise StartupError(f"the audit trail does not hold ({where}: {broken[0].problem}); nothing was added up")

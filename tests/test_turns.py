@@ -1,0 +1,116 @@
+"""What arrives without a token has a bounded part of each turn of the event loop, and each source its turn."""
+
+import asyncio
+import socket
+from collections.abc import Generator
+from contextlib import ExitStack, suppress
+
+import pytest
+import uvloop
+from desync import Origin, exchanged_all, origin, statuses
+from request_variants import HOST
+from test_connections import held
+
+from server.http.serving import doors, listen
+from server.http.turns import Turns
+
+ANONYMOUS = f"POST /mcp HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+
+
+@pytest.fixture(scope="module")
+def server(stack, tmp_path_factory) -> Generator[Origin]:
+    with origin(stack, tmp_path_factory.mktemp("turns")) as running:
+        yield running
+
+
+def test_a_turn_has_room_for_some_and_the_next_one_again() -> None:
+    async def run() -> None:
+        turns = Turns(per_turn=2)
+        assert [turns.take() for _ in range(3)] == [True, True, False]
+        await asyncio.sleep(0)
+        assert [turns.take() for _ in range(3)] == [True, True, False]
+
+    asyncio.run(run())
+
+
+def test_each_source_is_served_in_its_turn_however_many_wait_for_another() -> None:
+    async def run() -> None:
+        turns, served = Turns(per_turn=3), list[str]()
+        for _ in range(100):
+            turns.wait("flood", lambda: served.append("flood"))
+        turns.wait("one", lambda: served.append("one"))
+        # Nobody passes those who wait.
+        assert not turns.take()
+        await asyncio.sleep(0)
+        assert served == ["flood", "one", "flood"]
+        assert not turns.take()
+        for _ in range(40):
+            await asyncio.sleep(0)
+        assert len(served) == 101
+        assert turns.take()
+
+    asyncio.run(run())
+
+
+def test_requests_that_wait_are_answered_in_their_order_and_none_is_lost(server: Origin) -> None:
+    """Two hundred at once, in one segment: most of it waits for many turns."""
+    whole = ANONYMOUS * 20
+    sent = {
+        "pipelined": (ANONYMOUS * 200,),
+        "in small pieces": tuple(whole[at : at + 9] for at in range(0, len(whole), 9)),
+        "mixed": (ANONYMOUS * 50 + server.request("mixed-1") + ANONYMOUS * 50 + server.request("mixed-2"),),
+    }
+    answers = {name: statuses(answer) for name, answer in exchanged_all(server.port, sent, silence_s=5).items()}
+    assert answers["pipelined"] == [401] * 200
+    assert answers["in small pieces"] == [401] * 20
+    assert answers["mixed"] == [*[401] * 50, 200, *[401] * 50, 200]
+    assert server.ran("mixed") == {"mixed-1", "mixed-2"}
+
+
+def test_a_caller_with_a_token_does_not_wait_behind_a_flood_without_one(server: Origin) -> None:
+    """R143. Counted in answers, not in time: hardly any of the flood is answered before the caller is."""
+    flood = ANONYMOUS * 300
+    with ExitStack() as opened, socket.create_connection(("127.0.0.1", server.port), 30) as caller:
+        call = server.request("caller-1")
+        caller.sendall(call)
+        assert caller.recv(65_536).startswith(b"HTTP/1.1 200")
+        sources = [f"127.0.3.{number}" for number in range(1, 5)]
+        attackers = [one for source in sources for one in opened.enter_context(held(server.port, 25, source))]
+        for one in attackers:
+            one.sendall(flood)
+        caller.sendall(call)
+        assert caller.recv(65_536).startswith(b"HTTP/1.1 200")
+        answered = 0
+        for one in attackers:
+            one.settimeout(0)
+            with suppress(BlockingIOError):
+                answered += one.recv(10_000_000).count(b"HTTP/1.1 401")
+    assert answered < 100 * 300 / 2
+
+
+def test_several_connections_are_taken_in_one_turn_of_the_loop() -> None:
+    """uvloop takes one of each listening socket, so that a flood of short turns would keep newcomers out."""
+    made: list[int] = []
+    turn = 0
+
+    class Taken(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            made.append(turn)
+            transport.close()
+
+    async def run() -> None:
+        nonlocal turn
+        loop = asyncio.get_running_loop()
+        listener = listen("127.0.0.1", 0)
+        servers = [await loop.create_server(Taken, sock=door, backlog=100) for door in doors(listener)]
+        clients = [socket.create_connection(listener.getsockname()) for _ in range(64)]
+        while len(made) < 64:
+            turn += 1
+            await asyncio.sleep(0)
+        for one in servers:
+            one.close()
+        for one in clients:
+            one.close()
+
+    uvloop.run(run())
+    assert len(set(made)) <= 16
