@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 def tenantgate(stack, tmp_path):
     """Return a function that runs a verb with an audit trail in a folder of its own."""
     config = tmp_path / "settings.toml"
+    config.touch(mode=0o600)
     config.write_text(
         f'[database]\nadmin_url = "{stack.admin_url}"\n[audit]\npath = "audit.jsonl"\nsigning_key = "{KEY.text()}"\n'
     )

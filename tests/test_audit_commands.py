@@ -29,6 +29,7 @@ class Wrote:
         self.path = path
         self.key = key
         self.config = path.with_name("settings.toml")
+        self.config.touch(mode=0o600)
         self.config.write_text(f'[audit]\npath = "{path}"\nsigning_key = "{key}"\n')
         self.calls = Counter[str]()
         self.failed = Counter[str]()
@@ -107,6 +108,7 @@ def test_verify_counts_the_checkpoints_of_the_configured_key(wrote: Wrote) -> No
 def test_a_new_key_pair_is_one_that_the_settings_take(tmp_path) -> None:
     printed = run("audit", "keys").stdout
     config = tmp_path / "settings.toml"
+    config.touch(mode=0o600)
     config.write_text("[audit]\n" + printed.splitlines()[0] + "\n")
     public = run("audit", "keys", "--public", "--config", str(config)).stdout.strip()
     assert f'public_key = "{public}"' in printed

@@ -81,6 +81,7 @@ def workers(stack, tmp_path) -> Iterator[TwoWorkers]:
     url = f"http://127.0.0.1:{port}"
     with Issuer(aud=f"{url}/mcp", scope="claims:read", tenant_id="broker-a").running() as issuer:
         config = tmp_path / "settings.toml"
+        config.touch(mode=0o600)
         config.write_text(
             f'resource_url = "{url}/mcp"\nport = {port}\nworkers = 2\ncatalog = ["sample"]\n'
             f'[[issuers]]\nissuer = "{issuer.url}"\naudiences = ["x"]\n'

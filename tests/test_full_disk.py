@@ -54,6 +54,7 @@ def serving(stack, small_disk, tmp_path):
 
     def serve(trail: Path, log: Path) -> str:
         config = tmp_path / "settings.toml"
+        config.touch(mode=0o600)
         config.write_text(
             f'resource_url = "{url}/mcp"\nport = {port}\ncatalog = ["sample"]\n'
             f'[[issuers]]\nissuer = "{issuer.url}"\naudiences = ["x"]\n'

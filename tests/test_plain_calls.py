@@ -81,6 +81,17 @@ def test_arguments_that_are_not_an_object_are_named(caller, era, arguments) -> N
     assert "no text that holds JSON" in error["message"]
 
 
+@pytest.mark.parametrize("arguments", ['{"topic": "x"}', [1], 7, False])
+def test_arguments_of_a_prompt_that_are_not_an_object_are_named(caller, arguments) -> None:
+    """Case 19, of the other method that has arguments, and of a call that goes the SDK's way."""
+    mike = caller("mike-broker-a")
+    prompt = mike.post("prompts/get", {"name": "coverage_question", "arguments": arguments})
+    tool = mike.post("tools/call", {"name": "query_claims", "arguments": arguments}, other=1)
+    for response in (prompt, tool):
+        assert response.json()["error"]["code"] == -32602
+        assert response.json()["error"]["message"].startswith("arguments must be an object")
+
+
 @pytest.mark.parametrize("tool", ["query_claims", "whoami"])
 def test_arguments_may_be_null_or_left_out(caller, tool) -> None:
     for call in ({"name": tool}, {"name": tool, "arguments": None}):

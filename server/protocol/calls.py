@@ -30,7 +30,7 @@ _STATUS: Final = {FORBIDDEN: 403, LIMITED: 429}
 # As JSON; besides, an answer has an id of 1.5 KB at most, and its own form.
 _MESSAGE_BYTES: Final = 2_400
 _METHOD: Final = "tools/call"
-_NO_OBJECT: Final = (
+NO_OBJECT: Final = (
     'arguments must be an object, such as {"limit": 5}: no list, and no text that holds JSON; nothing was read.'
 )
 _log: Final = structlog.get_logger("protocol")
@@ -72,7 +72,7 @@ class ToolCalls:
         """Return what the call came to; what a tool does not foresee is logged and answered without its text."""
         tool = self._tools.get(call.name)
         if tool is None or call.arguments is None:
-            mistake = self._unknown(call.name) if tool is None else _NO_OBJECT
+            mistake = self._unknown(call.name) if tool is None else NO_OBJECT
             return _error(call, INVALID_PARAMS, mistake, request.decision(outcome="InvalidParams", mcp_method=_METHOD))
         context: TenantContext | None = None
         evidence = Evidence()

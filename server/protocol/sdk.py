@@ -20,6 +20,7 @@ from mcp_types import (
     DEFAULT_NEGOTIATED_VERSION,
     HEADER_MISMATCH,
     INTERNAL_ERROR,
+    INVALID_PARAMS,
     INVALID_REQUEST,
     PROTOCOL_VERSION_META_KEY,
     ErrorData,
@@ -33,6 +34,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Scope
 
 from server.http.outcome import JSON, Outcome, VerifiedRequest, refusal
+from server.protocol.calls import NO_OBJECT
 from server.protocol.surface import Pending
 
 _VERSION: Final = "mcp-protocol-version"
@@ -101,6 +103,9 @@ class SdkEndpoint:
             if told is None:
                 _log.exception("a handler failed")
                 told = ErrorData(code=INTERNAL_ERROR, message="Internal error; the error was logged.")
+            elif told.code == INVALID_PARAMS and _has_other_arguments(message):
+                # The SDK does not say which parameter it is.
+                told = ErrorData(code=INVALID_PARAMS, message=NO_OBJECT)
             answer["error"] = told.model_dump(exclude_none=True)
         return pydantic_core.to_json(answer)
 
@@ -152,6 +157,12 @@ class _OneRequest:
 
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
         """Drop it: there is no stream to put it on."""
+
+
+def _has_other_arguments(message: JSONRPCRequest) -> bool:
+    """Whether `arguments` are there and are not an object, such as a text that holds JSON."""
+    given: Any = (message.params or {}).get("arguments")
+    return given is not None and not isinstance(given, dict)
 
 
 def _claimed_version(message: JSONRPCRequest) -> Any:
