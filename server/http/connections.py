@@ -3,33 +3,19 @@
 import asyncio
 import ipaddress
 from collections.abc import Callable, Hashable, Iterable
-from itertools import islice
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 
 from server.http.file_limit import affordable
+from server.http.held import ByLastUse, Held
 from server.http.turns import Turns
 
 # Once per interval one line says what was closed.
 REPORT_INTERVAL_S: Final = 10.0
-_LOOKED_AT: Final = 64
 _log: Final = structlog.get_logger("connections")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Person = tuple[str, str]
-
-
-class Held(Protocol):
-    """A connection, as far as this file needs it."""
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no request of it is being answered."""
-        ...
-
-    def drop(self) -> None:
-        """Close it at once."""
-        ...
 
 
 class Connections:
@@ -58,8 +44,8 @@ class Connections:
         self._proxies: Final = tuple(proxies)
         self._held: Final[set[Held]] = set()
         self._turns: Final = Turns()
-        self._waiting: Final = _Line()
-        self._trusted: Final = _Line()
+        self._waiting: Final = ByLastUse()
+        self._trusted: Final = ByLastUse()
         self._told: tuple[int, int] = (0, 0)
         self._quiet: asyncio.TimerHandle | None = None
 
@@ -163,57 +149,3 @@ class Connections:
         if source is not None:
             counts |= {"largest_source": source, "of_largest_source": number}
         _log.warning("connections were closed to make room (docs/front-door.md)", **counts, maximum=self.maximum)
-
-
-class _Line:
-    """Connections by their last use, the oldest first; all together, and those of each owner."""
-
-    def __init__(self) -> None:
-        self._owners: Final[dict[Held, Hashable]] = {}
-        self._of: Final[dict[Hashable, dict[Held, None]]] = {}
-
-    def __len__(self) -> int:
-        return len(self._owners)
-
-    def __contains__(self, connection: Held) -> bool:
-        return connection in self._owners
-
-    def put(self, connection: Held, owner: Hashable) -> None:
-        self._owners[connection] = owner
-        self._of.setdefault(owner, {})[connection] = None
-
-    def take(self, connection: Held) -> Hashable | None:
-        """Remove a connection and return its owner; None where it was not here."""
-        owner = self._owners.pop(connection, None)
-        if owner is not None:
-            of_owner = self._of[owner]
-            del of_owner[connection]
-            if not of_owner:
-                del self._of[owner]
-        return owner
-
-    def owner(self, connection: Held) -> Hashable | None:
-        return self._owners.get(connection)
-
-    def put_last(self, connection: Held) -> None:
-        owner = self.take(connection)
-        if owner is not None:
-            self.put(connection, owner)
-
-    def count(self, owner: Hashable) -> int:
-        return len(self._of.get(owner, ()))
-
-    def oldest_idle(self, owner: Hashable | None = None) -> Held | None:
-        """Return an idle one, among the oldest few."""
-        line = self._owners if owner is None else self._of.get(owner, {})
-        return next((one for one in islice(line, _LOOKED_AT) if one.is_idle), None)
-
-    def oldest(self, owner: Hashable | None = None) -> Held | None:
-        """Return an idle one if possible, and else the oldest."""
-        line = self._owners if owner is None else self._of.get(owner, {})
-        return self.oldest_idle(owner) or next(iter(line), None)
-
-    def largest(self) -> tuple[Hashable | None, int]:
-        """Return the owner with the most connections, and how many they are."""
-        owner = max(self._of, key=self.count, default=None)
-        return owner, self.count(owner)
