@@ -16,6 +16,7 @@ import pytest
 from pooler_support import (
     NO_PGBOUNCER,
     PGBOUNCER,
+    multiplexer,
     pgbouncer,
     pgbouncer_version,
     proxy,
@@ -51,6 +52,12 @@ def small_proxy(refuses: Callable[[dict[str, str]], str | None]) -> Front:
             yield found.port
 
     return front
+
+
+@contextmanager
+def sharing_proxy(urls: list[str]) -> Generator[int]:
+    with multiplexer(urls[0]) as found:
+        yield found.port
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,7 @@ MATRIX = (
         query="?options=-c%20geqo%3Doff",
         refused="take it out of database.url and of PGOPTIONS, or name it in ignore_startup_parameters",
     ),
-    Row("RDS Proxy", "", "works", small_proxy(refuses_options)),
+    Row("RDS Proxy", "", "works", sharing_proxy),
     Row(
         "RDS Proxy",
         "`?options=…` in the URL",
