@@ -37,7 +37,6 @@ def settings_file(directory: Path, name: str, issuer: str, resource: str, databa
     """Write one server's settings, as production would have them."""
     file = directory / f"{name}.toml"
     file.touch(mode=0o600)
-    file.touch(mode=0o600)
     file.write_text(
         f'resource_url = "{resource}"\n'
         'allowed_hosts = ["bench"]\n'
