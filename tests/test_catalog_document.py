@@ -13,10 +13,9 @@ import pytest
 from pydantic import BaseModel
 
 from server.catalog import comparison, declarations
+from server.catalog.columns import Column, ColumnType
 from server.catalog.declarations import (
     CatalogFile,
-    Column,
-    ColumnType,
     Listing,
     Parameter,
     ParameterType,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from server.adoption.relations import Found
 from server.adoption.sensitive import why_sensitive
-from server.catalog.declarations import ColumnType
+from server.catalog.columns import ColumnType
 from server.catalog.facts import ColumnFacts
 
 _TYPES: Final[Mapping[str, ColumnType]] = {

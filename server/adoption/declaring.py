@@ -11,8 +11,9 @@ from server.adoption.sensitive import why_sensitive
 from server.adoption.shape import Shape, shape_of, shortened
 from server.adoption.tool_size import share_of_list, tools_bytes
 from server.adoption.ways import Own, Parent, Shared
+from server.catalog.columns import Column
 from server.catalog.comparison import differences
-from server.catalog.declarations import Column, Listing, Summary, Table, Through
+from server.catalog.declarations import Listing, Summary, Table, Through
 from server.catalog.filters import Filters
 
 _DESCRIPTION_CHARACTERS: Final = 200

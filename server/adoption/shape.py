@@ -8,7 +8,8 @@ from server.adoption.columns import Choice, is_text
 from server.adoption.naming import plain_name
 from server.adoption.relations import Found
 from server.adoption.sensitive import words, words_of
-from server.catalog.declarations import RESERVED, Column
+from server.catalog.columns import Column
+from server.catalog.declarations import RESERVED
 from server.catalog.filters import stem
 
 _HAPPENED: Final = (

@@ -8,7 +8,8 @@ from typing import Any, Final, cast
 from server.adoption.columns import LeftOut
 from server.adoption.declaring import Declared
 from server.adoption.naming import plain_name
-from server.catalog.declarations import Column, Table, Through
+from server.catalog.columns import Column
+from server.catalog.declarations import Table, Through
 
 _WIDTH: Final = 100
 # The order in which a column's keys are read best.

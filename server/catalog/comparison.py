@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from server.catalog.declarations import Column, Table
+from server.catalog.columns import Column
+from server.catalog.declarations import Table
 from server.catalog.facts import ColumnFacts, RelationFacts
 
 _KINDS: Final = {"m": "a materialized view", "f": "a foreign table"}

@@ -7,14 +7,16 @@ about types, pages and sums in docs/catalog.md, each tried on PostgreSQL.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal, LiteralString, cast
+from typing import Final, Literal, LiteralString
 
 from psycopg import sql
 
-from server.catalog.declarations import TEXT_CHARACTERS, Bucket, Column, Measure, Table
+from server.catalog.columns import TEXT_CHARACTERS, Bucket, Column
+from server.catalog.declarations import Table
 from server.catalog.expressions import SQL, Composable, bucketed, column_of, placeholder, position_of, shown
 from server.catalog.facts import ColumnFacts, RelationFacts
 from server.catalog.letter_case import folded
+from server.catalog.measures import exact, measures, number
 from server.catalog.rows import rows_reader
 from server.database.statement import Row, Statement
 
@@ -24,8 +26,6 @@ Filter = tuple[str, Comparison]
 # What a cursor says of the last row: there is none, its sort value is not null, or it is null.
 Start = Literal["beginning", "value", "null"]
 _STATEMENTS_KEPT: Final = 512
-# One, with as many decimal places as a division by it keeps.
-_ONE: Final = SQL("1.0000000000000000000000000000000000000000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +118,10 @@ class CompiledTable:
         sources = [SQL('{} COLLATE "C" AS key').format(key)]
         results: list[Composable] = [SQL("key"), SQL("count(*) AS count")]
         for place, (name, column) in enumerate(measured):
-            raw, exact = sql.Identifier(f"raw{place}"), sql.Identifier(f"exact{place}")
-            sources.append(SQL("{} AS {}").format(_number(self._reference(name), self._facts_of(name)), raw))
-            sources.append(SQL("{} AS {}").format(_exact(self._reference(name), self._facts_of(name)), exact))
-            results.extend(_measures(name, column, self._facts_of(name), raw, exact))
+            shown, summed = sql.Identifier(f"raw{place}"), sql.Identifier(f"exact{place}")
+            sources.append(SQL("{} AS {}").format(number(self._reference(name), self._facts_of(name)), shown))
+            sources.append(SQL("{} AS {}").format(exact(self._reference(name), self._facts_of(name)), summed))
+            results.extend(measures(name, column, self._facts_of(name), shown, summed))
         most = self.table.summary.max_groups if self.table.summary else 0
         # The totals come first, and one group more shows whether any is left out.
         text = SQL(
@@ -205,7 +205,7 @@ class CompiledTable:
             form = SQL("{} = {}::timestamptz") if zoned else SQL("{} = ({}::timestamptz AT TIME ZONE 'UTC')")
             return form.format(reference, value)
         if column.type == "decimal":
-            reference = _number(reference, facts)
+            reference = number(reference, facts)
         if facts.kind == "e":
             # As text: a label that the type does not have is then no row, and no error.
             return SQL("{}::text {} {}").format(reference, operator, value)
@@ -250,48 +250,3 @@ def _by_code(reference: Composable, facts: ColumnFacts) -> Composable:
     """Return what texts are ordered by: their code points, the same in every locale and release of the C library."""
     ordered_otherwise = facts.collation and not facts.code_order
     return SQL('{} COLLATE "C"').format(reference) if ordered_otherwise else reference
-
-
-def _number(reference: Composable, facts: ColumnFacts) -> Composable:
-    """Return a number as it is shown: 0.7 of a column of type real is not the 0.7 of a parameter otherwise."""
-    if facts.base == "real":
-        return SQL("{}::text::float8").format(reference)
-    return SQL("{}::numeric").format(reference) if facts.base == "money" else reference
-
-
-def _exact(reference: Composable, facts: ColumnFacts) -> Composable:
-    """Return a number that adds up without rounding, in whatever order the rows come."""
-    if facts.base in {"real", "double precision"}:
-        return SQL("{}::text::numeric").format(reference)
-    return _number(reference, facts)
-
-
-def _measures(
-    name: str, column: Column, facts: ColumnFacts, raw: sql.Identifier, exact: sql.Identifier
-) -> list[Composable]:
-    """Return the results of one column, in a fixed order: integers as numbers, decimals as text."""
-    whole = column.type == "integer"
-    scale = sql.Literal(facts.scale if facts.scale is not None else 6)
-
-    def result(measure: Measure) -> Composable:
-        match measure:
-            case "total" if whole or facts.scale is None:
-                total = SQL("coalesce(sum({}), 0)").format(exact)
-                return total if whole else SQL("{}::text").format(total)
-            case "total":
-                return SQL("round(coalesce(sum({}), 0), {})::text").format(exact, scale)
-            case "average":
-                # Not avg(), which keeps 16 digits in all: of large numbers, too few behind the point.
-                return SQL("round(sum({}) * {} / nullif(count({}), 0), {})::text").format(exact, _ONE, exact, scale)
-            case "largest" | "smallest":
-                extreme = SQL("max({})" if measure == "largest" else "min({})").format(raw)
-                return extreme if whole else SQL("{}::text").format(extreme)
-
-    return [
-        SQL("{} AS {}").format(result(measure), sql.Identifier(f"{measure}_{name}"))
-        for measure in MEASURES
-        if measure in column.measures
-    ]
-
-
-MEASURES: Final[tuple[Measure, ...]] = cast("tuple[Measure, ...]", ("total", "average", "largest", "smallest"))

@@ -4,7 +4,7 @@ from typing import Final, LiteralString, cast
 
 from psycopg import sql
 
-from server.catalog.declarations import Bucket
+from server.catalog.columns import Bucket
 from server.catalog.facts import ColumnFacts
 
 SQL = sql.SQL

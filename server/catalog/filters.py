@@ -9,8 +9,9 @@ from typing import Any, Final, cast
 from pydantic_core import CoreSchema
 
 from server.catalog import schema
+from server.catalog.columns import Column
 from server.catalog.compile import Filter
-from server.catalog.declarations import Column, Table
+from server.catalog.declarations import Table
 from server.catalog.periods import PERIODS, Period, resolve
 from server.catalog.schema import Argument
 from server.catalog.texts import titled

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from server.catalog.declarations import TEXT_CHARACTERS, Column, ResultColumn
+from server.catalog.columns import TEXT_CHARACTERS, Column
+from server.catalog.declarations import ResultColumn
 
 _JSON_TYPES: Final[Mapping[str, dict[str, Any]]] = {"integer": {"type": "integer"}, "boolean": {"type": "boolean"}}
 _FORMS: Final[Mapping[str, str]] = {

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from server.catalog.declarations import Column, ResultColumn
+from server.catalog.columns import Column
+from server.catalog.declarations import ResultColumn
 from server.catalog.texts import readable, readable_in
 from server.database.statement import Row, read_rows
 

@@ -10,8 +10,9 @@ from pydantic_core import CoreSchema, core_schema, to_json
 
 from server.catalog import schema
 from server.catalog.access import TenantAccess
+from server.catalog.columns import TEXT_CHARACTERS
 from server.catalog.compile import Row
-from server.catalog.declarations import TEXT_CHARACTERS, Parameter, ResultColumn, SqlTool
+from server.catalog.declarations import Parameter, ResultColumn, SqlTool
 from server.catalog.expressions import shown_as
 from server.catalog.filters import bound
 from server.catalog.results import object_of, row_schema

@@ -10,15 +10,17 @@ from pydantic_core import to_json
 from server.catalog import schema
 from server.catalog.access import TenantAccess
 from server.catalog.brief import brief_schema, brief_text, column_texts
-from server.catalog.compile import MEASURES, Row
-from server.catalog.declarations import Bucket, Column, Summary, Table
+from server.catalog.columns import Bucket, Column
+from server.catalog.declarations import Summary, Table
 from server.catalog.filters import Filters
+from server.catalog.measures import MEASURES
 from server.catalog.results import nullable, object_of
 from server.catalog.schema import Argument, ArgumentSchema
 from server.catalog.source import TableSource
 from server.catalog.texts import readable, shortened, titled
 from server.catalog.tool import Tool, description_of
 from server.catalog.view import chart
+from server.database.statement import Row
 
 _KEY_CHARACTERS: Final = 4_000
 _WEEKS: Final = "; weeks are ISO weeks such as 2026-W47"
