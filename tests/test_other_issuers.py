@@ -252,7 +252,7 @@ def test_a_scope_that_nanoidp_did_not_grant_is_missing(server, nanoidp) -> None:
     form = {"grant_type": "password", "username": "emma", "password": PASSWORD, "scope": "claims:read"}
     answer = server.call(nanoidp.tokens(**form)["access_token"], "search_policies", query="deductible")
     assert answer.status_code == 403
-    assert 'scope="policies:read"' in answer.headers["www-authenticate"]
+    assert 'scope="claims:read policies:read"' in answer.headers["www-authenticate"]
 
 
 def test_client_credentials_of_nanoidp_are_a_client(server, nanoidp, admin) -> None:

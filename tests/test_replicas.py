@@ -125,7 +125,7 @@ def test_a_replica_serves_and_refuses_what_writes_and_a_failover_is_followed(sta
                 with psycopg.connect(admin, autocommit=True) as promoting:
                     promoting.execute("SELECT pg_promote()")
                 eventually(lambda: text_of(server) == "answered")
-                assert httpx2.get(f"{server.url}/readyz", timeout=20).status_code == 200
+                eventually(lambda: httpx2.get(f"{server.url}/readyz", timeout=20).status_code == 200)
             finally:
                 primary.start()
 

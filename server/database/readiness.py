@@ -7,6 +7,8 @@ from typing import Any, Final
 import psycopg
 from psycopg import AsyncConnection
 
+from server.database.connecting import login_target
+from server.errors import StartupError
 from server.settings import DatabaseSettings
 
 KEPT_S: Final = 1.0
@@ -22,7 +24,7 @@ class Readiness:
 
     def __init__(self, settings: DatabaseSettings) -> None:
         """Prepare; nothing is opened yet."""
-        self._url: Final = settings.url.get_secret_value()
+        self._target: Final = login_target(settings)
         self._connection: AsyncConnection[Any] | None = None
         self._asking: asyncio.Task[bool] | None = None
         self._answer = (0.0, False)
@@ -60,11 +62,10 @@ class Readiness:
     async def _once(self) -> bool:
         try:
             if self._connection is None:
-                self._connection = await AsyncConnection.connect(
-                    self._url, autocommit=True, prepare_threshold=None, connect_timeout=2, application_name="tenantgate"
-                )
+                parameters = await self._target.pooled() | {"prepare_threshold": None}
+                self._connection = await AsyncConnection.connect(**parameters)
             await self._connection.execute("SELECT 1")
-        except psycopg.Error:
+        except (psycopg.Error, StartupError):
             await self._drop()
             return False
         return True
