@@ -337,7 +337,10 @@ OF_TOOL = {
     ),
     "default_word": (
         parameter('type = "integer", default = "all"'),
-        "parameters.n.default: is not allowed by its own parameter: Input should be a valid integer, without quotation marks",
+        (
+            "parameters.n.default: is not allowed by its own parameter: Input should be a valid integer, "
+            "without quotation marks"
+        ),
     ),
     "default_value": (
         parameter('type = "text", values = ["a", "b"], default = "c"'),

@@ -62,7 +62,8 @@ class Readiness:
     async def _once(self) -> bool:
         try:
             if self._connection is None:
-                parameters = await self._target.pooled() | {"prepare_threshold": None}
+                parameters: dict[str, Any] = await self._target.pooled()
+                parameters["prepare_threshold"] = None
                 self._connection = await AsyncConnection.connect(**parameters)
             await self._connection.execute("SELECT 1")
         except (psycopg.Error, StartupError):
