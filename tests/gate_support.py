@@ -122,11 +122,6 @@ def request_bytes(served: Served, *added: tuple[str, str], skip: str = "", targe
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + BODY
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 def received(connection: socket.socket) -> bytes:
     answer = bytearray()
     with suppress(TimeoutError, ConnectionResetError):

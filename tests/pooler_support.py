@@ -17,9 +17,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
+from ports import free_port
 
 from server.dev.postgres.account import postgres_account
-from server.dev.postgres.launcher import _free_port
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 NO_PGBOUNCER = "there is no pgbouncer; install Debian's package of that name"
@@ -44,7 +44,7 @@ def pgbouncer_version() -> tuple[int, ...]:
 def pgbouncer(urls: list[str], mode: str, **more: str) -> Generator[int]:
     """Run PgBouncer in front of the server of `urls`, for their logins, with nothing set but the mode and `more`."""
     assert PGBOUNCER is not None, NO_PGBOUNCER
-    account, port, server = postgres_account(), _free_port(), urlsplit(urls[0])
+    account, port, server = postgres_account(), free_port(), urlsplit(urls[0])
     # Not pytest's folders, which only their owner may enter.
     folder = Path(tempfile.mkdtemp(prefix="pgbouncer-"))
     logins = {urlsplit(url).username: urlsplit(url).password for url in urls}

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from gate_support import free_port
+from ports import free_port
 from request_variants import HOST
 
 FILES = Path(__file__).parents[1] / "deploy" / "proxies"

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 
+from ports import free_port
+
 from server.dev.postgres.child import Child
-from server.dev.postgres.launcher import _accepts, _free_port
+from server.dev.postgres.launcher import _accepts
 from server.dev.postgres.site import Site, find_site
 
 PROGRAMS = next((path for path in sorted(Path("/usr/lib/postgresql").glob("1[4-7]/bin")) if path.is_dir()), None)
@@ -24,7 +26,7 @@ def second_server(folder: Path) -> Generator[str]:
     site = Site(found.account, found.place, PROGRAMS)
     with (folder / "log").open("wb") as log:
         _initialise(site, log)
-        port = _free_port()
+        port = free_port()
         command = [str(PROGRAMS / "postgres"), "-D", str(site.cluster), "-p", str(port), "-c", "fsync=off"]
         command += ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
         child = Child(command, site.account, site.place, log)

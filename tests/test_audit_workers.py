@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx2
 import pytest
 from audit_support import KEY, PUBLIC, breaks
-from gate_support import free_port
 from issuer_support import Issuer
+from ports import free_port
 
 from server.audit.files import trail_files
 from server.audit.verify import verify

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from gate_support import free_port
 from issuer_support import Issuer
+from ports import free_port
 
 from server.dev.stack import Stack
 

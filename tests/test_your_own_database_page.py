@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from ports import free_port
 from second_server import MISSING, PROGRAMS, second_server
 
 PAGE = (Path(__file__).parents[1] / "docs" / "your-own-database.md").read_text(encoding="utf-8")
@@ -48,7 +48,8 @@ def _run(work: Path, url: str) -> list[str]:
         "LOGIN_URL": login.geturl(),
     }
     exported, found, development = "", list[str](), None
-    port = _free_port()
+    # The two after it are taken as well.
+    port = free_port(3)
     try:
         for written in COMMANDS:
             # The page's port may be in use on a machine that tests other things beside.
@@ -79,13 +80,6 @@ def _run(work: Path, url: str) -> list[str]:
     finally:
         _stop(development)
     return found
-
-
-def _free_port() -> int:
-    """Return a port that is free, as the two after it should be."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def _development(block: str, work: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
