@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from pooler_support import proxy, refuses_options, through
+from ports import free_port
 from psycopg import sql
 from pydantic import SecretStr, ValidationError
 from server_of_its_own import server_of_its_own
@@ -119,9 +120,7 @@ def test_of_several_hosts_the_next_is_tried(stack, unused_tcp_port) -> None:
 
 @pytest.fixture
 def unused_tcp_port() -> int:
-    from server.dev.postgres.launcher import _free_port
-
-    return _free_port()
+    return free_port()
 
 
 # The end of each password would be read as a host, a port, a path or a query.

