@@ -11,10 +11,11 @@ from html import escape
 from importlib.resources import files
 from typing import Any, Final
 
-from mcp.server.apps import APP_MIME_TYPE
 from mcp_types import ReadResourceResult, Resource, TextResourceContents
 
 # What the page may reach: nothing. It is one file, and its data come by message (`_meta.ui.csp` of the extension).
+# MCP Apps, 2026-01-26; the SDK has it too, in a module that takes as long to load as all of this package.
+_MIME_TYPE: Final = "text/html;profile=mcp-app"
 _META: Final[dict[str, Any]] = {
     "ui": {
         "csp": {"connectDomains": [], "resourceDomains": [], "frameDomains": [], "baseUriDomains": []},
@@ -45,7 +46,7 @@ class View:
             name=self.name,
             title=self.title,
             description=self.description,
-            mime_type=APP_MIME_TYPE,
+            mime_type=_MIME_TYPE,
             _meta=_META,
         )
 
@@ -53,7 +54,7 @@ class View:
     def contents(self) -> ReadResourceResult:
         """The answer of resources/read, read once."""
         text = self.page()
-        page = TextResourceContents(uri=self.uri, mime_type=APP_MIME_TYPE, text=text, _meta=_META)
+        page = TextResourceContents(uri=self.uri, mime_type=_MIME_TYPE, text=text, _meta=_META)
         return ReadResourceResult(contents=[page])
 
 

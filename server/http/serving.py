@@ -104,8 +104,6 @@ def application() -> Starlette:
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; raise StartupError when that cannot begin or isolation does not hold."""
     configure_logs()
-    # Nothing that a start makes is garbage, and looking for it takes a sixth of the time.
-    gc.disable()
     catalog = load_catalog(settings.catalog)
     # Here too, not in the workers alone: this process can still end with one line and its exit code.
     with ThreadPoolExecutor(1) as beside:
