@@ -205,7 +205,7 @@ def test_what_was_closed_is_logged_once_per_interval(serving: Serving, monkeypat
 
 
 def test_an_idle_connection_lives_as_long_as_the_setting_says(stack: Stack, serving: Serving) -> None:
-    """Longer than proxies keep one: a request that meets the end of its connection is lost."""
+    """Case 17: longer than proxies keep one; a request that meets the end of its connection is lost."""
     assert stack.settings.connections.keep_alive_s == 75
     with serving(keep_alive_s=1) as (server, _), socket.create_connection(("127.0.0.1", port_of(server)), 10) as one:
         one.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -1,4 +1,7 @@
-"""Claim paths: a claim is read where the settings say, in one way only, and an object is never taken for a tenant."""
+"""Claim paths: a claim is read where the settings say, in one way only, and an object is never taken for a tenant.
+
+Case 08 is among the rows: lists of one, integers, objects, and the maps of Keycloak's organizations.
+"""
 
 from typing import Any
 

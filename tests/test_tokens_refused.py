@@ -215,7 +215,7 @@ def test_a_bad_token_is_refused_with_one_answer_and_without_a_trace(warm: Served
 
 
 def test_a_token_that_is_too_long_is_told_so_and_asks_for_no_new_sign_in(warm: Served) -> None:
-    """R59: a client that signs in again gets the same token; and up to 16 KB are accepted."""
+    """R59, case 09: a client that signs in again gets the same token; and up to 16 KB are accepted."""
     room = 16_384 - len(warm.strict.token(padding=""))
     assert warm.post(warm.strict.token(padding="x" * (room * 3 // 4 - 2))).status_code == 200
     for long in (warm.strict.token(padding="x" * (room * 3 // 4 + 2)), "x" * 16_385):

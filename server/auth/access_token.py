@@ -88,6 +88,8 @@ def is_left_out(claims: Mapping[str, Any], path: str) -> bool:
 
     Entra ID does so with more than 200 groups; `_claim_names` is OpenID Connect Core 1.0 section 5.6.2.
     """
+    if "_claim_names" not in claims and "hasgroups" not in claims:
+        return False
     elsewhere: Any = claims.get("_claim_names")
     left_out = set(cast("Mapping[str, Any]", elsewhere)) if isinstance(elsewhere, Mapping) else set[str]()
     if claims.get("hasgroups") in (True, "true"):

@@ -50,11 +50,15 @@ def plain_call(request: VerifiedRequest, body: Any) -> Call | None:
     if not params.keys() <= _CALLED:
         return None
     arguments = _arguments_in(params)
+    is_modern = version in MODERN_PROTOCOL_VERSIONS
+    if not is_modern and arguments is not None and "_meta" not in params and isinstance(params.get("name"), str):
+        # A name and an object: in the handshake era nothing is left that could be refused.
+        return Call(message["id"], params["name"], arguments, modern=False)
     # Arguments that are not an object get our own sentence; everything else is refused by the SDK.
     checked: dict[str, Any] = params if arguments is not None else params | {"arguments": {}}
     if not _is_accepted(message, version, checked, CallToolRequestParams, request.headers):
         return None
-    return Call(message["id"], params["name"], arguments, version in MODERN_PROTOCOL_VERSIONS)
+    return Call(message["id"], params["name"], arguments, is_modern)
 
 
 def plain_list(request: VerifiedRequest, body: Any) -> PlainList | None:
