@@ -15,7 +15,7 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="Worker processes, in place of the setting.")] = None,
 ) -> None:
     """Run the server on configured services until it is stopped."""
-    # Nothing that a start makes is garbage, and looking for it takes a sixth of the time.
+    # Nothing that a start makes is garbage, and looking for it takes a sixth of the time; the server puts it on again.
     gc.disable()
     from server.configuration import SERVING, load_settings
 

@@ -14,6 +14,8 @@ def frozen_garbage() -> Generator[None]:
     """
     gc.collect()
     gc.freeze()
+    # Whoever starts a process may have left it off until now.
+    gc.enable()
     try:
         yield
     finally:
