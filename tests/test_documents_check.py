@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from quiet_runner import QuietRunner
 
 from server.__main__ import cli
 from server.dev.sample import SAMPLE_DOCUMENTS
@@ -202,17 +202,17 @@ def test_the_sample_documents_are_sound():
 
 def test_the_verb_prints_findings_and_fails(tmp_path):
     write(tmp_path, tier="gold")
-    run = CliRunner().invoke(cli, ["documents", "check", str(tmp_path), "--tier", "regular"], terminal_width=200)
+    run = QuietRunner().invoke(cli, ["documents", "check", str(tmp_path), "--tier", "regular"], terminal_width=200)
     assert run.exit_code == 1
     assert "unknown-tier" in run.stdout
     assert "1 documents in" in run.stdout
-    sound = CliRunner().invoke(cli, ["documents", "check", str(tmp_path)])
+    sound = QuietRunner().invoke(cli, ["documents", "check", str(tmp_path)])
     assert (sound.exit_code, "0 findings" in sound.stdout) == (0, True)
 
 
 def test_the_verb_prints_one_json_document(tmp_path):
     write(tmp_path, tier="gold")
-    run = CliRunner().invoke(cli, ["documents", "check", str(tmp_path), "--json", "--tier", "regular"])
+    run = QuietRunner().invoke(cli, ["documents", "check", str(tmp_path), "--json", "--tier", "regular"])
     assert run.exit_code == 1
     assert json.loads(run.stdout) == {
         "documents": 1,
@@ -242,12 +242,12 @@ def test_the_tiers_and_the_isolation_come_from_the_settings(tmp_path, monkeypatc
 
 def test_canaries_are_written_for_every_tier_and_tenant_and_are_sound(tmp_path):
     options = ["--tier", "regular", "--tier", "platinum", "--tenant", "broker-a", "--tenant", "broker-b", "--by-tenant"]
-    run = CliRunner().invoke(cli, ["documents", "canaries", str(tmp_path), *options])
+    run = QuietRunner().invoke(cli, ["documents", "canaries", str(tmp_path), *options])
     assert run.exit_code == 0
     assert len(run.stdout.split()) == 6
     assert "tenantgate-canaries/regular-everyone.txt" in run.stdout
     assert check_folder(tmp_path, BY_TENANT).findings == []
-    unknown = CliRunner().invoke(cli, ["documents", "canaries", str(tmp_path)])
+    unknown = QuietRunner().invoke(cli, ["documents", "canaries", str(tmp_path)])
     assert unknown.exit_code != 0
 
 
@@ -258,6 +258,6 @@ DOCUMENTATION = Path(__file__).parents[1] / "docs" / "documents.md"
 def test_every_command_of_the_documentation_is_one(command):
     """Each verb and option that it names exists; what they do is tested elsewhere."""
     options = [word for word in command.split() if word.startswith("--")]
-    shown = CliRunner().invoke(cli, [*command.split()[:2], "--help"], terminal_width=200)
+    shown = QuietRunner().invoke(cli, [*command.split()[:2], "--help"], terminal_width=200)
     assert shown.exit_code == 0
     assert all(option in shown.stdout for option in options), shown.stdout

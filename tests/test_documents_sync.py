@@ -18,7 +18,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
-from typer.testing import CliRunner
+from quiet_runner import QuietRunner
 
 from server.__main__ import cli
 from server.errors import StartupError
@@ -160,7 +160,7 @@ def options(folder, *more):
 
 def sync(folder, *more, code=0) -> dict[str, Any]:
     """Run the verb to its end and return what it printed as JSON."""
-    run = CliRunner().invoke(cli, options(folder, "--json", *more))
+    run = QuietRunner().invoke(cli, options(folder, "--json", *more))
     assert run.exit_code == code, (run.stdout, run.exception)
     return json.loads(run.stdout)
 
@@ -238,7 +238,7 @@ def test_documents_that_bedrock_could_not_take_are_reported_one_by_one(tmp_path,
     result = sync(tmp_path, code=1)
     assert result["ingestion"]["failed"] == {"s3://guides/a.md": "FAILED: the file is damaged"}
     assert not result["is_whole"]
-    run = CliRunner().invoke(cli, options(tmp_path))
+    run = QuietRunner().invoke(cli, options(tmp_path))
     assert run.exit_code == 1
     assert "the file is damaged" in " ".join(run.stdout.split())
 
@@ -259,7 +259,7 @@ def test_another_ingestion_is_waited_for(tmp_path, s3, ingestion):
 
 def test_a_missing_bucket_is_one_line(tmp_path):
     write(tmp_path, "a.md", "a")
-    run = CliRunner().invoke(cli, options(tmp_path))
+    run = QuietRunner().invoke(cli, options(tmp_path))
     assert isinstance(run.exception, StartupError)
     assert str(run.exception).startswith("An error occurred (NoSuchBucket)")
     assert str(run.exception).endswith("what was uploaded stays, run the same command again")

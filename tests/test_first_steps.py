@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 import psycopg
 import pytest
-from typer.testing import CliRunner
+from quiet_runner import QuietRunner
 
 from server.__main__ import cli
 from server.dev.announcement import announcement, request_line
@@ -57,7 +57,7 @@ def test_the_version_is_one_line() -> None:
 @pytest.mark.parametrize("group", [(), ("documents",), ("keys",), ("tenants",), ("audit",), ("tools",)])
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_the_help_lists_each_summary_as_a_whole(group: tuple[str, ...], columns: int) -> None:
-    said = CliRunner().invoke(cli, [*group, "--help"], terminal_width=columns, prog_name="tenantgate").output
+    said = QuietRunner().invoke(cli, [*group, "--help"], terminal_width=columns, prog_name="tenantgate").output
     assert said.startswith("Usage: tenantgate ")
     assert "..." not in said.partition("Commands:")[2]
     if not group:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from typer.testing import CliRunner
+from quiet_runner import QuietRunner
 
 from server.__main__ import cli
 from server.administration.key_table import put_key
@@ -59,7 +59,7 @@ def keys(rotated, admin, tmp_path, monkeypatch):
     monkeypatch.setenv("TENANTGATE_CONFIG", str(config))
 
     def run(*arguments: str) -> str:
-        result = CliRunner().invoke(cli, ["keys", *arguments])
+        result = QuietRunner().invoke(cli, ["keys", *arguments])
         if result.exception is not None:
             raise result.exception
         return result.stdout

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from typer.testing import CliRunner
+from quiet_runner import QuietRunner
 
 from server.__main__ import cli
 from server.administration.migrations import migrate
@@ -63,7 +63,7 @@ def tenants(owner, settings_file):
     """Run `tenantgate tenants …`; return what it printed."""
 
     def run(*arguments: str) -> str:
-        result = CliRunner().invoke(cli, ["tenants", *arguments])
+        result = QuietRunner().invoke(cli, ["tenants", *arguments])
         if result.exception is not None:
             raise result.exception
         return result.stdout
@@ -199,14 +199,14 @@ def test_the_list_reads_well_in_a_pipe_whatever_the_names_hold(tenants, owner, s
 def test_the_list_names_rows_that_the_server_does_not_read(tenants, owner, monkeypatch, settings_file) -> None:
     owner.execute("INSERT INTO tenancy.tenants VALUES (%s, 'In capitals')", (UUID.upper(),))
     monkeypatch.setenv("TENANTGATE_TENANCY__ID_TYPE", "uuid")
-    result = CliRunner().invoke(cli, ["tenants", "list"])
+    result = QuietRunner().invoke(cli, ["tenants", "list"])
     assert f"{UUID.upper()} is not the canonical spelling of the type uuid" in result.stderr
     assert UUID.upper() in result.stdout
 
 
 def test_without_a_registry_the_command_says_that_it_has_no_effect(tenants, monkeypatch) -> None:
     monkeypatch.setenv("TENANTGATE_TENANCY__REGISTRY", "false")
-    result = CliRunner().invoke(cli, ["tenants", "add", "acme"])
+    result = QuietRunner().invoke(cli, ["tenants", "add", "acme"])
     assert (result.exit_code, result.stdout) == (0, "acme: added\n")
     assert "the server does not ask the registry" in result.stderr
 
@@ -364,7 +364,7 @@ def test_a_database_that_was_not_migrated_is_named_with_its_remedy(stack, settin
         url = urlsplit(stack.admin_url)._replace(path="/without_registry").geturl()
         monkeypatch.setenv("TENANTGATE_DATABASE__ADMIN_URL", url)
         for arguments in (["list"], ["add", "acme"], list(FROM)):
-            result = CliRunner().invoke(cli, ["tenants", *arguments])
+            result = QuietRunner().invoke(cli, ["tenants", *arguments])
             assert isinstance(result.exception, StartupError)
             assert "run `tenantgate migrate` first" in str(result.exception)
     finally:
