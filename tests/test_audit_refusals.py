@@ -115,7 +115,7 @@ def test_counting_one_costs_little_beside_a_record() -> None:
     counts = Refusals()
     began = time.thread_time()
     for _ in range(10_000):
-        counts.is_first("no bearer token", network_of("192.0.2.1"))
+        counts.is_first("no bearer token", str(network_of("192.0.2.1")))
     assert (time.thread_time() - began) / 10_000 < 50e-6
 
 
@@ -124,6 +124,7 @@ def test_counting_one_costs_little_beside_a_record() -> None:
     [
         ("10.0.0.1", None, "10.0.0.1"),
         ("10.0.0.1", "192.0.2.7", "192.0.2.7"),
+        ("::ffff:10.0.0.1", "192.0.2.7", "192.0.2.7"),
         ("10.0.0.1", "198.51.100.1, 192.0.2.7, 10.0.0.2", "192.0.2.7"),
         ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
         ("10.0.0.1", "[2001:db8::1]:4711", "2001:db8::1"),

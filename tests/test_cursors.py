@@ -7,8 +7,9 @@ import time
 import pytest
 
 from server.database.context_keys import new_context_key
-from server.database.cursors import Cursors, derived
+from server.database.cursors import Cursors
 from server.database.statement import Principal
+from server.derived_keys import derived
 from server.errors import ArgumentsError
 
 OLD, NEW = new_context_key("k1"), new_context_key("k2")

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from server.database.context_keys import ContextKey
-from server.database.cursors import derived
+from server.derived_keys import derived
 
 # Of a SHA-256, in hexadecimal: enough that nobody finds a second text.
 DIGEST_CHARACTERS: Final = 32
@@ -29,7 +29,7 @@ class ArgumentDigests:
     def __init__(self, keys: Sequence[ContextKey]) -> None:
         """Derive a key from the first context key; without one there are no digests."""
         self._kid: Final = keys[0].kid if keys else ""
-        self._key: Final = derived(keys[0].secret, _PURPOSE, 32) if keys else None
+        self._key: Final = derived(keys[0].secret, _PURPOSE) if keys else None
 
     def of(self, arguments: Mapping[str, Any]) -> str | None:
         """Return `kid:digest` of the arguments, in whatever order they were sent; None for what no tool takes."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from server.derived_keys import derived
 
 _BYTES: Final = 32
 _ID_CHARACTERS: Final = 12
@@ -47,7 +47,7 @@ class SigningKey:
 
     def derived(self, purpose: bytes) -> bytes:
         """Return 32 bytes for one purpose (HKDF-SHA-256, RFC 5869), from which the key cannot be learned."""
-        return HKDF(algorithm=SHA256(), length=_BYTES, salt=None, info=purpose).derive(self.seed)
+        return derived(self.seed, purpose, _BYTES)
 
 
 def parse_signing_key(text: str) -> SigningKey:

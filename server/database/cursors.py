@@ -8,12 +8,11 @@ from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic_core import to_json
 
 from server.database.context_keys import ContextKey
 from server.database.statement import Principal
+from server.derived_keys import derived
 from server.errors import ArgumentsError
 
 _LIFETIME_S: Final = 3_600
@@ -70,14 +69,6 @@ class Cursors:
             except (InvalidTag, ValueError):  # ValueError: shorter than a tag
                 continue
         raise ArgumentsError(_REFUSED)
-
-
-def derived(secret: bytes, purpose: bytes, length: int) -> bytes:
-    """Return `length` bytes of key that `secret` gives for one purpose (HKDF-SHA-256, RFC 5869).
-
-    Whoever learns one of them learns neither the secret nor the key of another purpose.
-    """
-    return HKDF(algorithm=SHA256(), length=length, salt=None, info=purpose).derive(secret)
 
 
 def _block(value: object) -> bytes:

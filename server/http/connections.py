@@ -1,7 +1,6 @@
 """How many client connections a process holds, and which one goes when there are too many."""
 
 import asyncio
-import ipaddress
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final
 
@@ -9,12 +8,12 @@ import structlog
 
 from server.http.file_limit import affordable
 from server.http.held import ByLastUse, Held
+from server.http.source import Network, Sources, network_of
 from server.http.turns import Turns
 
 # Once per interval one line says what was closed.
 REPORT_INTERVAL_S: Final = 10.0
 _log: Final = structlog.get_logger("connections")
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Person = tuple[str, str]
 
 
@@ -41,7 +40,7 @@ class Connections:
         self.refused = 0
         self._per_source: Final = per_source
         self._per_person: Final = per_person
-        self._proxies: Final = tuple(proxies)
+        self._proxies: Final = Sources(tuple(proxies))
         self._held: Final[set[Held]] = set()
         self._turns: Final = Turns()
         self._waiting: Final = ByLastUse()
@@ -119,16 +118,11 @@ class Connections:
 
     def _source(self, address: str | None) -> Hashable | None:
         """Return what a connection counts for: an IPv4 address, the /64 of an IPv6 one; None for a trusted proxy."""
-        try:
-            one = ipaddress.ip_address((address or "").partition("%")[0])
-        except ValueError:
-            # A socket of this machine that has no address.
+        # A socket of this machine that has no address has no source either.
+        if address is None or self._proxies.is_trusted(address):
             return None
-        if isinstance(one, ipaddress.IPv6Address):
-            one = one.ipv4_mapped or one
-        if any(one in network for network in self._proxies):
-            return None
-        return str(one) if one.version == 4 else f"{ipaddress.ip_address(int(one) >> 64 << 64)}/64"
+        network = network_of(address, 32, 64)
+        return network and network.removesuffix("/32")
 
     def _report(self) -> None:
         """Log what was closed: at once, and then once per interval."""

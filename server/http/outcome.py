@@ -19,7 +19,6 @@ UNAVAILABLE: Final = -32005
 
 Headers = tuple[tuple[bytes, bytes], ...]
 JSON: Final[Headers] = ((b"content-type", b"application/json"),)
-_NOT_STORED: Final[Headers] = (*JSON, (b"cache-control", b"no-store"))
 
 
 class Decision(NamedTuple):
@@ -122,4 +121,4 @@ def refusal(status: int, code: int, message: str, decision: Decision, *headers: 
     """Return a JSON-RPC error of no particular request, so that a client can show the reason."""
     body = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
     added = ((name.encode(), value.encode()) for name, value in headers)
-    return Outcome(status, to_json(body), (*_NOT_STORED, *added), decision)
+    return Outcome(status, to_json(body), (*JSON, *added), decision)

@@ -57,7 +57,7 @@ class Recorder:
         """
         address = self._sources.address(scope, headers)
         line: dict[str, Any] = {"request": scope.get("request_id"), "address": address}
-        key = None if outcome.is_authenticated else (_reason(outcome), network_of(address))
+        key = None if outcome.is_authenticated else (_reason(outcome), network_of(address) or "unknown")
         try:
             if key is not None and not self._refusals.is_first(*key):
                 if self.problem is not None:
