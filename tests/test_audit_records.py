@@ -86,7 +86,8 @@ def test_r106_what_cannot_be_recorded_is_not_released(caller, anonymous, stack) 
         assert response.json()["error"]["message"].startswith("The server cannot record this access")
         assert "result" not in response.json()
     assert mike.answer("query_claims")["claims"]
-    assert [one.broken for one in verify(stack.settings.audit.path)] == [None]
+    # A second server of this process has a file of its own beside it.
+    assert {one.broken for one in verify(stack.settings.audit.path)} == {None}
 
 
 @pytest.mark.parametrize("era", ["2025-11-25", MODERN])
