@@ -1,0 +1,119 @@
+"""The settings: what there is to set, checked at start-up and frozen."""
+
+import os
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from server.secret_files import file_of, secrets_from_files
+from server.settings.audit import AuditSettings
+from server.settings.connections import ConnectionsSettings
+from server.settings.database import DatabaseSettings
+from server.settings.documents import DocumentsSettings
+from server.settings.issuer import IssuerSettings
+from server.settings.limits import LimitsSettings
+from server.settings.tenancy import TenancySettings
+from server.settings.values import LOOPBACK, Url
+
+CONFIG_VARIABLE: Final = "TENANTGATE_CONFIG"
+PREFIX: Final = "TENANTGATE_"
+# As a path of `catalog` or `migrations`: the sample pack, wherever it is installed.
+SAMPLE: Final = "sample"
+
+
+class Settings(BaseSettings):
+    """Everything the server needs to know; see docs/settings.md for each key."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    resource_url: Url | Literal[""] = ""
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65_535)] = 8000
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    max_body_bytes: Annotated[int, Field(ge=1_024, le=16_777_216)] = 65_536
+    catalog: tuple[str, ...] = ()
+    migrations: tuple[str, ...] = ()
+    instructions: str | None = None
+    whoami: bool = True
+    issuers: tuple[IssuerSettings, ...] = ()
+    tenancy: TenancySettings = TenancySettings()
+    database: DatabaseSettings = DatabaseSettings()
+    documents: DocumentsSettings | None = None
+    limits: LimitsSettings = LimitsSettings()
+    connections: ConnectionsSettings = ConnectionsSettings()
+    audit: AuditSettings = AuditSettings()
+
+    @field_validator("resource_url")
+    @classmethod
+    def _can_be_served(cls, url: str) -> str:
+        """Refuse a path that no request arrives under, or that another answer of this server has."""
+        path = unquote(urlsplit(url).path)
+        segments = path.removesuffix("/").split("/")[1:]
+        if any(segment in {"", ".", ".."} for segment in segments) or set("{}") & set(path):
+            raise ValueError("must have no empty, `.` or `..` part in its path, and no braces")
+        if path in {"/ping", "/healthz", "/readyz"} or segments[:1] == [".well-known"]:
+            raise ValueError("must have another path: this one is that of the health checks or of the metadata")
+        return url
+
+    @field_validator("allowed_hosts", "allowed_origins")
+    @classmethod
+    def _are_exact(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if any("*" in name or not name for name in names):
+            raise ValueError("must list exact names; a wildcard would accept `name:*@elsewhere`")
+        return names
+
+    @model_validator(mode="after")
+    def _issuers_are_distinct(self) -> Self:
+        names = [issuer.issuer for issuer in self.issuers]
+        if len(names) != len(set(names)):
+            raise ValueError("issuers: name each issuer once")
+        return self
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The Host headers that are answered: the listed ones, else the one in `resource_url`.
+
+        One of the names of this very machine stands for all of them: no page of another site can have one.
+        """
+        parts = urlsplit(self.resource_url)
+        if self.allowed_hosts or parts.hostname not in LOOPBACK:
+            return frozenset(self.allowed_hosts or (parts.netloc,))
+        port = f":{parts.port}" if parts.port else ""
+        return frozenset(f"[{name}]{port}" if ":" in name else f"{name}{port}" for name in LOOPBACK)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over files of secrets, and those over the settings file; read nothing else."""
+        file = os.environ.get(CONFIG_VARIABLE)
+        toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
+        secrets = InitSettingsSource(settings_cls, secrets_from_files(settings_cls, PREFIX))
+        if isinstance(env_settings, EnvSettingsSource):
+            # Variables that name the file of a secret are read above.
+            given = env_settings.env_vars.items()
+            env_settings.env_vars = {
+                name: text for name, text in given if file_of(settings_cls, name.upper(), PREFIX) is None
+            }
+        return (init_settings, env_settings, secrets, *toml)
