@@ -32,6 +32,8 @@ from server.protocol.lists import KeptLists
 from server.protocol.sdk import SdkEndpoint
 from server.protocol.surface import Protocol
 from server.settings import Settings
+from server.telemetry.configured import configured_telemetry, reporting
+from server.telemetry.readings import Watched
 from server.tenancy.context import Tenancy
 from server.tenancy.registry import TenantDirectory
 
@@ -48,7 +50,8 @@ def create_app(
     check_scopes(settings, catalog.scopes)
     offer = offered(catalog, settings)
     parts = Parts(settings, clock)
-    tenancy = Tenancy(settings, TenantDirectory(parts.database))
+    directory = TenantDirectory(parts.database)
+    tenancy = Tenancy(settings, directory)
     verifier = TokenVerifier(settings, offer.scopes)
     metadata = ResourceMetadata(settings, offer.scopes)
     calls = ToolCalls(offer.tools, settings, tenancy, parts, metadata)
@@ -58,15 +61,19 @@ def create_app(
         protocol.server, json_response=True, stateless=True, max_request_body_size=settings.max_body_bytes
     )
     lists = KeptLists(SdkEndpoint(protocol.server, sessions.asgi_app))
-    endpoint = Endpoint(calls, lists, tenancy, parts.limits)
-    recorder = Recorder(settings, configured_trail(settings.audit))
+    telemetry = configured_telemetry(settings)
+    endpoint = Endpoint(calls, lists, tenancy, parts.limits, telemetry)
+    trail = configured_trail(settings.audit)
+    recorder = Recorder(settings, trail, telemetry)
     gate = Gate(endpoint, settings, verifier, metadata, parts.limits, recorder=recorder)
     connections = Connections(**dict(settings.connections), proxies=settings.trusted_proxies)
+    shown = reporting(settings, telemetry, Watched(parts, verifier, directory, lists, connections, trail))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
         await parts.database.open()
         async with (
+            shown,
             recorder.keeping(),
             proving(parts.database, settings, catalog, offer.bind, first_proof),
             proving_documents(parts.documents, settings),

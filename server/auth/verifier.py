@@ -58,6 +58,16 @@ class TokenVerifier:
         self._remembered: Final = RememberedTokens()
         self._used_proofs: Final = UsedProofs()
 
+    @property
+    def key_sets(self) -> Mapping[str, KeySet]:
+        """The key sets by issuer."""
+        return {name: issuer.keys for name, issuer in self._issuers.items()}
+
+    @property
+    def remembered(self) -> int:
+        """How many tokens are remembered."""
+        return len(self._remembered)
+
     async def close(self) -> None:
         """End the fetches and close the connections to the issuers."""
         for issuer in self._issuers.values():

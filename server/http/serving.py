@@ -20,6 +20,7 @@ from server.errors import StartupError
 from server.http.connection import Connection
 from server.logs import configure_logs
 from server.settings import Settings
+from server.telemetry.sharing import gathering
 
 DRAIN_S: Final = 10
 _BACKLOG: Final = 2048
@@ -98,12 +99,14 @@ def application() -> Starlette:
     configure_logs()
     from server.app import create_app
 
-    return create_app(load_settings())
+    settings = load_settings()
+    configure_logs(settings.telemetry.level)
+    return create_app(settings)
 
 
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; raise StartupError when that cannot begin or isolation does not hold."""
-    configure_logs()
+    configure_logs(settings.telemetry.level)
     catalog = load_catalog(settings.catalog)
     # Here too, not in the workers alone: this process can still end with one line and its exit code.
     with ThreadPoolExecutor(1) as beside:
@@ -121,4 +124,5 @@ def serve(settings: Settings) -> None:
         SignalledServer(server_config(app)).run(sockets=[listener])
         return
     config = server_config("server.http.serving:application", factory=True, workers=settings.workers)
-    Multiprocess(config, sockets=doors(listener)).run()
+    with gathering(settings.telemetry):
+        Multiprocess(config, sockets=doors(listener)).run()
