@@ -23,7 +23,7 @@ from telemetry_support import variables, wait_until
 
 from server.dev.stack import Stack
 from server.http.outcome import Decision, Outcome
-from server.settings import TelemetrySettings
+from server.settings import AuditSettings, TelemetrySettings
 from server.telemetry.answers import REASONS
 from server.telemetry.exposition import DEPARTED, WORKERS, combined
 from server.telemetry.histogram import MOST_SERIES, Histogram
@@ -53,11 +53,12 @@ def scraped(port: int, path: str = "/metrics") -> httpx2.Response:
 
 
 @pytest.fixture(scope="module")
-def shown(stack: Stack) -> Iterator[tuple[OwnServer, int]]:
+def shown(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[OwnServer, int]]:
     """Return a server that shows its metrics after some calls, and the port."""
     port = free_port()
-    settings = TelemetrySettings(metrics_port=port)
-    with variables(), server_of_its_own(stack, changed={"telemetry": settings}) as server:
+    trail = AuditSettings(path=tmp_path_factory.mktemp("trail") / "audit.jsonl")
+    changed = {"telemetry": TelemetrySettings(metrics_port=port), "audit": trail}
+    with variables(), server_of_its_own(stack, changed=changed) as server:
         for _ in range(3):
             server.call("query_claims")
         server.call("search_policies", query="deductible")
@@ -81,6 +82,15 @@ def test_every_request_is_counted_by_method_tool_and_kind_of_error(shown: tuple[
     assert {labels for name, labels in samples(text) if name == "tenantgate_refusals_total"} == {
         f'reason="{one}"' for one in REASONS
     }
+
+
+def test_a_server_shows_every_metric_that_is_listed(shown: tuple[OwnServer, int]) -> None:
+    """So the dashboard, the alerts and the docs, which name these, name what is scraped."""
+    text = scraped(shown[1]).text
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    assert kinds == {metric.exposed: metric.kind for metric in (*METRICS, WORKERS, DEPARTED)}
+    helps = dict(re.findall(r"^# HELP (\S+) (.+)$", text, re.MULTILINE))
+    assert helps == {metric.exposed: metric.help for metric in (*METRICS, WORKERS, DEPARTED)}
 
 
 def test_no_tenant_and_no_person_is_a_label(shown: tuple[OwnServer, int]) -> None:

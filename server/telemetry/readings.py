@@ -48,7 +48,7 @@ def read(telemetry: Telemetry, watched: Watched) -> Snapshot:
         "tenantgate.event_loop.lag": of_histogram(telemetry.lag),
         "tenantgate.requests": {(str(status),): count for status, count in telemetry.requests.items()},
         "tenantgate.refusals": {(reason,): count for reason, count in telemetry.refusals.items()},
-        "tenantgate.traces.recorded": telemetry.tracing.recorded if telemetry.tracing else None,
+        "tenantgate.traces.recorded": telemetry.tracing.recorded if telemetry.tracing else 0,
         "tenantgate.isolation.proved": database.proved,
         "tenantgate.isolation.proof.age": _age_s(database.proved_at),
         "tenantgate.build": {_VERSIONS: 1},
