@@ -14,6 +14,8 @@ from starlette.routing import Route
 from server.telemetry.exposition import CONTENT_TYPE
 
 PATH: Final = "/metrics"
+# Longer for a scrape that is being read; then it is broken off with the process.
+_STOPPED_WITHIN_S: Final = 2.0
 
 
 class MetricsServer:
@@ -52,7 +54,7 @@ class MetricsServer:
         """Answer no more; the port is free afterwards."""
         self._server.should_exit = True
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_STOPPED_WITHIN_S)
         self._listener.close()
 
     def _run(self) -> None:
