@@ -235,10 +235,12 @@ def test_what_a_worker_counted_stays_when_it_ends(tmp_path: Path) -> None:
             both = gathered.text()
             senders[0].close()
             await _until(lambda: gathered.ended == 1)
-            # The next one has its number, and begins to count anew.
+            # The next one has its number, and begins to count anew; so does the other one, after a reload.
             again = Sender(path)
             await again.send(_snapshot(1, 5))
             await _until(lambda: len(gathered.workers) == 2)
+            await senders[1].send(_snapshot(2, 6))
+            await _until(lambda: 'worker="1"} 6' in gathered.text())
             after = gathered.text()
             again.close()
             senders[1].close()
@@ -246,7 +248,8 @@ def test_what_a_worker_counted_stays_when_it_ends(tmp_path: Path) -> None:
 
     both, after = asyncio.run(run())
     requests = "tenantgate_requests_total"
-    assert (total(both, requests), total(after, requests)) == (21, 22)
+    assert (total(both, requests), total(after, requests)) == (21, 24)
+    assert total(after, CALLS) == 3
     assert sorted(labels for name, labels in samples(after) if name == "tenantgate_connections_open") == [
         'worker="0"',
         'worker="1"',

@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 from server.settings import TelemetrySettings
 from server.telemetry.endpoint import MetricsServer
 from server.telemetry.exposition import combined
-from server.telemetry.snapshot import Snapshot, added, decoded, encoded
+from server.telemetry.snapshot import Snapshot, added, decoded, encoded, fallen
 
 # Tells a worker where to send; no setting.
 VARIABLE: Final = "TENANTGATE_METRICS_SOCKET"
@@ -29,7 +29,7 @@ _log: Final = structlog.get_logger("telemetry")
 
 
 class Gathered:
-    """The last numbers of each worker, and the sum of those that ended."""
+    """The last numbers of each worker, and the sum of what ended."""
 
     def __init__(self) -> None:
         """Begin with no worker."""
@@ -59,7 +59,7 @@ class Gathered:
                 (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
                 if length > _MAXIMUM_BYTES:
                     return
-                self.workers[number] = decoded(await reader.readexactly(length))
+                self._take(number, decoded(await reader.readexactly(length)))
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass  # it ended, or this process does
         except ValueError:
@@ -70,6 +70,12 @@ class Gathered:
                 self.departed = added([self.departed, last])
                 self.ended += 1
             writer.close()
+
+    def _take(self, number: int, snapshot: Snapshot) -> None:
+        """Keep a worker's numbers; what it counts anew since a reload is added to what it had counted."""
+        if (last := self.workers.get(number)) is not None:
+            self.departed = added([self.departed, fallen(last, snapshot)])
+        self.workers[number] = snapshot
 
 
 class Sender:

@@ -52,6 +52,23 @@ def added(snapshots: Iterable[Snapshot]) -> dict[str, dict[Labels, Value]]:
     return total
 
 
+def fallen(before: Snapshot, now: Snapshot) -> Snapshot:
+    """Return the counters and histograms of `before` that count anew in `now`, as after a reload."""
+    return {
+        name: {
+            labels: value
+            for labels, value in series.items()
+            if _count(value) > _count(now.get(name, {}).get(labels, 0.0))
+        }
+        for name, series in before.items()
+        if _KNOWN[name].kind != "gauge"
+    }
+
+
+def _count(value: Value) -> float:
+    return sum(value[:-1]) if isinstance(value, tuple) else value
+
+
 def _sum(one: Value, other: Value) -> Value:
     if isinstance(one, tuple) and isinstance(other, tuple):
         return tuple(first + second for first, second in zip(one, other, strict=True))

@@ -1,6 +1,7 @@
 """What telemetry costs: CPU time of a call with it off, with metrics, with the default sampling, with every trace."""
 
 import os
+import random
 import threading
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
@@ -34,7 +35,8 @@ def measured(directory: Path, say: Any, rounds: int, seconds: float) -> dict[str
         stack.callback(load.stop)
         found: dict[str, list[float]] = {name: [] for name in modes}
         for one in range(rounds):
-            for name, candidate in modes.items():
+            # In another order each time: what runs before it leaves its mark on a measurement.
+            for name, candidate in random.sample(list(modes.items()), len(modes)):
                 say(f"round {one + 1} of {rounds}: {name}")
                 found[name].append(candidate.measure(load, _CLIENTS, seconds)["cpu_us"])
     ratios = {
