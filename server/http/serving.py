@@ -3,7 +3,6 @@
 import gc
 import socket
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from uvicorn.supervisors import Multiprocess
 from server.audit.notices import audit_notices
 from server.catalog.loading import load_catalog
 from server.configuration import load_settings
-from server.doctor.proof import require_isolation
+from server.doctor.beside import proof_beside
 from server.errors import StartupError
 from server.http.connection import Connection
 from server.logs import configure_logs
@@ -106,13 +105,12 @@ def serve(settings: Settings) -> None:
     configure_logs()
     catalog = load_catalog(settings.catalog)
     # Here too, not in the workers alone: this process can still end with one line and its exit code.
-    with ThreadPoolExecutor(1) as beside:
-        proof = beside.submit(require_isolation, settings, catalog)
+    with proof_beside(settings, catalog) as proof:
         # While the database is asked, the libraries of the protocol are loaded.
         from server.app import create_app
 
-        app = create_app(settings, catalog=catalog, first_proof=proof.result) if settings.workers == 1 else None
-        proof.result()
+        app = create_app(settings, catalog=catalog, first_proof=proof) if settings.workers == 1 else None
+        proof()
     for notice in audit_notices(settings.audit):
         _log.warning("about the audit trail", notice=notice)
     listener = listen(settings.host, settings.port)
