@@ -47,9 +47,12 @@ class Parts:
         if self.documents:
             self.documents.close()
 
-    def for_tenant(self, context: TenantContext, evidence: Evidence) -> TenantAccess:
-        """Return all that a tool may hold for one verified context; what it reads is noted in `evidence`."""
-        principal = Principal(context.token.issuer, context.token.subject, context.tenant, context.tier)
+    def for_tenant(self, context: TenantContext, evidence: Evidence, request: str = "") -> TenantAccess:
+        """Return all that a tool may hold for one verified context; what it reads is noted in `evidence`.
+
+        `request` is the id of the request, which the database can log.
+        """
+        principal = Principal(context.token.issuer, context.token.subject, context.tenant, context.tier, request)
         documents = None
         if self.documents:
             documents = TenantDocuments(self.documents, self._isolate_by, context, self._searches)

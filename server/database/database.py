@@ -101,4 +101,5 @@ class Database:
             tier=principal.tier or "",
             expiry_s=int(time.time()) + CONTEXT_LIFETIME_S,
             digest=statement.digest,
+            request=principal.request,
         )

@@ -78,9 +78,10 @@ def read_rows(text: str) -> list[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whom a statement runs for; `tenant` is None only while the tenant is being looked up."""
+    """Whom a statement runs for, and in which request; `tenant` is None only while the tenant is being looked up."""
 
     issuer: str
     subject: str
     tenant: str | None
     tier: str | None
+    request: str = ""
