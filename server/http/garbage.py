@@ -5,6 +5,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 
+def freeze_garbage() -> None:
+    """Leave everything that exists now out of garbage collections."""
+    gc.collect()
+    gc.freeze()
+
+
 @contextmanager
 def frozen_garbage() -> Generator[None]:
     """Leave everything that exists now out of garbage collections.
@@ -12,8 +18,7 @@ def frozen_garbage() -> Generator[None]:
     A full collection of a started server takes 70 to 80 ms, in which nobody is answered, and a single body of many
     lists sets one off. Without what the start left behind, it takes less than a millisecond.
     """
-    gc.collect()
-    gc.freeze()
+    freeze_garbage()
     # Whoever starts a process may have left it off until now.
     gc.enable()
     try:
