@@ -5,6 +5,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 
+def freeze_garbage() -> None:
+    """Free what is garbage now, and leave everything else out of later collections."""
+    gc.collect()
+    gc.freeze()
+
+
 @contextmanager
 def frozen_garbage() -> Generator[None]:
     """Leave everything that exists now out of garbage collections.

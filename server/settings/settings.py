@@ -92,6 +92,15 @@ class Settings(BaseSettings):
             raise ValueError("issuers: name each issuer once")
         return self
 
+    @model_validator(mode="after")
+    def _each_worker_has_a_connection(self) -> Self:
+        if self.database.pool_size < self.workers:
+            raise ValueError(
+                f"database.pool_size: {self.database.pool_size} connections are too few for {self.workers} workers; "
+                "each needs one at least"
+            )
+        return self
+
     @property
     def hosts(self) -> frozenset[str]:
         """The Host headers that are answered: the listed ones, else the one in `resource_url`.
