@@ -65,7 +65,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
-        await parts.database.open()
+        await parts.open()
         async with (
             recorder.keeping(),
             proving(parts.database, settings, catalog, offer.bind, first_proof),

@@ -20,6 +20,7 @@ from server.errors import StartupError
 from server.http.connection import Connection
 from server.logs import configure_logs
 from server.settings import Settings
+from server.tenancy.limits import check_store
 
 DRAIN_S: Final = 10
 _BACKLOG: Final = 2048
@@ -105,6 +106,7 @@ def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; raise StartupError when that cannot begin or isolation does not hold."""
     configure_logs()
     catalog = load_catalog(settings.catalog)
+    check_store(settings.limits)
     # Here too, not in the workers alone: this process can still end with one line and its exit code.
     with ThreadPoolExecutor(1) as beside:
         proof = beside.submit(require_isolation, settings, catalog)
