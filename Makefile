@@ -100,7 +100,7 @@ lock: install  ## resolve the dependencies anew
 	  --output-file requirements-demo.lock
 	@echo 'mcp>=2.3' | $(COMPILE) --extra dev --group test pyproject.toml - --output-file requirements-newest.lock
 	@$(COMPILE) --group pyproject.toml:installer --output-file requirements-installer.lock
-	@for image in server agent; do $(COMPILE) $$([ $$image = agent ] && echo --extra agent) \
+	@for image in server agent; do $(COMPILE) --extra $$([ $$image = agent ] && echo agent || echo valkey) \
 	  --constraint requirements.lock pyproject.toml --output-file deploy/image/$$image.lock || exit; done
 	@printf 'hatchling>=1.27\ncyclonedx-bom>=7.5\n' | $(COMPILE) - --output-file deploy/image/tools.lock
 	@printf 'cfn-lint\nhadolint-bin\nkubernetes-validate\n' | $(COMPILE) - --output-file deploy/checks.lock

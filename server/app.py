@@ -70,7 +70,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
         try:
-            await parts.database.open()
+            await parts.open()
             await verifier.replace(once.key_sets)
             async with (
                 recorder.keeping(shared=kept is not None),

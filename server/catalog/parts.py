@@ -30,7 +30,7 @@ class Parts:
     def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
         """Prepare what `settings` configures."""
         self.database: Final = Database(settings.database)
-        self.limits: Final = Limits(settings.limits)
+        self.limits: Final = Limits(settings.limits, settings.resource_url)
         self.documents: Final = (
             ProvedStore(document_store(settings.documents), settings.documents.timeout_ms / 1000)
             if settings.documents
@@ -41,8 +41,14 @@ class Parts:
         self._cursors: Final = Cursors(settings.database.signing_keys())
         self._clock: Final = clock
 
+    async def open(self) -> None:
+        """Open the connections, as far as the other sides answer."""
+        await self.database.open()
+        await self.limits.open()
+
     async def close(self) -> None:
         """Close every connection."""
+        await self.limits.close()
         await self.database.close()
         if self.documents:
             self.documents.close()

@@ -19,6 +19,7 @@ from server.errors import StartupError
 from server.http.serving import SignalledServer, listen, server_config
 from server.logs import configure_logs
 from server.settings import Settings
+from server.tenancy.limits import check_store
 
 if TYPE_CHECKING:
     from server.workers.live import LiveApplication
@@ -32,6 +33,7 @@ def serve(settings: Settings) -> None:
     # Until there is something to reload; without this it would end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     catalog = load_catalog(settings.catalog)
+    check_store(settings.limits)
     # Here too, not in the workers alone: this process can still end with one line and its exit code.
     with proof_beside(settings, catalog) as proof, ThreadPoolExecutor(1) as beside:
         room = beside.submit(require_room, settings.database, settings.workers)
