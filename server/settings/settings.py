@@ -24,6 +24,7 @@ from server.settings.database import DatabaseSettings
 from server.settings.documents import DocumentsSettings
 from server.settings.issuer import IssuerSettings
 from server.settings.limits import LimitsSettings
+from server.settings.telemetry import TelemetrySettings
 from server.settings.tenancy import TenancySettings
 from server.settings.values import LOOPBACK, Url
 
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     limits: LimitsSettings = LimitsSettings()
     connections: ConnectionsSettings = ConnectionsSettings()
     audit: AuditSettings = AuditSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @model_validator(mode="before")
     @classmethod

@@ -17,8 +17,8 @@ from server.workers.kept import Kept
 from server.workers.share import Place
 
 NOT_RELOADED: Final = "not reloaded; the settings and the catalog of before are served"
-# What a process has once: its socket, its connections, its trail.
-FIXED: Final = ("host", "port", "workers", "trusted_proxies", "connections", "audit")
+# What a process has once: its socket, its connections, its trail, its numbers.
+FIXED: Final = ("host", "port", "workers", "trusted_proxies", "connections", "audit", "telemetry")
 _DECLARED: Final = ("tables", "sql_tools", "searches", "prompts", "instructions")
 
 

@@ -19,6 +19,7 @@ from server.errors import StartupError
 from server.http.serving import SignalledServer, listen, server_config
 from server.logs import configure_logs
 from server.settings import Settings
+from server.telemetry.sharing import gathering
 from server.tenancy.limits import check_store
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _log: Final = structlog.get_logger("serving")
 
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; raise StartupError when that cannot begin or isolation does not hold."""
-    configure_logs()
+    configure_logs(settings.telemetry.level)
     # Until there is something to reload; without this it would end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     catalog = load_catalog(settings.catalog)
@@ -52,7 +53,8 @@ def serve(settings: Settings) -> None:
     if live is None:
         from server.workers.supervisor import Supervisor
 
-        asyncio.run(Supervisor(served, listener).run())
+        with gathering(settings.telemetry):
+            asyncio.run(Supervisor(served, listener).run())
     else:
         _serve_alone(live, listener)
 
