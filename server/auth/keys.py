@@ -93,7 +93,7 @@ class KeySet:
 
     async def replace(self, former: "KeySet") -> None:
         """Fetch the keys now; where the endpoint is away, take those of `former` if they are of the same place."""
-        await self._fetch_once(self._attempts)
+        await self._fetch_once(self.attempts)
         if self._failed and former._place == self._place:  # noqa: SLF001  # another of its kind
             self._keys, self._fetched_at = former._keys, former._fetched_at  # noqa: SLF001
             self.clock_ahead_s = former.clock_ahead_s
