@@ -64,7 +64,7 @@ def shown(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
         server.call("search_policies", query="deductible")
         server.call("query_claims", limit=-1)
         httpx2.post(f"{server.url}/mcp", timeout=20)
-        wait_until(lambda: total(scraped(port).text, CALLS) == 5)
+        wait_until(lambda: total(scraped(port).text, "tenantgate_requests_total") == 6)
         yield server, port
 
 
@@ -127,6 +127,7 @@ def test_promtool_finds_nothing_to_correct(shown: tuple[OwnServer, int]) -> None
     assert (found.returncode, found.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_prometheus_scrapes_it_without_a_warning(shown: tuple[OwnServer, int], tmp_path: Path) -> None:
     prometheus = shutil.which("prometheus")
     if prometheus is None:
@@ -287,9 +288,9 @@ def _shown(port: int, metric: Metric) -> float:
 
 
 def _children(process: int) -> list[int]:
-    """Return the worker processes, not the one that tracks what multiprocessing shares."""
+    """Return the worker processes."""
     found = [int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-    return [one for one in found if b"spawn_main" in Path(f"/proc/{one}/cmdline").read_bytes()]
+    return [one for one in found if b"server.workers" in Path(f"/proc/{one}/cmdline").read_bytes()]
 
 
 @contextmanager

@@ -51,6 +51,7 @@ class KeySet:
         self.attempts = 0
         self.failures = 0
         self._issuer: Final = issuer.issuer
+        self._place: Final = (issuer.issuer, issuer.jwks_url)
         self._source: Final = KeySource(issuer, http)
         self._keys: Keys = {}
         # Until when a key id is not asked for, and for how long that was.
@@ -89,6 +90,13 @@ class KeySet:
             raise KeyNotYetKnownError(self._issuer, max(1, math.ceil(wait_s)))
         self._remember_absent(key_id)
         raise TokenRefusedError("the issuer has no such key")
+
+    async def replace(self, former: "KeySet") -> None:
+        """Fetch the keys now; where the endpoint is away, take those of `former` if they are of the same place."""
+        await self._fetch_once(self.attempts)
+        if self._failed and former._place == self._place:  # noqa: SLF001  # another of its kind
+            self._keys, self._fetched_at = former._keys, former._fetched_at  # noqa: SLF001
+            self.clock_ahead_s = former.clock_ahead_s
 
     @property
     def age_s(self) -> float | None:

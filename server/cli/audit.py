@@ -5,13 +5,14 @@ from typing import Annotated, Final
 
 import typer
 
+from server.cli.database_log import database, reconcile
 from server.cli.options import Config
 from server.cli.records import export, show
 from server.cli.trail_options import Archived, File, PublicKey, known_keys, trail_path
 from server.errors import SettingsError, StartupError
 
 audit_cli: Final = typer.Typer(help="The audit trail.", no_args_is_help=True, rich_markup_mode=None)
-for verb in (show, export):
+for verb in (show, export, database, reconcile):
     audit_cli.command()(verb)
 
 

@@ -98,7 +98,8 @@ class Database:
             raise UnavailableError(_DOWN) from error
         except psycopg.Error as error:
             raise _failure(statement.name, error) from _CodeError(error.sqlstate)
-        if row is None or row[0] != principal.tenant:
+        wanted = None if principal.tenant is None else principal.tenant.encode()
+        if row is None or row[0] != wanted or row[1] is None:
             _log.critical("the database enforced another tenant than the token's", statement=statement.name)
             raise WithheldError(_WITHHELD)
         return statement.read(row[1])
@@ -111,4 +112,5 @@ class Database:
             tier=principal.tier or "",
             expiry_s=int(time.time()) + CONTEXT_LIFETIME_S,
             digest=statement.digest,
+            request=principal.request,
         )

@@ -93,10 +93,13 @@ class Recorder:
             _log.info("request", **line, ms=round((time.perf_counter() - started) * 1000, 2))
 
     @asynccontextmanager
-    async def keeping(self) -> AsyncGenerator[None]:
-        """Keep the trail while serving: once a second what is due, at the end what was counted."""
+    async def keeping(self, *, shared: bool = False) -> AsyncGenerator[None]:
+        """Keep the trail while serving: once a second what is due, at the end what was counted.
+
+        A `shared` trail is closed, and rotated on SIGHUP, by somebody else.
+        """
         loop = asyncio.get_running_loop()
-        rotates = self._trail is not None and threading.current_thread() is threading.main_thread()
+        rotates = self._trail is not None and not shared and threading.current_thread() is threading.main_thread()
         if rotates:
             loop.add_signal_handler(signal.SIGHUP, self._rotate)
         keeper = asyncio.create_task(self._keep())
@@ -107,7 +110,7 @@ class Recorder:
             if rotates:
                 loop.remove_signal_handler(signal.SIGHUP)
             self._flush(at_once=True)
-            if self._trail:
+            if self._trail and not shared:
                 self._trail.close()
 
     async def _keep(self) -> None:

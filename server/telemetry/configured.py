@@ -4,7 +4,6 @@ import os
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -39,12 +38,17 @@ def configured_telemetry(settings: Settings) -> Telemetry | None:
     return Telemetry(Measures(_database(settings.database)), settings.telemetry.tenants, tracing)
 
 
-def reporting(settings: Settings, telemetry: Telemetry | None, watched: Watched) -> AbstractAsyncContextManager[None]:
-    """Return what shows the numbers while the server runs; raises StartupError when its port is taken."""
+def reporting(
+    settings: Settings, telemetry: Telemetry | None, watched: Callable[[], Watched]
+) -> AbstractAsyncContextManager[None]:
+    """Return what shows the numbers while the server runs; raises StartupError when its port is taken.
+
+    `watched` returns the parts of the application that serves now: a reload replaces them.
+    """
     if telemetry is None:
         return nullcontext()
     own, shared, asked = settings.telemetry, os.environ.get(VARIABLE), exports()
-    report = Reporting(partial(read, telemetry, watched), telemetry.lag, Sender(shared) if shared else None)
+    report = Reporting(lambda: read(telemetry, watched()), telemetry.lag, Sender(shared) if shared else None)
     begins: list[Callable[[], None]] = []
     ends: list[Callable[[], None]] = []
     # Of several workers none takes the port: the process that has started them shows their numbers.

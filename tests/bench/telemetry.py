@@ -13,12 +13,11 @@ from typing import Any, Final
 from processes import Candidate, Process, free_port, issuer_running
 from rich.console import Console
 from run import CLIENTS, ERAS, ROOT, Version, call, prepared, tokens_of
+from telemetry_modes import DEFAULT, MODES, OFF
 
 # Of a call's CPU time, with metrics and the default sampling.
 TARGET: Final = 1.10
 _CLIENTS: Final = CLIENTS[1]
-_OFF: Final = "off"
-_DEFAULT: Final = "metrics, 5 % traced"
 _DATABASE: Final = "claims_10k"
 
 
@@ -30,17 +29,19 @@ def measured(directory: Path, say: Any, rounds: int, seconds: float) -> dict[str
         say("filling the claims (the first time takes half a minute)")
         version = prepared(ROOT, directory, issuer.url, resource, stack)
         calls = [call(ERAS[0], token) for token in tokens_of(issuer)]
-        modes = {name: _served(version, name, more, calls) for name, more in _modes(endpoint).items()}
+        process, port = _served(version, endpoint)
+        server = Candidate("one server", process, port, calls)
         load = Process("load.py", environment=dict(os.environ), log=directory / "load.log")
         stack.callback(load.stop)
-        found: dict[str, list[float]] = {name: [] for name in modes}
+        found: dict[str, list[float]] = {name: [] for name in MODES}
         for one in range(rounds):
             # In another order each time: what runs before it leaves its mark on a measurement.
-            for name, candidate in random.sample(list(modes.items()), len(modes)):
+            for name in random.sample(list(MODES), len(MODES)):
                 say(f"round {one + 1} of {rounds}: {name}")
-                found[name].append(candidate.measure(load, _CLIENTS, seconds)["cpu_us"])
+                process.ask(name)
+                found[name].append(server.measure(load, _CLIENTS, seconds)["cpu_us"])
     ratios = {
-        name: median(here / off for here, off in zip(several, found[_OFF], strict=True))
+        name: median(here / off for here, off in zip(several, found[OFF], strict=True))
         for name, several in found.items()
     }
     return {
@@ -49,33 +50,22 @@ def measured(directory: Path, say: Any, rounds: int, seconds: float) -> dict[str
     }
 
 
-def _modes(endpoint: str) -> dict[str, dict[str, str]]:
-    """Return the environment variables of each mode."""
-
-    def port() -> dict[str, str]:
-        return {"TENANTGATE_TELEMETRY__METRICS_PORT": str(free_port())}
-
-    sent = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{endpoint}/v1/traces"}
-    return {
-        _OFF: {},
-        "metrics": port(),
-        _DEFAULT: {**port(), **sent},
-        "metrics, all traced": {**port(), **sent, "OTEL_TRACES_SAMPLER": "always_on"},
-    }
-
-
-def _served(version: Version, name: str, more: dict[str, str], calls: list[str]) -> Candidate:
+def _served(version: Version, endpoint: str) -> tuple[Process, int]:
+    """Start a server whose telemetry can be exchanged; its own is off at first."""
     port = free_port()
-    settings = {
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         "TENANTGATE_CONFIG": version.files[_DATABASE],
+        "OTEL_SDK_DISABLED": "false",
+        "OTEL_TRACES_EXPORTER": "none",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{endpoint}/v1/traces",
     }
-    script = str(version.root / "tests" / "bench" / "served.py")
-    log = version.folder / f"telemetry-{port}.log"
-    process = Process(script, "full", str(port), environment={**os.environ, **settings, **more}, log=log)
+    log = version.folder / "telemetry.log"
+    process = Process("telemetry_served.py", str(port), environment=environment, log=log)
     version.stack.callback(process.stop)
     process.ask("ready")
-    return Candidate(name, process, port, calls)
+    return process, port
 
 
 @contextmanager
@@ -101,9 +91,9 @@ def show(result: dict[str, Any], console: Console) -> None:
     """Print the figures."""
     for name, cpu_us in result["cpu_us"].items():
         console.print(f"{name:24} {cpu_us:8.1f} µs of CPU a call, {result['of_off'][name]:.3f} of that without")
-    console.print(f"the target: {_DEFAULT} at most {TARGET}")
+    console.print(f"the target: {DEFAULT} at most {TARGET}")
 
 
 def is_met(result: dict[str, Any]) -> bool:
     """Whether the default costs no more than the target."""
-    return result["of_off"][_DEFAULT] <= TARGET
+    return result["of_off"][DEFAULT] <= TARGET
