@@ -33,7 +33,7 @@ class Pool:
         # The database's own limit comes first; this one is for a database that no longer answers at all.
         self._deadline_s: Final = WAIT_S + settings.statement_timeout_ms / 1000 + 0.5
         # One for each connection, so that nobody waits in the pool's own line, which knows no tenants.
-        self._places: Final = FairQueue(settings.pool_size, settings.connections_per_tenant)
+        self.places: Final = FairQueue(settings.pool_size, settings.connections_per_tenant)
         self._unwatched: Final = set[asyncio.Task[Any]]()
         self._session: Final = Session(settings)
         self._pool: Final = AsyncConnectionPool[AsyncConnection[Any]](
@@ -62,7 +62,7 @@ class Pool:
 
         Raises TimeoutError when there is no answer in time, psycopg's errors, and those of FairQueue.take.
         """
-        place = await self._places.take(holder)
+        place = await self.places.take(holder)
         # A task of its own: a cancellation that is repeated at every step, as anyio's is, would keep psycopg from
         # telling the database to stop, and the pool from taking the connection back.
         work = asyncio.create_task(self._run(text, parameters))
@@ -115,3 +115,18 @@ class Pool:
             raise _LostConnectionError(error) from error
         finally:
             await self._pool.putconn(connection)
+
+    @property
+    def maximum(self) -> int:
+        """How many connections there may be."""
+        return self._pool.max_size
+
+    @property
+    def size(self) -> int:
+        """How many connections there are, used and idle ones."""
+        return self._pool.get_stats().get("pool_size", 0)
+
+    @property
+    def idle(self) -> int:
+        """How many of them are idle."""
+        return self._pool.get_stats().get("pool_available", 0)

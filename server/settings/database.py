@@ -18,6 +18,7 @@ class DatabaseSettings(Section):
     admin_url: SecretStr = SecretStr("")
     # As `keys add` prints them, too, which a variable or a file may hold.
     context_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(listed_keys)] = ()
+    # Of all workers together.
     pool_size: Annotated[int, Field(ge=1, le=200)] = 8
     connections_per_tenant: Annotated[int, Field(ge=1)] | None = None
     statement_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 5_000

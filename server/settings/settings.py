@@ -24,6 +24,7 @@ from server.settings.database import DatabaseSettings
 from server.settings.documents import DocumentsSettings
 from server.settings.issuer import IssuerSettings
 from server.settings.limits import LimitsSettings
+from server.settings.telemetry import TelemetrySettings
 from server.settings.tenancy import TenancySettings
 from server.settings.values import LOOPBACK, Url
 
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     limits: LimitsSettings = LimitsSettings()
     connections: ConnectionsSettings = ConnectionsSettings()
     audit: AuditSettings = AuditSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @model_validator(mode="before")
     @classmethod
@@ -90,6 +92,15 @@ class Settings(BaseSettings):
         names = [issuer.issuer for issuer in self.issuers]
         if len(names) != len(set(names)):
             raise ValueError("issuers: name each issuer once")
+        return self
+
+    @model_validator(mode="after")
+    def _each_worker_has_a_connection(self) -> Self:
+        if self.database.pool_size < self.workers:
+            raise ValueError(
+                f"database.pool_size: {self.database.pool_size} connections are too few for {self.workers} workers; "
+                "each needs one at least"
+            )
         return self
 
     @property
