@@ -29,17 +29,23 @@ from server.errors import AuditError, StartupError
 from server.settings import AuditSettings
 
 
-@pytest.fixture(autouse=True)
-def kms(monkeypatch) -> Generator[Kms]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "of-a-test")
+@pytest.fixture(scope="module")
+def running() -> Generator[Kms]:
+    """One for all: genuine boto3 takes long to make a client."""
     kms_module._client.cache_clear()
-    with kms_stand_in() as running:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", running.url)
-        yield running
-    if kms_module._client.cache_info().currsize:
+    with kms_stand_in() as kms, pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "of-a-test")
+        patch.setenv("AWS_ENDPOINT_URL_KMS", kms.url)
+        yield kms
         kms_module._client("eu-central-1").close()
     kms_module._client.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def kms(running: Kms) -> Kms:
+    running.refuses_with, running.other_kind, running.random, running.signed = None, False, False, 0
+    return running
 
 
 def settings(path: Path | None = None, **more: Any) -> AuditSettings:
