@@ -1,17 +1,23 @@
 """What of `make attack` needs no tool of its own: forged tokens and mutated requests, each with its seeded hole."""
 
 import dataclasses
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from attack import mutations, tokens
 from attack.outcome import Attack, Result, Row, carried_out, show
 from attack.target import Target, attacked
 from gate_support import Served
 from rich.console import Console
+from server_of_its_own import server_of_its_own
+
+from server.audit.over_budget import WRITTEN_EACH
+from server.settings import AuditSettings, LimitsSettings
 
 COUNT = 2_000
 
@@ -55,6 +61,22 @@ def test_trouble_in_the_log_or_the_trail_is_found(target: Target) -> None:
     assert [one for one in target.trouble() if one.startswith("in the log: ")]
     target.trail.write_bytes(target.trail.read_bytes().replace(b'"status":200', b'"status":201'))
     assert [one for one in target.trouble() if one.startswith("the audit trail: ")]
+
+
+def test_a_person_who_floods_a_real_server_over_their_budget_leaves_a_few_records_and_a_count(stack, tmp_path) -> None:
+    """R187."""
+    trail, budget = tmp_path / "audit.jsonl", LimitsSettings(calls_per_minute_per_person=20)
+    with server_of_its_own(stack, limits=budget, changed={"audit": AuditSettings(path=trail)}) as server:
+        headers, body = server.request("whoami")
+        with httpx2.Client(timeout=20) as http:
+            statuses = [http.post(f"{server.url}/mcp", headers=headers, json=body).status_code for _ in range(120)]
+    assert statuses == [200] * 20 + [429] * 100
+    records = [one for one in map(json.loads, trail.read_text().splitlines()) if one.get("status") == 429]
+    counts = [one["count"] for one in records if "event" in one]
+    assert sum(counts) + len(records) - len(counts) == 100
+    # Ten seconds may pass in between, and on a busy machine more than once.
+    assert len(records) - len(counts) <= WRITTEN_EACH * max(1, len(counts))
+    assert all(one["subject"] for one in records)
 
 
 SILENT, LOUD = Result(7), Result(7, ("a hole",))

@@ -53,7 +53,7 @@ class OverBudget:
         return person.written <= WRITTEN_EACH
 
     def count(self, record: Mapping[str, Any]) -> None:
-        """Count a refusal; `record` is what its record would be, of which the last one's reason and address are kept."""
+        """Count a refusal; `record` is what its record would be: the last one's reason and address are kept."""
         now = time.time()
         counted = self._persons[record["issuer"], record["subject"]].counted
         found = counted.setdefault(tuple(map(record.get, _KEY)), _Counted(record, now, now))

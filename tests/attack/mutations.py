@@ -20,7 +20,7 @@ from attack.target import ACCEPT, FOREIGN, PERSON, ROWS_OF, Target
 
 COUNT: Final = 200_000
 _CONNECTIONS: Final = 16
-_LONGEST_S: Final = 900
+_LONGEST_S: Final = 3_600
 _MODERN: Final = "2026-07-28"
 _META: Final = {
     "io.modelcontextprotocol/protocolVersion": _MODERN,
