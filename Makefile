@@ -78,7 +78,7 @@ $(WEB)/node_modules/.package-lock.json tests/web/node_modules/.package-lock.json
 	@cd $* && $(NPM_CI)
 
 clients: install  ## the recipes of docs/clients.md, run as they stand there; make clients ARGS=strands for one
-	@$(BIN)/python tests/clients $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python tests/clients $(ARGS)
 
 bench: install  ## what a call costs, beside a bare endpoint, on a million claims
 	@$(BIN)/python tests/bench $(ARGS)

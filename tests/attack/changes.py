@@ -11,26 +11,13 @@ _TOKEN: Final = re.compile(rb"(?m)^Authorization: Bearer (\S+)")
 _PLACE: Final = b"\1"
 _INTERESTING: Final = (
     *(b"\0", b"\r\n", b"\n", b"\r", b"\x80", b"\xff", b"\xc3", b" ", b"\t", b":", b",", b"{", b"}", b"[", b"]", b'"'),
-    *(
-        b"\\",
-        b"\\u0000",
-        b"\\ud800",
-        b"0",
-        b"-",
-        b"1e999",
-        b"null",
-        b"true",
-        b"99999999999999999999",
-        b"%00",
-        b"..",
-        b"//",
-    ),
+    *(b"\\", b"\\u0000", b"\\ud800", b"0", b"-", b"1e999", b"null", b"true", b"9" * 20, b"%00", b"..", b"//"),
     *(b"Transfer-Encoding: chunked\r\n", b"Content-Length: 0\r\n", b"Connection: close\r\n", b"Upgrade: h2c\r\n"),
 )
 
 
 def mutated(base: bytes, others: Sequence[bytes], chance: random.Random) -> bytes:
-    """Return a request with one to three changes in its head or its body; half of the time its length is put right."""
+    """Return a request with one to three changes in its head or its body; a changed body mostly gets its length."""
     head, _, body = base.partition(BETWEEN)
     in_body = bool(body) and chance.random() < 0.5
     # The token is most of a head: nearly every change would only be one of a token.

@@ -18,18 +18,7 @@ SECRETS: Final = (
     *("", " ", "\0", "0", "1", "a", "secret", "Secret", "secret123", "secretkey", "secret_key", "your-256-bit-secret"),
     *("your-384-bit-secret", "your-512-bit-secret", "password", "changeme", "admin", "key", "private", "jwt", "token"),
     *("test", "dev", "null", "undefined", "None", "supersecret", "my_secret", "mysecretkey", "HS256", "hs256-secret"),
-    *(
-        "tenantgate",
-        "mcp",
-        "qwerty",
-        "123456",
-        "0" * 32,
-        "A" * 32,
-        "\0" * 32,
-        "default",
-        "example",
-        "gZH75aKtMN3Yj0iPS4",
-    ),
+    *("tenantgate", "mcp", "qwerty", "123456", "0" * 32, "A" * 32, "\0" * 32, "default", "example", "development"),
 )
 _ORDER_OF_P256: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
