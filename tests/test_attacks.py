@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from attack import LOOT, outcome
+from sql_outcome import LOOT, outcome
 from second_server import MISSING, PROGRAMS, second_server
 
 from server.administration.key_table import put_key

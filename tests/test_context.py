@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from attack import REFUSAL
+from sql_outcome import REFUSAL
 from psycopg import RawCursor
 
 from server.database.context_keys import CONTEXT_LIFETIME_S, new_context_key, parse_context_key
