@@ -120,5 +120,9 @@ class VerifiedRequest:
 def refusal(status: int, code: int, message: str, decision: Decision, *headers: tuple[str, str]) -> Outcome:
     """Return a JSON-RPC error of no particular request, so that a client can show the reason."""
     body = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
-    added = ((name.encode(), value.encode()) for name, value in headers)
-    return Outcome(status, to_json(body), (*JSON, *added), decision)
+    return Outcome(status, to_json(body), (*JSON, *encoded(*headers)), decision)
+
+
+def encoded(*headers: tuple[str, str]) -> Headers:
+    """Return headers as an Outcome has them."""
+    return tuple((name.encode(), value.encode()) for name, value in headers)

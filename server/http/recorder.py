@@ -86,9 +86,7 @@ class Recorder:
                 counted = True
                 if self.problem is not None:
                     raise AuditError  # noqa: TRY301  # as above
-                self._over_budget.count(
-                    line | outcome.decision.recorded_alone() | _of_answer(outcome, started)
-                )
+                self._over_budget.count(line | outcome.decision.recorded_alone() | _of_answer(outcome, started))
                 return outcome, None
             if self._trail:
                 self._trail.append(line | outcome.decision.recorded_alone() | _of_answer(outcome, started))
