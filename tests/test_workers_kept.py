@@ -36,9 +36,7 @@ def test_a_proof_that_was_used_before_a_reload_is_not_good_after_it(issuer) -> N
     asyncio.run(run())
 
 
-def test_a_provider_that_is_away_during_a_reload_ends_nobody_and_its_keys_get_no_younger(
-    issuer, monkeypatch
-) -> None:
+def test_a_provider_that_is_away_during_a_reload_ends_nobody_and_its_keys_get_no_younger(issuer, monkeypatch) -> None:
     """R222."""
 
     async def run() -> None:
