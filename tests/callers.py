@@ -157,10 +157,12 @@ async def calling(
         await asyncio.gather(*tasks)
 
 
-async def until(condition: Callable[[], object], within_s: float = 60.0) -> object:
+async def until(
+    condition: Callable[[], object], within_s: float = 60.0, else_: str = "it did not happen in time"
+) -> object:
     """Return what `condition` returns once that is true."""
     deadline = time.monotonic() + within_s
     while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, else_
         await asyncio.sleep(0.02)
     return found

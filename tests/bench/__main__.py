@@ -1,4 +1,4 @@
-"""`make bench`: what a call costs; `ARGS`: `children` (no tenant column), `startup`, `flood`, `fairness`."""
+"""`make bench`: what a call costs; `ARGS`: `children` (no tenant column), `startup`, `flood`, `fairness`, `memory`."""
 
 import argparse
 import json
@@ -17,16 +17,18 @@ _FLOOD_S = 30.0
 def main() -> int:
     """Measure, print, write JSON; 1 when a target is missed."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    kinds = ("calls", "children", "startup", "flood", "fairness")
+    kinds = ("calls", "children", "startup", "flood", "fairness", "memory")
     arguments.add_argument("what", nargs="?", choices=kinds, default="calls")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--seconds", type=float, help="of each candidate in each round: 1.2; of a flood: 30")
+    arguments.add_argument("--calls", type=int, default=200_000, help="in all (memory only)")
     arguments.add_argument("--folder", type=Path, default=folder(ROOT), help="where the databases are kept")
     arguments.add_argument("--against", type=Path, help="another checkout to measure in the same rounds (calls only)")
     wanted = arguments.parse_args()
     wanted.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
     console = Console(width=120)
     measures = {"calls": _calls, "children": _children, "startup": _startup, "flood": _flood, "fairness": _fairness}
+    measures |= {"memory": _memory}
     result, met = measures[wanted.what](wanted, Console(stderr=True, highlight=False).print, console)
     file = ROOT / ".tenantgate" / ("bench.json" if wanted.what == "calls" else f"bench-{wanted.what}.json")
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -67,6 +69,14 @@ def _flood(wanted: argparse.Namespace, say: Any, console: Console) -> tuple[dict
     from flood import is_met, measured, show
 
     result = measured(wanted.folder, say, wanted.seconds or _FLOOD_S)
+    show(result, console)
+    return result, is_met(result)
+
+
+def _memory(wanted: argparse.Namespace, say: Any, console: Console) -> tuple[dict[str, Any], bool]:
+    from memory import is_met, measured, show
+
+    result = measured(say, wanted.calls)
     show(result, console)
     return result, is_met(result)
 

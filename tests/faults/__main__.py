@@ -23,12 +23,13 @@ def main() -> int:
     arguments.add_argument("--seconds", type=float, default=60.0, help="for which faults last, together: 60")
     arguments.add_argument("--json", action="store_true", help="print JSON in place of the table")
     wanted = arguments.parse_args()
-    with site() as made:
-        rows = run(made, wanted.groups or GROUPS, wanted.seconds, Console(stderr=True, highlight=False).print)
-        log = (made.server.folder / "log").read_bytes()
     kept = ROOT / ".tenantgate"
     kept.mkdir(exist_ok=True)
-    (kept / "faults.log").write_bytes(log)
+    with site() as made:
+        try:
+            rows = run(made, wanted.groups or GROUPS, wanted.seconds, Console(stderr=True, highlight=False).print)
+        finally:
+            (kept / "faults.log").write_bytes((made.server.folder / "log").read_bytes())
     (kept / "faults.json").write_text(json.dumps([asdict(row) for row in rows], indent=2))
     if wanted.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import psycopg
 from faults.relay import Relay
 from pooler_support import through
+from psycopg import sql
 from test_replicas import replica_of
 
 from server.administration.key_table import put_key
@@ -101,7 +102,7 @@ def databases(folder: Path, key: ContextKey, password: str, note: str, issuer: s
 
 
 def _altered(password: str) -> Any:
-    return psycopg.sql.SQL("ALTER ROLE app_user PASSWORD {}").format(psycopg.sql.Literal(password))
+    return sql.SQL("ALTER ROLE app_user PASSWORD {}").format(sql.Literal(password))
 
 
 def _wait_for(url: str, note: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from callers import Answer, Call, Line, until
 from faults.canaries import Canaries
@@ -120,12 +121,12 @@ def site() -> Generator[Site]:
         found = running.enter_context(databases(folder, key, canaries.password, canaries.note, "http://127.0.0.1:1"))
         store = running.enter_context(Store().running())
         telemetry = counts = None
-        settings, variables = {}, {}
+        settings, variables = dict[str, Any](), dict[str, str]()
         if "telemetry" in Settings.model_fields:
             telemetry = running.enter_context(Telemetry().running())
             settings |= telemetry.settings
             variables |= telemetry.variables
-        limits = {"calls_per_minute_per_tenant": 0, "calls_per_minute_per_person": 1_000_000}
+        limits: dict[str, Any] = {"calls_per_minute_per_tenant": 0, "calls_per_minute_per_person": 1_000_000}
         if "store" in LimitsSettings.model_fields and program():
             counts = running.enter_context(Counts(folder).running())
             limits["store"] = counts.url
@@ -166,10 +167,8 @@ def site() -> Generator[Site]:
 async def _until_all_is_answered(made: Site) -> None:
     line = Line(made.server.port)
     for call in (*made.calls, *made.searches):
-        for _ in range(300):
-            if (answer := await line.send(call)).is_good:
-                break
+        deadline = time.monotonic() + 30
+        while not (answer := await line.send(call)).is_good:
+            assert time.monotonic() < deadline, answer.body[:300]
             await asyncio.sleep(0.1)
-        else:
-            raise AssertionError(f"{call.tool} is not answered: {answer.body[:300]!r}")
     line.close()
