@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 _KID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -14,6 +15,10 @@ _SECRET_BYTES: Final = 32
 _BLOCK_BYTES: Final = 64
 # How long a signed context is accepted: longer than any statement, and than clocks disagree.
 CONTEXT_LIFETIME_S: Final = 60
+
+
+# A person's calls of one second have the same contexts, byte for byte.
+_SIGNATURES_KEPT: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +42,20 @@ class ContextKey:
         `digest` is the SHA-256, in hexadecimal, of the one statement that it is for. An empty tenant or tier is none.
         The form stands beside tenancy.verified_context(), which reads it.
         """
-        encoded = base64.urlsafe_b64encode("\n".join(person).encode()).decode().rstrip("=")
-        body = f"v2|{self.kid}|{tenant}|{encoded}|{tier}|{expiry_s}|{digest}"
-        return f"{body}|{hmac.digest(self.secret, body.encode(), 'sha256').hex()}"
+        return _signed(self, person, tenant, tier, expiry_s, digest)
 
     def text(self) -> str:
         """Return `kid:BASE64`, the form that the settings take."""
         return f"{self.kid}:{base64.b64encode(self.secret).decode()}"
+
+
+@lru_cache(_SIGNATURES_KEPT)
+def _signed(  # noqa: PLR0913, PLR0917  # the fields of a context
+    key: ContextKey, person: tuple[str, str], tenant: str, tier: str, expiry_s: int, digest: str
+) -> str:
+    encoded = base64.urlsafe_b64encode("\n".join(person).encode()).decode().rstrip("=")
+    body = f"v2|{key.kid}|{tenant}|{encoded}|{tier}|{expiry_s}|{digest}"
+    return f"{body}|{hmac.digest(key.secret, body.encode(), 'sha256').hex()}"
 
 
 def parse_context_key(text: str) -> ContextKey:

@@ -1,7 +1,8 @@
 """One tool call: the tool, the scope, the tenant and its budget, the arguments, the tool's answer, the Outcome."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -76,11 +77,10 @@ class ToolCalls:
             return _error(call, INVALID_PARAMS, mistake, request.decision(outcome="InvalidParams", mcp_method=_METHOD))
         context: TenantContext | None = None
         evidence = Evidence()
-        asked = {"definition": tool.definition, "arguments": self._digests.of(call.arguments)}
 
         def decision(came_to: str | Exception, text: str = "") -> Decision:
-            result = {"result": digest_of(text.encode())} if text else {}
-            return _decision(request, tool, context, came_to, asked | evidence.fields() | result)
+            recorded = partial(self._evidence, tool, call, evidence, text)
+            return _decision(request, tool, context, came_to, recorded)
 
         with request.cancellation:
             try:
@@ -101,6 +101,12 @@ class ToolCalls:
                 return _error(call, INTERNAL_ERROR, message, decision(error))
         message = "The client left before the answer was ready."
         return _error(call, INTERNAL_ERROR, message, decision("cancelled"))
+
+    def _evidence(self, tool: Tool, call: Call, evidence: Evidence, text: str) -> dict[str, Any]:
+        """Return what the audit record has of a call and of the answer `text`, if there is one."""
+        asked = {"definition": tool.definition, "arguments": self._digests.of(call.arguments or {})}
+        result = {"result": digest_of(text.encode())} if text else {}
+        return asked | evidence.fields() | result
 
     def _require_scope(self, tool: Tool, token: AccessToken) -> None:
         if tool.scope is not None and tool.scope not in token.scopes:
@@ -129,7 +135,7 @@ def _decision(
     tool: Tool,
     context: TenantContext | None,
     came_to: str | Exception,
-    evidence: dict[str, Any],
+    evidence: Callable[[], dict[str, Any]],
 ) -> Decision:
     error = came_to if isinstance(came_to, Exception) else None
     return Decision.of(
