@@ -78,7 +78,7 @@ class ToolCalls:
         context: TenantContext | None = None
         evidence = Evidence()
 
-        def decision(came_to: str | Exception, text: str = "") -> Decision:
+        def decision(came_to: str | Exception, text: bytes = b"") -> Decision:
             recorded = partial(self._evidence, tool, call, evidence, text)
             return _decision(request, tool, context, came_to, recorded)
 
@@ -92,7 +92,7 @@ class ToolCalls:
             except ToolError as error:
                 if context is not None and isinstance(error, ArgumentsError):
                     await self._parts.limits.refund(context.tenant)
-                return _result(call, str(error), decision(error), failed=True)
+                return _failure(call, str(error), decision(error))
             except (ForbiddenError, LimitError) as error:
                 return self._refusal(call, error, request, decision(error))
             except Exception as error:  # noqa: BLE001  # a defect of ours: its text is for the operator alone
@@ -102,10 +102,10 @@ class ToolCalls:
         message = "The client left before the answer was ready."
         return _error(call, INTERNAL_ERROR, message, decision("cancelled"))
 
-    def _evidence(self, tool: Tool, call: Call, evidence: Evidence, text: str) -> dict[str, Any]:
+    def _evidence(self, tool: Tool, call: Call, evidence: Evidence, text: bytes) -> dict[str, Any]:
         """Return what the audit record has of a call and of the answer `text`, if there is one."""
         asked = {"definition": tool.definition, "arguments": self._digests.of(call.arguments or {})}
-        result = {"result": digest_of(text.encode())} if text else {}
+        result = {"result": digest_of(text)} if text else {}
         return asked | evidence.fields() | result
 
     def _require_scope(self, tool: Tool, token: AccessToken) -> None:
@@ -158,14 +158,24 @@ def _reason(error: Exception) -> str | None:
     return str(error) if isinstance(error, ForbiddenError | LimitError) else None
 
 
-def _result(call: Call, text: str, decision: Decision, *, failed: bool = False) -> Outcome:
-    """Return a result: the JSON `text`, as structured content too, or, where it `failed`, a sentence for the model."""
-    if failed:
-        text = _short(text)
-    begin = b'{"jsonrpc":"2.0","id":' + to_json(call.id) + b',"result":{"content":[{"type":"text","text":'
-    structured = b'}],"isError":true' if failed else b'}],"structuredContent":' + text.encode() + b',"isError":false'
-    end = _MODERN_END if call.modern else b"}}"
-    return Outcome(200, begin + to_json(text) + structured + end, JSON, decision)
+def _result(call: Call, text: bytes, decision: Decision) -> Outcome:
+    """Return a result: the JSON `text`, once as a text for the model and once as structured content."""
+    structured = b'}],"structuredContent":' + text + b',"isError":false'
+    return Outcome(200, _begin(call) + to_json(text) + structured + _end(call), JSON, decision)
+
+
+def _failure(call: Call, message: str, decision: Decision) -> Outcome:
+    """Return a result that is a sentence for the model."""
+    text = to_json(_short(message))
+    return Outcome(200, _begin(call) + text + b'}],"isError":true' + _end(call), JSON, decision)
+
+
+def _begin(call: Call) -> bytes:
+    return b'{"jsonrpc":"2.0","id":' + to_json(call.id) + b',"result":{"content":[{"type":"text","text":'
+
+
+def _end(call: Call) -> bytes:
+    return _MODERN_END if call.modern else b"}}"
 
 
 def _short(message: str) -> str:
