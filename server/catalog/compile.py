@@ -18,8 +18,8 @@ from server.catalog.facts import ColumnFacts, RelationFacts
 from server.catalog.letter_case import folded
 from server.catalog.measures import exact, measures, number
 from server.catalog.ordering import key_of, ordering
-from server.catalog.rows import rows_reader
-from server.database.statement import Row, Statement
+from server.catalog.rows import page_reader
+from server.database.statement import Outputs, Row, Statement
 
 # A filter of a WHERE clause: the declared column, and how its value is compared.
 Comparison = Literal["equals", "contains", "from", "before", "at_least", "at_most"]
@@ -31,10 +31,9 @@ _STATEMENTS_KEPT: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Whether rows may have no sort value, and under which names a row carries its place."""
+    """Whether rows may have no sort value, so that a position may begin with None."""
 
     nullable: bool
-    positions: tuple[str, ...]
 
 
 class CompiledTable:
@@ -49,15 +48,17 @@ class CompiledTable:
         self.order: Final = lru_cache(_STATEMENTS_KEPT)(self._order_of)
         # One row more than a page may have shows whether there is a next page.
         self._most: Final = (table.list.max_limit if table.list else 0) + 1
-        self._read: Final = rows_reader(table.columns)
+        self._read: Final = page_reader(table.columns, self._rewritten())
         self.summary: Final = lru_cache(_STATEMENTS_KEPT)(self._summary)
 
     def _order_of(self, sort: str | None) -> Order:
         """Return what a cursor of this order has to know."""
         nullable = sort is not None and not self._facts_of(sort).not_null
-        return Order(nullable, tuple(f"_{place}" for place in range(len(self._order(sort)))))
+        return Order(nullable)
 
-    def _listing(self, filters: tuple[Filter, ...], sort: str | None, descending: bool, start: Start) -> Statement[Row]:
+    def _listing(
+        self, filters: tuple[Filter, ...], sort: str | None, descending: bool, start: Start
+    ) -> Statement[bytes]:
         """Return the statement of a page; its values are those of the filters, the position, and the limit."""
         order = self._order(sort)
         first = len(filters) + 1
@@ -69,7 +70,7 @@ class CompiledTable:
         outputs = [SQL("{} AS {}").format(self._shown(name), sql.Identifier(name)) for name in self.table.columns]
         positions = [
             SQL("{} AS {}").format(position, sql.Identifier(f"_{place}"))
-            for place, position in enumerate(self._positions(sort))
+            for place, (position, _) in enumerate(self._positions(sort))
         ]
         blocks = self._blocks(filters, sort, descending=descending, start=start)
         if len(blocks) == 1:
@@ -85,8 +86,18 @@ class CompiledTable:
         page = SQL("SELECT {} FROM {} {}").format(SQL(", ").join([*outputs, *positions]), source, ordered)
         # The inner limit is the same for all, so that PostgreSQL keeps one plan: with a parameter alone it expects a
         # tenth of all rows, finds that expensive, and plans each call anew.
-        text = SQL("SELECT * FROM ({}) AS page LIMIT {}::int").format(page, placeholder(first + taken))
-        return Statement(f"list {self.table.name}", text, Row, parameters=first + taken, read=self._read)
+        limit = placeholder(first + taken)
+        text = SQL("SELECT * FROM ({}) AS page LIMIT {}::int").format(page, limit)
+        # The last row is there to show that there is a next page; the one before it is where that page begins.
+        after = [
+            _exact(SQL("(array_agg({}))[{}::int - 1]").format(sql.Identifier("r", f"_{place}"), limit), facts)
+            for place, (_, facts) in enumerate(self._positions(sort))
+        ]
+        shown = SQL(", ").join(sql.Identifier("r", name) for name in self.table.columns)
+        outputs = Outputs(shown, after)
+        return Statement(
+            f"list {self.table.name}", text, bytes, parameters=first + taken, read=self._read, outputs=outputs
+        )
 
     def _blocks(
         self, filters: Sequence[Filter], sort: str | None, *, descending: bool, start: Start
@@ -156,10 +167,19 @@ class CompiledTable:
         """Return what rows are ordered by: the sort value, then the key, which ends every tie."""
         return [one.expression(column_of(one.column)) for one in ordering(self.table, self.facts, sort)]
 
-    def _positions(self, sort: str | None) -> list[Composable]:
+    def _positions(self, sort: str | None) -> list[tuple[Composable, ColumnFacts | None]]:
+        """Return what a row's place is made of, and the facts of that from which its text is still to be made."""
         return [
-            position_of(one.value(column_of(one.column)), self.facts.columns[one.column])
+            _position(one.value(column_of(one.column)), self.facts.columns[one.column])
             for one in ordering(self.table, self.facts, sort)
+        ]
+
+    def _rewritten(self) -> list[str]:
+        """Return the columns whose numbers PostgreSQL may write in another form than an answer has."""
+        return [
+            name
+            for name, column in self.table.columns.items()
+            if column.type == "integer" and self._facts_of(name).base not in _INTEGERS
         ]
 
     def _shown(self, name: str) -> Composable:
@@ -203,6 +223,18 @@ _OPERATORS: Final[dict[Comparison, LiteralString]] = {
     "at_least": ">=",
     "at_most": "<=",
 }
+
+
+_INTEGERS: Final = frozenset({"smallint", "integer", "bigint"})
+
+
+def _position(reference: Composable, facts: ColumnFacts) -> tuple[Composable, ColumnFacts | None]:
+    # Arrays of different lengths cannot be collected: their texts are.
+    return (position_of(reference, facts), None) if facts.base.endswith("[]") else (reference, facts)
+
+
+def _exact(reference: sql.Composed, facts: ColumnFacts | None) -> sql.Composed:
+    return reference if facts is None else SQL("{}").format(position_of(reference, facts))
 
 
 def _typed(value: Composable, column: Column, facts: ColumnFacts, zone: str) -> Composable:  # noqa: PLR0911  # one return per type

@@ -18,6 +18,7 @@ from server.auth.verifier import TokenVerifier
 from server.errors import IssuerUnavailableError, LimitError, TokenRefusedError, TokenTooLongError
 from server.http.address import Address, tenant_asked
 from server.http.bounds import out_of_bounds
+from server.http.caching import not_stored
 from server.http.connection import distrust, trust
 from server.http.departure import Departure, departed
 from server.http.outcome import (
@@ -78,7 +79,7 @@ class Gate:
         outcome, line = self._recorder.recorded(outcome, scope, headers, started)
         length = () if outcome.status == 204 else ((b"content-length", str(len(outcome.body)).encode()),)
         added = ((b"x-request-id", request_id.encode()), *self._address.readable_by(headers.get(b"origin")))
-        sent = [*outcome.headers, *length, *added]
+        sent = not_stored([*outcome.headers, *length, *added])
         try:
             await send({"type": "http.response.start", "status": outcome.status, "headers": sent})
             await send({"type": "http.response.body", "body": outcome.body})

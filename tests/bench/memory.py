@@ -1,8 +1,8 @@
 """Memory and the start of `tenantgate serve`: `make bench ARGS=memory`; `--calls` sets how many calls, 200,000.
 
-Memory is the resident memory of a worker process: at the start, after a tenth of the calls, after all of them, and
-with ten thousand idle connections; audit trail and metrics are on. The start is the time until the first tools/call is answered. Where memory and
-time of the imports go is measured in a process of its own.
+Memory is the resident memory of a worker process, with its audit trail and its metrics: at the start, after a tenth
+of the calls, after all of them, and with ten thousand idle connections. The start is the time until the first
+tools/call is answered. Where memory and time of the imports go is measured in a process of its own.
 """
 
 import json
