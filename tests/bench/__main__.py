@@ -1,4 +1,4 @@
-"""`make bench`: what a call costs; `ARGS`: `children` (no tenant column), `startup`, `flood`, `fairness`."""
+"""`make bench`: what a call costs; `ARGS`: `children` (no tenant column), `startup`, `flood`, `fairness`, `growth`."""
 
 import argparse
 import json
@@ -17,16 +17,24 @@ _FLOOD_S = 30.0
 def main() -> int:
     """Measure, print, write JSON; 1 when a target is missed."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    kinds = ("calls", "children", "startup", "flood", "fairness")
+    kinds = ("calls", "children", "startup", "flood", "fairness", "growth")
     arguments.add_argument("what", nargs="?", choices=kinds, default="calls")
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--seconds", type=float, help="of each candidate in each round: 1.2; of a flood: 30")
     arguments.add_argument("--folder", type=Path, default=folder(ROOT), help="where the databases are kept")
     arguments.add_argument("--against", type=Path, help="another checkout to measure in the same rounds (calls only)")
+    arguments.add_argument("--full", action="store_true", help="growth with ten million rows in place of two")
     wanted = arguments.parse_args()
     wanted.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
     console = Console(width=120)
-    measures = {"calls": _calls, "children": _children, "startup": _startup, "flood": _flood, "fairness": _fairness}
+    measures = {
+        "calls": _calls,
+        "children": _children,
+        "startup": _startup,
+        "flood": _flood,
+        "fairness": _fairness,
+        "growth": _growth,
+    }
     result, met = measures[wanted.what](wanted, Console(stderr=True, highlight=False).print, console)
     file = ROOT / ".tenantgate" / ("bench.json" if wanted.what == "calls" else f"bench-{wanted.what}.json")
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +83,14 @@ def _fairness(wanted: argparse.Namespace, say: Any, console: Console) -> tuple[d
     from fairness import is_met, measured, show
 
     result = measured(wanted.folder, say, wanted.rounds, wanted.seconds or _ROUND_S)
+    show(result, console)
+    return result, is_met(result)
+
+
+def _growth(wanted: argparse.Namespace, say: Any, console: Console) -> tuple[dict[str, Any], bool]:
+    from growth import is_met, measured, show
+
+    result = measured(wanted.folder, say, wanted.rounds, full=wanted.full)
     show(result, console)
     return result, is_met(result)
 
