@@ -1,4 +1,7 @@
-"""A summary is the same byte for byte with and without its roll-up, whatever was written, and a lost one is seen."""
+"""A summary is the same byte for byte with and without its roll-up, whatever was written, and a lost one is seen.
+
+Covers R240 and R241.
+"""
 
 import random
 import threading
@@ -321,7 +324,7 @@ def test_a_question_that_a_roll_up_cannot_answer_goes_to_the_rows() -> None:
     assert is_one_moment(date(2026, 11, 1).isoformat(), ZoneInfo("UTC"))
 
 
-WRONG = {
+WRONG: dict[str, dict[str, Any]] = {
     "a tenant column of its own": {"tenant": None, "shared": True},
     "period = true": {"columns": {"amount": {"type": "decimal", "measures": ["total"]}}},
     "the same name": {

@@ -231,8 +231,9 @@ def _prepared(postgres: EmbeddedPostgres, key: ContextKey, name: str, small_rows
     if not _is_filled(postgres.admin_url, admin_url, name, version):
         make_database(postgres.admin_url, name)
         migrate(admin_url, lambda _step: None, folders=["sample"])
-        with psycopg.connect(admin_url, autocommit=True, cursor_factory=psycopg.RawCursor) as connection:
+        with psycopg.connect(admin_url, autocommit=True) as connection:
             put_key(connection, key)
+        with psycopg.connect(admin_url, autocommit=True, cursor_factory=psycopg.RawCursor) as connection:
             statement = sql.SQL("ALTER ROLE app_user PASSWORD {}").format(sql.Literal(PASSWORD))
             connection.execute(statement)
             _fill(connection, small_rows, say)
