@@ -13,7 +13,7 @@ CREATE TABLE "app"."claims_by_day" (
   "rollup_values_amount" bigint,
   "rollup_largest_amount" numeric
 );
-CREATE INDEX "claims_by_day_tenantgate" ON "app"."claims_by_day" ("tenant_id", "rollup_day");
+CREATE INDEX "claims_by_day_tenantgate" ON "app"."claims_by_day" ("tenant_id", "rollup_day") INCLUDE ("status", "line_of_business", "rollup_rows", "rollup_total_amount", "rollup_values_amount", "rollup_largest_amount");
 ALTER TABLE "app"."claims_by_day" OWNER TO "app_owner";
 
 -- The same walls as those of the table itself.
