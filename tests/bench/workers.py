@@ -31,7 +31,7 @@ def measured(directory: Path, say: Any, wanted: int, seconds: float) -> dict[str
         builder = Builder(stack, directory, say)
         for workers in WORKERS:
             say(f"starting {workers} of {max(WORKERS)} workers")
-            builder.ours(str(workers), f"workers = {workers}\n")
+            builder.ours(str(workers), "", "--workers", str(workers))
         sender = generator(stack, directory)
         about = measured_on(sender.name, wanted, seconds, builder.field.versions)
         for number in range(wanted):

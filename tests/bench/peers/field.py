@@ -67,12 +67,12 @@ class Builder:
         self._postmaster: Final = postmaster_of(directory / "postgres")
         self.field: Final = Field(versions={"PostgreSQL": _version_of(postgres)})
 
-    def ours(self, name: str, more: str = "") -> None:
-        """Start `tenantgate serve` of this checkout, with `more` settings."""
+    def ours(self, name: str, more: str = "", *options: str) -> None:
+        """Start `tenantgate serve` of this checkout, with `more` settings at the end of its file."""
         slug = name.replace(", ", "-")
         file = settings_file(self._directory, f"peers-{slug}", self._issuer.url, self._resource, self._url, self._key)
         file.write_text(file.read_text() + more)
-        self._serve(name, ROOT, file, self._postmaster)
+        self._serve(name, ROOT, file, self._postmaster, *options)
 
     def recorded(self) -> None:
         """Start another one that writes an audit trail and telemetry."""
@@ -86,8 +86,8 @@ class Builder:
         other = prepared(root, folder, self._issuer.url, self._resource, self._stack)
         self._serve(BEFORE, root, Path(other.files[_LARGE]), postmaster_of(folder / "postgres"))
 
-    def _serve(self, name: str, root: Path, settings: Path, postmaster: int) -> None:
-        command = [sys.executable, "-m", "server", "serve", "--config", str(settings), "--port", "{port}"]
+    def _serve(self, name: str, root: Path, settings: Path, postmaster: int, *options: str) -> None:
+        command = [sys.executable, "-m", "server", "serve", "--config", str(settings), "--port", "{port}", *options]
         self._start(name, command, [call(ERAS[0], token) for token in self._tokens], postmaster, root)
 
     def toolbox(self) -> None:
@@ -133,9 +133,11 @@ class Builder:
         self, name: str, command: list[str], requests: list[str], postmaster: int = 0, root: Path = ROOT
     ) -> None:
         log = self._directory / f"peers-{name.replace(', ', '-').replace(' ', '-')}.log"
-        pid, port = started(self._stack, log, command, root, PYTHONPATH=f"{root}{os.pathsep}{root / 'tests' / 'bench'}")
+        child, port = started(
+            self._stack, log, command, root, PYTHONPATH=f"{root}{os.pathsep}{root / 'tests' / 'bench'}"
+        )
         requests = [request.replace("{port}", str(port)) for request in requests]
-        endpoint = Endpoint(name, pid, port, requests, postmaster or self._postmaster)
+        endpoint = Endpoint(name, child, port, requests, postmaster or self._postmaster)
         endpoint.check()
         self.field.endpoints.append(endpoint)
 
