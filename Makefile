@@ -80,7 +80,7 @@ $(WEB)/node_modules/.package-lock.json tests/web/node_modules/.package-lock.json
 clients: install  ## the recipes of docs/clients.md, run as they stand there; make clients ARGS=strands for one
 	@$(BIN)/python tests/clients $(ARGS)
 
-bench: install  ## what a call costs, beside a bare endpoint, on a million claims
+bench: install  ## what a call costs on a million claims; ARGS=peers: beside other servers (docs/performance.md)
 	@$(BIN)/python tests/bench $(ARGS)
 
 check: install  ## format, lint, types, import rules
@@ -104,6 +104,7 @@ lock: install  ## resolve the dependencies anew
 	  --constraint requirements.lock pyproject.toml --output-file deploy/image/$$image.lock || exit; done
 	@printf 'hatchling>=1.27\ncyclonedx-bom>=7.5\n' | $(COMPILE) - --output-file deploy/image/tools.lock
 	@printf 'cfn-lint\nhadolint-bin\nkubernetes-validate\n' | $(COMPILE) - --output-file deploy/checks.lock
+	@$(COMPILE) tests/bench/peers/fastmcp.in --output-file tests/bench/peers/fastmcp.lock
 
 # In an environment of their own: they pin what the server uses too.
 deploy-tools: .tools/.installed  ## the linters that look at deploy/, in .tools

@@ -18,6 +18,7 @@ from peers import installed, toolbox
 from peers.endpoint import Endpoint, started
 from peers.floor_program import Floor
 from peers.installed import NotRunError
+from peers.names import BEFORE, FASTMCP, RECORDED, TOOLBOX
 from peers.plain_database import prepare_plain
 from peers.statement import Signed
 from server.dev.folder import folder_lock
@@ -26,14 +27,6 @@ from server.dev.postgres.site import cluster_in, places_of
 from server.dev.preparation import development_key
 from server.settings import Settings
 
-OURS: Final = "tenantgate"
-RECORDED: Final = "tenantgate, recorded"
-TOOLBOX: Final = "MCP Toolbox"
-FASTMCP: Final = "FastMCP"
-REMEMBERS: Final = "bare, remembers tokens"
-VERIFIES: Final = "bare, verifies each call"
-BEFORE: Final = "tenantgate, other checkout"
-FLOOR: Final = "floor: C and libpq"
 _LARGE: Final = "claims_1m"
 _HERE: Final = Path(__file__).parent
 
