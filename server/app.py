@@ -1,7 +1,7 @@
 """The whole wiring of the server, on one screen."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -9,7 +9,6 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from server.audit.configured import configured_trail
 from server.auth.metadata import ResourceMetadata
 from server.auth.scopes import check_scopes
 from server.auth.verifier import TokenVerifier
@@ -20,7 +19,6 @@ from server.doctor.proof import FirstProof, proving
 from server.doctor.proving_documents import proving_documents
 from server.http.address import endpoint_paths
 from server.http.caching import NotStored
-from server.http.connections import Connections
 from server.http.garbage import frozen_garbage
 from server.http.gate import Gate
 from server.http.health import health_routes
@@ -32,24 +30,33 @@ from server.protocol.lists import KeptLists
 from server.protocol.sdk import SdkEndpoint
 from server.protocol.surface import Protocol
 from server.settings import Settings
+from server.telemetry.readings import Watched
 from server.tenancy.context import Tenancy
 from server.tenancy.registry import TenantDirectory
+from server.workers.kept import Kept
 
 
 def create_app(
-    settings: Settings, clock: Clock = utc_now, catalog: Catalog | None = None, first_proof: FirstProof | None = None
+    settings: Settings,
+    clock: Clock = utc_now,
+    catalog: Catalog | None = None,
+    first_proof: FirstProof | None = None,
+    kept: Kept | None = None,
 ) -> Starlette:
     """Return the ASGI application; connections are opened when it starts and closed when it stops.
 
     A process that has read the `catalog` and proved isolation already hands both over, so that neither is done twice.
-    Raises SettingsError for a mistake in the settings or in the files of the catalog.
+    `kept` is what outlives this application where another may replace it; whoever hands it over closes it. Raises
+    SettingsError for a mistake in the settings or in the files of the catalog.
     """
     catalog = catalog or load_catalog(settings.catalog)
     check_scopes(settings, catalog.scopes)
     offer = offered(catalog, settings)
+    once = kept or Kept.begun(settings)
     parts = Parts(settings, clock)
-    tenancy = Tenancy(settings, TenantDirectory(parts.database))
-    verifier = TokenVerifier(settings, offer.scopes)
+    directory = TenantDirectory(parts.database)
+    tenancy = Tenancy(settings, directory)
+    verifier = TokenVerifier(settings, offer.scopes, once.used_proofs)
     metadata = ResourceMetadata(settings, offer.scopes)
     calls = ToolCalls(offer.tools, settings, tenancy, parts, metadata)
     protocol = Protocol(offer, calls)
@@ -58,25 +65,30 @@ def create_app(
         protocol.server, json_response=True, stateless=True, max_request_body_size=settings.max_body_bytes
     )
     lists = KeptLists(SdkEndpoint(protocol.server, sessions.asgi_app))
-    endpoint = Endpoint(calls, lists, tenancy, parts.limits)
-    recorder = Recorder(settings, configured_trail(settings.audit))
+    endpoint = Endpoint(calls, lists, tenancy, parts.limits, once.telemetry)
+    recorder = Recorder(settings, once.trail, once.telemetry)
     gate = Gate(endpoint, settings, verifier, metadata, parts.limits, recorder=recorder)
-    connections = Connections(**dict(settings.connections), proxies=settings.trusted_proxies)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
-        await parts.database.open()
-        async with (
-            recorder.keeping(),
-            proving(parts.database, settings, catalog, offer.bind, first_proof),
-            proving_documents(parts.documents, settings),
-            sessions.run(),
-        ):
-            # Before the first connection is accepted.
-            with frozen_garbage():
-                yield {"connections": connections}
-        await parts.close()
-        await verifier.close()
+        try:
+            await parts.open()
+            await verifier.replace(once.key_sets)
+            async with (
+                recorder.keeping(shared=kept is not None),
+                proving(parts.database, settings, catalog, offer.bind, first_proof),
+                proving_documents(parts.documents, settings),
+                sessions.run(),
+            ):
+                once.key_sets = verifier.key_sets
+                once.watched = Watched(parts, verifier, directory, lists, once.connections, once.trail)
+                # Before the first connection is accepted.
+                async with once.shown(settings) if kept is None else nullcontext():
+                    with frozen_garbage():
+                        yield {"connections": once.connections}
+        finally:
+            await parts.close()
+            await verifier.close()
 
     app = Starlette(
         lifespan=lifespan,

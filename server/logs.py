@@ -105,7 +105,8 @@ def configure_logs(
             ],
         )
     )
-    logging.basicConfig(handlers=[handler], level=level, force=True)
+    # What libraries write for those who debug them may hold a token or a row.
+    logging.basicConfig(handlers=[handler], level=max(level, logging.INFO), force=True)
     logging.getLogger("uvicorn.error").addFilter(Repeated(_INVALID))
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))

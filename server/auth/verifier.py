@@ -1,5 +1,6 @@
 """One bearer token to one AccessToken, or a refusal: signature, issuer, audience, times, kind, scopes."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Mapping
@@ -46,8 +47,11 @@ class _Issuer:
 class TokenVerifier:
     """Verifies the access tokens of the configured issuers, each by its own rules."""
 
-    def __init__(self, settings: Settings, scopes: tuple[str, ...]) -> None:
-        """Prepare one key set per issuer; nothing is fetched yet. `scopes` are those that the tools ask for."""
+    def __init__(self, settings: Settings, scopes: tuple[str, ...], used_proofs: UsedProofs | None = None) -> None:
+        """Prepare one key set per issuer; nothing is fetched yet. `scopes` are those that the tools ask for.
+
+        `used_proofs` are those of a verifier that this one replaces.
+        """
         self._scopes: Final = scopes
         self._http: Final = httpx2.AsyncClient(timeout=FETCH_TIMEOUT_S, follow_redirects=False)
         self._resource: Final = settings.resource_url
@@ -56,7 +60,22 @@ class TokenVerifier:
             one.issuer: _Issuer(one, KeySet(one, self._http), _read_by(one)) for one in settings.issuers
         }
         self._remembered: Final = RememberedTokens()
-        self._used_proofs: Final = UsedProofs()
+        self._used_proofs: Final = UsedProofs() if used_proofs is None else used_proofs
+
+    async def replace(self, former: Mapping[str, KeySet]) -> None:
+        """Fetch the keys of the issuers that `former` knows; where that fails, go on with the keys that it has."""
+        known = [(one.keys, former[name]) for name, one in self._issuers.items() if name in former]
+        await asyncio.gather(*(keys.replace(before) for keys, before in known))
+
+    @property
+    def key_sets(self) -> Mapping[str, KeySet]:
+        """The key sets by issuer."""
+        return {name: issuer.keys for name, issuer in self._issuers.items()}
+
+    @property
+    def remembered(self) -> int:
+        """How many tokens are remembered."""
+        return len(self._remembered)
 
     async def close(self) -> None:
         """End the fetches and close the connections to the issuers."""

@@ -17,6 +17,7 @@ from server.catalog.expressions import SQL, Composable, bucketed, column_of, pla
 from server.catalog.facts import ColumnFacts, RelationFacts
 from server.catalog.letter_case import folded
 from server.catalog.measures import exact, measures, number
+from server.catalog.ordering import key_of, ordering
 from server.catalog.rows import rows_reader
 from server.database.statement import Row, Statement
 
@@ -43,9 +44,7 @@ class CompiledTable:
         """Compile nothing yet."""
         self.table: Final = table
         self.facts: Final = facts
-        key = table.key or facts.primary_key
-        # Within one tenant its own column is the same in every row, and without it an index serves the order.
-        self.key: Final = tuple(column for column in key if column != table.tenant_column)
+        self.key: Final = key_of(table, facts)
         self.listing: Final = lru_cache(_STATEMENTS_KEPT)(self._listing)
         self.order: Final = lru_cache(_STATEMENTS_KEPT)(self._order_of)
         # One row more than a page may have shows whether there is a next page.
@@ -155,28 +154,13 @@ class CompiledTable:
 
     def _order(self, sort: str | None) -> list[Composable]:
         """Return what rows are ordered by: the sort value, then the key, which ends every tie."""
-        ties = [_by_code(column_of(column), self.facts.columns[column]) for column in self._ties(sort)]
-        return [*([_by_code(self._sorted(sort), self._facts_of(sort))] if sort else []), *ties]
-
-    def _ties(self, sort: str | None) -> list[str]:
-        """Return the columns of the key that tell rows of one sort value apart."""
-        if not sort or self._is_cut(sort):
-            return list(self.key)
-        return [column for column in self.key if column != self.table.column_of(sort)]
-
-    def _is_cut(self, name: str) -> bool:
-        # A text counts with what is shown of it: a cursor has an end.
-        column = self.table.columns[name]
-        return column.type == "text" and bool(column.max_length) and self._facts_of(name).kind != "e"
-
-    def _sorted(self, name: str) -> Composable:
-        if self._is_cut(name):
-            return SQL("left({}, {})").format(self._reference(name), sql.Literal(self.table.columns[name].max_length))
-        return self._reference(name)
+        return [one.expression(column_of(one.column)) for one in ordering(self.table, self.facts, sort)]
 
     def _positions(self, sort: str | None) -> list[Composable]:
-        found = [position_of(column_of(column), self.facts.columns[column]) for column in self._ties(sort)]
-        return [*([position_of(self._sorted(sort), self._facts_of(sort))] if sort else []), *found]
+        return [
+            position_of(one.value(column_of(one.column)), self.facts.columns[one.column])
+            for one in ordering(self.table, self.facts, sort)
+        ]
 
     def _shown(self, name: str) -> Composable:
         column = self.table.columns[name]
@@ -244,9 +228,3 @@ def _typed(value: Composable, column: Column, facts: ColumnFacts, zone: str) -> 
 def _after(order: Sequence[Composable], after: sql.SQL, first: int) -> sql.Composed:
     values = [placeholder(first + place) for place in range(len(order))]
     return SQL("({}) {} ({})").format(SQL(", ").join(order), after, SQL(", ").join(values))
-
-
-def _by_code(reference: Composable, facts: ColumnFacts) -> Composable:
-    """Return what texts are ordered by: their code points, the same in every locale and release of the C library."""
-    ordered_otherwise = facts.collation and not facts.code_order
-    return SQL('{} COLLATE "C"').format(reference) if ordered_otherwise else reference

@@ -21,7 +21,7 @@ def serve(
 
     settings = load_settings(config, SERVING, host=host, port=port, workers=workers)
     # Only now: a wrong setting is reported at once, before the libraries are loaded.
-    from server.http.serving import serve as run
+    from server.workers.serving import serve as run
 
     run(settings)
 

@@ -31,14 +31,16 @@ class ContextKey:
         block = self.secret.ljust(_BLOCK_BYTES, b"\0")
         return bytes(byte ^ 0x36 for byte in block), bytes(byte ^ 0x5C for byte in block)
 
-    def sign(self, *, person: tuple[str, str], tenant: str, tier: str, expiry_s: int, digest: str) -> str:
+    def sign(  # noqa: PLR0913  # the parts of a context
+        self, *, person: tuple[str, str], tenant: str, tier: str, expiry_s: int, digest: str, request: str = ""
+    ) -> str:
         """Return the context of `person` (issuer, subject) that the database accepts until `expiry_s`, a Unix time.
 
-        `digest` is the SHA-256, in hexadecimal, of the one statement that it is for. An empty tenant or tier is none.
-        The form stands beside tenancy.verified_context(), which reads it.
+        `digest` is the SHA-256, in hexadecimal, of the one statement that it is for. An empty tenant or tier is none;
+        an empty `request` is what the server asks by itself. The form stands beside tenancy.verified_context().
         """
         encoded = base64.urlsafe_b64encode("\n".join(person).encode()).decode().rstrip("=")
-        body = f"v2|{self.kid}|{tenant}|{encoded}|{tier}|{expiry_s}|{digest}"
+        body = f"v3|{self.kid}|{tenant}|{encoded}|{tier}|{request}|{expiry_s}|{digest}"
         return f"{body}|{hmac.digest(self.secret, body.encode(), 'sha256').hex()}"
 
     def text(self) -> str:

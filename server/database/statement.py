@@ -32,7 +32,7 @@ class Statement(Generic[R]):
         row: type[R],
         *,
         parameters: int | None = None,
-        read: Callable[[str], list[R]] | None = None,
+        read: Callable[[bytes], list[R]] | None = None,
     ) -> None:
         """Wrap `sql`, whose columns are the fields of `row`, and compute what the signature binds to.
 
@@ -43,7 +43,7 @@ class Statement(Generic[R]):
         if parameters is None:
             parameters = max((int(number) for number in re.findall(r"\$(\d+)", text)), default=0)
         self.name: Final = name
-        self.read: Final[Callable[[str], list[R]]] = read or _reader(row)
+        self.read: Final[Callable[[bytes], list[R]]] = read or _reader(row)
         context = f"${parameters + 1}"
         self.text: Final = (
             f"WITH {_CONTEXT} AS MATERIALIZED (SELECT set_config('tenancy.context', {context}, true) AS {_CONTEXT}) "
@@ -59,15 +59,15 @@ Row = dict[str, Any]
 
 
 @cache
-def _reader(row: type[R]) -> Callable[[str], list[R]]:
+def _reader(row: type[R]) -> Callable[[bytes], list[R]]:
     """Return the function that converts the JSON array to rows: one per type, for the statements that share it."""
     if row == Row:
-        return cast("Callable[[str], list[R]]", read_rows)
+        return cast("Callable[[bytes], list[R]]", read_rows)
     rows = cast("type[list[R]]", GenericAlias(list, row))
     return TypeAdapter(rows).validate_json
 
 
-def read_rows(text: str) -> list[Row]:
+def read_rows(text: bytes) -> list[Row]:
     """Return the rows of a JSON array as dictionaries."""
     try:
         return from_json(text)
@@ -78,9 +78,10 @@ def read_rows(text: str) -> list[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whom a statement runs for; `tenant` is None only while the tenant is being looked up."""
+    """Whom a statement runs for, and in which request; `tenant` is None only while the tenant is being looked up."""
 
     issuer: str
     subject: str
     tenant: str | None
     tier: str | None
+    request: str = ""

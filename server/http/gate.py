@@ -60,6 +60,7 @@ class Gate:
         started = time.perf_counter()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         scope["request_id"] = request_id = new_request_id()
+        scope["started"] = started
         outcome = await self._decided(scope, headers, receive)
         outcome, line = self._recorder.recorded(outcome, scope, headers, started)
         length = () if outcome.status == 204 else ((b"content-length", str(len(outcome.body)).encode()),)

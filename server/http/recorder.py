@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import signal
 import threading
 import time
@@ -19,11 +18,11 @@ from server.errors import AuditError
 from server.http.outcome import UNAVAILABLE, Outcome, refusal
 from server.http.source import Sources, network_of
 from server.settings import Settings
+from server.telemetry.parent import span_of_header
+from server.telemetry.telemetry import Telemetry
 
 _TICK_S: Final = 1.0
 _RETRY: Final = ("retry-after", "5")
-# W3C Trace Context, section 3.2: version, trace id, parent id, flags.
-_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _log: Final = structlog.get_logger("request")
 _audit_log: Final = structlog.get_logger("audit")
 
@@ -36,9 +35,10 @@ def new_request_id() -> str:
 class Recorder:
     """Records decisions; refusals of callers that nobody authenticated are counted, in the log as in the trail."""
 
-    def __init__(self, settings: Settings, trail: AuditTrail | None = None) -> None:
-        """Write to `trail`, where there is one."""
+    def __init__(self, settings: Settings, trail: AuditTrail | None = None, telemetry: Telemetry | None = None) -> None:
+        """Write to `trail`, where there is one; count in `telemetry`, where there is that."""
         self._trail: Final = trail
+        self._telemetry: Final = telemetry
         self._sources: Final = Sources(settings.trusted_proxies)
         self._refusals: Final = Refusals()
         self._said_at: float | None = None
@@ -55,8 +55,18 @@ class Recorder:
 
         It is in the audit trail; 503 takes the place of what cannot be recorded.
         """
+        recorded, line = self._recorded(outcome, scope, headers, started)
+        if self._telemetry is not None:
+            self._telemetry.answered(recorded, scope, started, recorded=recorded is outcome)
+        return recorded, line
+
+    def _recorded(
+        self, outcome: Outcome, scope: Scope, headers: Mapping[bytes, bytes], started: float
+    ) -> tuple[Outcome, dict[str, Any] | None]:
         address = self._sources.address(scope, headers)
         line: dict[str, Any] = {"request": scope.get("request_id"), "address": address}
+        if (trace := _trace(scope, headers)) is not None:
+            line["trace"] = trace
         key = None if outcome.is_authenticated else (_reason(outcome), network_of(address) or "unknown")
         try:
             if key is not None and not self._refusals.is_first(*key):
@@ -65,7 +75,7 @@ class Recorder:
                 return outcome, None
             line |= outcome.decision.recorded(outcome.status)
             if self._trail:
-                self._trail.append(line | outcome.decision.recorded_alone() | _of_answer(outcome, headers, started))
+                self._trail.append(line | outcome.decision.recorded_alone() | _of_answer(outcome, started))
         except AuditError as error:
             self._say(error)
             if key is not None:
@@ -83,10 +93,13 @@ class Recorder:
             _log.info("request", **line, ms=round((time.perf_counter() - started) * 1000, 2))
 
     @asynccontextmanager
-    async def keeping(self) -> AsyncGenerator[None]:
-        """Keep the trail while serving: once a second what is due, at the end what was counted."""
+    async def keeping(self, *, shared: bool = False) -> AsyncGenerator[None]:
+        """Keep the trail while serving: once a second what is due, at the end what was counted.
+
+        A `shared` trail is closed, and rotated on SIGHUP, by somebody else.
+        """
         loop = asyncio.get_running_loop()
-        rotates = self._trail is not None and threading.current_thread() is threading.main_thread()
+        rotates = self._trail is not None and not shared and threading.current_thread() is threading.main_thread()
         if rotates:
             loop.add_signal_handler(signal.SIGHUP, self._rotate)
         keeper = asyncio.create_task(self._keep())
@@ -97,7 +110,7 @@ class Recorder:
             if rotates:
                 loop.remove_signal_handler(signal.SIGHUP)
             self._flush(at_once=True)
-            if self._trail:
+            if self._trail and not shared:
                 self._trail.close()
 
     async def _keep(self) -> None:
@@ -146,10 +159,14 @@ def _reason(outcome: Outcome) -> str:
     return outcome.decision.refused or str(outcome.status)
 
 
-def _of_answer(outcome: Outcome, headers: Mapping[bytes, bytes], started: float) -> dict[str, Any]:
+def _trace(scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
+    """Return the id of the request's trace: as its message names it, else as its header does."""
+    named: str | None = scope.get("trace")
+    if named is None and (span := span_of_header(headers.get(b"traceparent"))) is not None:
+        return span.trace_id
+    return named
+
+
+def _of_answer(outcome: Outcome, started: float) -> dict[str, Any]:
     """Return the fields that only the audit record has."""
-    found: dict[str, Any] = {"bytes": len(outcome.body), "ms": round((time.perf_counter() - started) * 1000, 2)}
-    trace = _TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))
-    if trace is not None:
-        found["trace"] = trace[1].decode()
-    return found
+    return {"bytes": len(outcome.body), "ms": round((time.perf_counter() - started) * 1000, 2)}

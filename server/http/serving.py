@@ -1,31 +1,20 @@
-"""From settings to a listening process: one socket, one or several workers, a clean stop."""
+"""How every server of this project listens: one socket, connections with exact ends, a bounded stop."""
 
-import gc
 import socket
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
-import structlog
 import uvicorn
-from starlette.applications import Starlette
-from uvicorn.supervisors import Multiprocess
+from starlette.types import ASGIApp
 
-from server.audit.notices import audit_notices
-from server.catalog.loading import load_catalog
-from server.configuration import load_settings
-from server.doctor.proof import require_isolation
 from server.errors import StartupError
 from server.http.connection import Connection
-from server.logs import configure_logs
-from server.settings import Settings
 
 DRAIN_S: Final = 10
 _BACKLOG: Final = 2048
 _TAKEN_PER_TURN: Final = 4
 _RECEIVE_BUFFER_BYTES: Final = 65_536
-_log: Final = structlog.get_logger("serving")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -74,7 +63,7 @@ class Server(SignalledServer):
         yield
 
 
-def server_config(app: Starlette | str, **options: Any) -> uvicorn.Config:
+def server_config(app: ASGIApp) -> uvicorn.Config:
     """Return the configuration that every server of this project runs with."""
     return uvicorn.Config(
         app,
@@ -89,36 +78,4 @@ def server_config(app: Starlette | str, **options: Any) -> uvicorn.Config:
         # The connections of an application with limits of its own say it for themselves.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=DRAIN_S,
-        **options,
     )
-
-
-def application() -> Starlette:
-    """Return the application of one worker process, from the settings that the first process has checked."""
-    configure_logs()
-    from server.app import create_app
-
-    return create_app(load_settings())
-
-
-def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM; raise StartupError when that cannot begin or isolation does not hold."""
-    configure_logs()
-    catalog = load_catalog(settings.catalog)
-    # Here too, not in the workers alone: this process can still end with one line and its exit code.
-    with ThreadPoolExecutor(1) as beside:
-        proof = beside.submit(require_isolation, settings, catalog)
-        # While the database is asked, the libraries of the protocol are loaded.
-        from server.app import create_app
-
-        app = create_app(settings, catalog=catalog, first_proof=proof.result) if settings.workers == 1 else None
-        proof.result()
-    for notice in audit_notices(settings.audit):
-        _log.warning("about the audit trail", notice=notice)
-    listener = listen(settings.host, settings.port)
-    gc.enable()
-    if app is not None:
-        SignalledServer(server_config(app)).run(sockets=[listener])
-        return
-    config = server_config("server.http.serving:application", factory=True, workers=settings.workers)
-    Multiprocess(config, sockets=doors(listener)).run()

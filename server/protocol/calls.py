@@ -87,7 +87,8 @@ class ToolCalls:
                 self._require_scope(tool, request.token)
                 context = await self._tenancy.resolve(request.token, request.asked, required=tool.needs_tenant)
                 await self._parts.limits.charge(context.tenant)
-                text = await tool.answer(call.arguments, self._parts.for_tenant(context, evidence))
+                access = self._parts.for_tenant(context, evidence, request.scope.get("request_id", ""))
+                text = await tool.answer(call.arguments, access)
                 return _result(call, text, decision("answered", text))
             except ToolError as error:
                 if context is not None and isinstance(error, ArgumentsError):

@@ -25,6 +25,7 @@ def main() -> int:
         "startup": _startup,
         "flood": _flood,
         "fairness": _fairness,
+        "telemetry": _telemetry,
         "peers": _peers,
         "workers": _workers,
         "memory": _memory,
@@ -94,6 +95,14 @@ def _flood(wanted: argparse.Namespace, say: Any, console: Console) -> tuple[dict
 
 def _fairness(wanted: argparse.Namespace, say: Any, console: Console) -> tuple[dict[str, Any], bool]:
     from fairness import is_met, measured, show
+
+    result = measured(wanted.folder, say, wanted.rounds, wanted.seconds or _ROUND_S)
+    show(result, console)
+    return result, is_met(result)
+
+
+def _telemetry(wanted: argparse.Namespace, say: Any, console: Console) -> tuple[dict[str, Any], bool]:
+    from telemetry import is_met, measured, show
 
     result = measured(wanted.folder, say, wanted.rounds, wanted.seconds or _ROUND_S)
     show(result, console)

@@ -1,0 +1,77 @@
+"""Whether the database has room for all connections that the workers may open."""
+
+from dataclasses import dataclass
+from typing import Any, Final, LiteralString
+
+import psycopg
+import structlog
+
+from server.database.connecting import connected, login_target
+from server.errors import StartupError
+from server.settings import DatabaseSettings
+
+# Beside the pool, a worker asks whether the database answers, and proves isolation, each on a connection of its own.
+BESIDE_THE_POOL: Final = 2
+_ASKED: Final[LiteralString] = """
+SELECT pg_catalog.current_setting('max_connections')::int4,
+  pg_catalog.current_setting('superuser_reserved_connections')::int4
+    + coalesce(pg_catalog.current_setting('reserved_connections', true), '0')::int4,
+  (SELECT rolconnlimit FROM pg_catalog.pg_roles WHERE rolname = current_user),
+  (SELECT datconnlimit FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
+  (SELECT count(*) FROM pg_catalog.pg_stat_activity
+   WHERE backend_type = 'client backend' AND pid <> pg_catalog.pg_backend_pid())
+"""
+_log: Final = structlog.get_logger("database")
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many connections this server may open at most, and what the database says of its own limits."""
+
+    needed: int
+    maximum: int
+    reserved: int
+    of_login: int
+    of_database: int
+    used: int
+
+    @property
+    def possible(self) -> int:
+        """How many the login can have when nobody else is there."""
+        limits = (self.maximum - self.reserved, self.of_login, self.of_database)
+        # -1 stands for no limit of a role or a database.
+        return min(one for one in limits if one >= 0)
+
+    def __str__(self) -> str:
+        limits = {"the login's": self.of_login, "the database's": self.of_database}
+        others = "".join(f", {whose} own limit {limit}" for whose, limit in limits.items() if limit >= 0)
+        return f"max_connections {self.maximum}, {self.reserved} of them reserved{others}"
+
+
+def require_room(settings: DatabaseSettings, workers: int) -> None:
+    """Raise StartupError where the database can never have that many connections; warn where it has not now.
+
+    Nothing is asked of a pooler that shares connections, and a database that is away or does not say is not waited for.
+    """
+    if not settings.prepared_statements:
+        return
+    needed = settings.pool_size + BESIDE_THE_POOL * workers
+    try:
+        with connected(login_target(settings)) as connection:
+            found: Any = connection.execute(_ASKED).fetchone()
+    except (StartupError, psycopg.Error):
+        return
+    room = Room(needed, *found)
+    asked = f"this server may open {needed} connections of the database (database.pool_size {settings.pool_size}, and "
+    asked += f"{BESIDE_THE_POOL} for each of workers = {workers})"
+    if needed > room.possible:
+        raise StartupError(
+            f"{asked}, and the login can have {room.possible} ({room}); lower database.pool_size or raise that limit"
+        )
+    if needed > room.possible - room.used:
+        _log.warning(
+            f"{asked}, and others use many now; calls fail when there are none left",
+            possible=room.possible,
+            used=room.used,
+            limits=str(room),
+        )

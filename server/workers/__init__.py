@@ -1,0 +1,1 @@
+"""The processes that serve: one that supervises, workers that answer, and how each takes new settings."""

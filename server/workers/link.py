@@ -1,0 +1,58 @@
+"""What a worker says to its supervisor: that it lives, again and again, and what else somebody there wants to know."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+BEAT_S: Final = 0.25
+# Of one message, such as all the metrics of a worker.
+LONGEST_BYTES: Final = 4_194_304
+Message = dict[str, Any]
+
+
+class Link:
+    """A worker's end: one line of JSON per message."""
+
+    def __init__(self, end: socket.socket) -> None:
+        """Write to `end`; nothing that is said waits for the supervisor to read it."""
+        end.settimeout(0)
+        self._end: Final = end
+        self._unsent = b""
+
+    def say(self, **message: Any) -> None:
+        """Say something; while the supervisor is behind, nothing more is said. Raises OSError when it is gone."""
+        if not self._unsent:
+            self._unsent = json.dumps(message).encode() + b"\n"
+        with suppress(BlockingIOError):
+            self._unsent = self._unsent[self._end.send(self._unsent) :]
+
+    @asynccontextmanager
+    async def beating(self, beat: Callable[[], Message], orphaned: Callable[[], None]) -> AsyncGenerator[None]:
+        """Say what `beat` returns, from the event loop that answers requests; call `orphaned` when nobody is there."""
+        beating = asyncio.create_task(self._beat(beat, orphaned))
+        try:
+            yield
+        finally:
+            beating.cancel()
+
+    async def _beat(self, beat: Callable[[], Message], orphaned: Callable[[], None]) -> None:
+        try:
+            while True:
+                self.say(**beat())
+                await asyncio.sleep(BEAT_S)
+        except OSError:
+            orphaned()
+
+
+async def messages(end: socket.socket, heard: Callable[[Message], None]) -> None:
+    """Hand each message of a worker to `heard` until the worker ends."""
+    reader, writer = await asyncio.open_connection(sock=end, limit=LONGEST_BYTES)
+    try:
+        with suppress(OSError):
+            while line := await reader.readline():
+                heard(json.loads(line))
+    finally:
+        writer.close()
