@@ -80,7 +80,7 @@ $(WEB)/node_modules/.package-lock.json tests/web/node_modules/.package-lock.json
 clients: install  ## the recipes of docs/clients.md, run as they stand there; make clients ARGS=strands for one
 	@PYTHONPATH=tests $(BIN)/python tests/clients $(ARGS)
 
-bench: install  ## what a call costs, beside a bare endpoint, on a million claims
+bench: install  ## what a call costs on a million claims; ARGS=peers: beside other servers (docs/performance.md)
 	@$(BIN)/python tests/bench $(ARGS)
 
 # A tool that cannot be installed is an attack that was not run, and that is said.
@@ -114,6 +114,7 @@ lock: install  ## resolve the dependencies anew
 	@printf 'sqlmap\nschemathesis\nmyjwt\nclick\nexrex\npyopenssl\npyperclip\nquestionary\nrequests\n' | \
 	  $(COMPILE) - --output-file tests/attack/tools.lock
 	@printf 'cfn-lint\nhadolint-bin\nkubernetes-validate\n' | $(COMPILE) - --output-file deploy/checks.lock
+	@$(COMPILE) tests/bench/peers/fastmcp.in --output-file tests/bench/peers/fastmcp.lock
 	@echo 'zensical' | $(COMPILE) - --output-file docs_site/tools.lock
 
 # In an environment of their own: they pin what the server uses too.

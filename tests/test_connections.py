@@ -228,6 +228,16 @@ class Fake:
         self.dropped = True
 
 
+def test_an_idle_connection_keeps_nothing_of_its_last_request(serving: Serving) -> None:
+    """Ten thousand of them would keep as many tokens and headers."""
+    with serving() as (server, counts), ExitStack() as opened:
+        client = client_of(server, opened)
+        for _ in range(2):
+            assert call(client, server) == 200
+            idle: Any = next(iter(counts._held))
+            until(lambda: (idle.cycle, idle._running, idle.scope, idle.headers) == (None, None, None, []))  # noqa: B023
+
+
 @pytest.mark.parametrize(
     ("addresses", "sources"),
     [

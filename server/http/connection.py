@@ -105,7 +105,15 @@ class Connection(Framing):
 
     def _go_on(self) -> None:
         super().on_response_complete()
+        if not self._in_body and self.is_idle:
+            self._forget_request()
         self._parse_kept()
+
+    def _forget_request(self) -> None:
+        """Keep nothing of an answered request: an idle connection would hold its token and headers, 5 kB."""
+        self.cycle = self._running = None  # type: ignore[assignment]
+        if not self._in_head:
+            self.scope, self.headers, self.url = None, [], b""  # type: ignore[assignment]
 
     def on_message_begin(self) -> None:
         """Begin to count the head."""
