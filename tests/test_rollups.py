@@ -1,6 +1,6 @@
 """A summary is the same byte for byte with and without its roll-up, whatever was written, and a lost one is seen.
 
-Covers R240 and R241.
+Covers R243 and R244.
 """
 
 import random

@@ -4,6 +4,7 @@ The statements are those that the server compiles, run as its login with signed 
 asked in turn, so that a noisy moment hits each alike; the medians of the rounds count.
 """
 
+import json
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -54,7 +55,7 @@ class Reader:
         row = self.connection.execute(statement.sent, (_PAGE + 1, context), prepare=True).fetchall()[0]
         took_ms = (time.perf_counter() - began) * 1000
         assert row[0] == tenant
-        return took_ms, statement.read(row[1])
+        return took_ms, json.loads(row[1])
 
     def _context(self, statement: Statement[Any], tenant: str) -> str:
         expiry_s = int(time.time()) + CONTEXT_LIFETIME_S

@@ -75,7 +75,7 @@ def bare_app() -> Starlette:
     return Starlette(routes=[Route("/claims", claims, methods=["POST"])], lifespan=lifespan)
 
 
-def first_page(database_url: str) -> Statement[dict[str, Any]]:
+def first_page(database_url: str) -> Statement[bytes]:
     """Return the statement that query_claims sends without arguments."""
     table = load_catalog(["sample"]).tables["app.claims"]
     with psycopg.connect(database_url, cursor_factory=psycopg.RawCursor) as connection:
