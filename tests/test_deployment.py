@@ -4,6 +4,7 @@ A linter is looked for below `.tools`, where `make deploy-tools` installs each ,
 """
 
 import json
+import math
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from server import aws_secrets
 from server.configuration import SERVING, load_settings
 from server.settings import PREFIX
 
@@ -33,6 +35,8 @@ STAND_INS = {
     "KnowledgeBase": "ABCDEFGHIJ",
     "AWS::Region": "eu-west-1",
     "DatabaseEndpoint": "db.example.com",
+    "LoginSecret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tenantgate/app_user-Ab12Cd",
+    "ContextKeySecret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tenantgate/context-key-Ab12Cd",
 }
 KEY = "key-1:" + "A" * 43 + "="
 
@@ -71,9 +75,7 @@ def filled(value: Any) -> str:
     if isinstance(value, dict):
         ((tag, text),) = value.items()
         value = STAND_INS[text] if tag == "Ref" else text
-    value = re.sub(r"\$\{([^}]+)\}", lambda found: STAND_INS.get(found[1], "x"), value)
-    value = re.sub(r"\{\{resolve:secretsmanager:[^:]*:SecretString:key\}\}", KEY, value)
-    return re.sub(r"\{\{resolve:[^}]*\}\}", "x", value)
+    return re.sub(r"\$\{([^}]+)\}", lambda found: STAND_INS.get(found[1], "x"), value)
 
 
 def variables_of_the_image(target):
@@ -101,6 +103,10 @@ def variables_of_the_migration():
 
 
 def loaded(monkeypatch, variables, needs=()):
+    for name, field, text in (("LoginSecret", "password", "p@ss/word"), ("ContextKeySecret", "key", KEY)):
+        # As AWS answered a moment ago.
+        kept = aws_secrets._Kept(json.dumps({field: text}), until=math.inf)
+        monkeypatch.setitem(aws_secrets._KEPT, ("secret", STAND_INS[name]), kept)
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         monkeypatch.delenv(name)
     for name, value in {**variables_of_the_image("server"), **variables}.items():
@@ -115,6 +121,14 @@ def test_every_setting_of_a_deployment_is_one_that_the_server_knows_and_none_is_
     assert settings.documents is not None
     assert settings.tenancy.tiers == ("regular", "platinum")
     assert "sslmode=verify-full" in settings.database.url.get_secret_value()
+    assert "aws-secret" not in settings.database.url.get_secret_value()
+
+
+def test_no_environment_of_a_runtime_holds_a_secret():
+    """Whoever may call GetAgentRuntime reads it."""
+    held = json.dumps(variables_of_the_runtime())
+    assert "resolve:" not in held
+    assert held.count("aws-secret:") == 2
 
 
 def test_the_migration_has_what_the_verb_needs(monkeypatch):
@@ -167,9 +181,17 @@ def test_a_role_may_do_named_things_to_named_resources(path):
         assert statement["Resource"] != "*" or actions == ["ecr:GetAuthorizationToken"]
 
 
-def test_the_servers_role_may_search_one_knowledge_base_and_nothing_else_of_the_data():
+def test_the_servers_role_may_search_one_knowledge_base_and_read_its_two_secrets_and_nothing_else_of_the_data():
     role = resources("runtime", "AWS::IAM::Role")["ServerRole"]
-    search, platform = role["Policies"]
+    search, secrets, platform = role["Policies"]
+    assert allowed(secrets) == [
+        {
+            "Effect": "Allow",
+            "Action": "secretsmanager:GetSecretValue",
+            "Resource": [{"Ref": "LoginSecret"}, {"Ref": "ContextKeySecret"}],
+        },
+        {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": {"Ref": "SecretsKey"}},
+    ]
     assert [one["Action"] for one in allowed(search)] == ["bedrock:Retrieve"]
     actions = [one["Action"] for one in allowed(platform)]
     named = [name for action in actions for name in ([action] if isinstance(action, str) else action)]
