@@ -1,7 +1,7 @@
 """The whole wiring of the server, on one screen."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -18,6 +18,7 @@ from server.catalog.parts import Clock, Parts, utc_now
 from server.doctor.proof import FirstProof, proving
 from server.doctor.proving_documents import proving_documents
 from server.http.address import endpoint_paths
+from server.http.application import Application
 from server.http.caching import NotStored
 from server.http.garbage import frozen_garbage
 from server.http.gate import Gate
@@ -30,6 +31,7 @@ from server.protocol.lists import KeptLists
 from server.protocol.sdk import SdkEndpoint
 from server.protocol.surface import Protocol
 from server.settings import Settings
+from server.telemetry.readings import Watched
 from server.tenancy.context import Tenancy
 from server.tenancy.registry import TenantDirectory
 from server.workers.kept import Kept
@@ -53,7 +55,8 @@ def create_app(
     offer = offered(catalog, settings)
     once = kept or Kept.begun(settings)
     parts = Parts(settings, clock)
-    tenancy = Tenancy(settings, TenantDirectory(parts.database))
+    directory = TenantDirectory(parts.database)
+    tenancy = Tenancy(settings, directory)
     verifier = TokenVerifier(settings, offer.scopes, once.used_proofs)
     metadata = ResourceMetadata(settings, offer.scopes)
     calls = ToolCalls(offer.tools, settings, tenancy, parts, metadata)
@@ -63,14 +66,14 @@ def create_app(
         protocol.server, json_response=True, stateless=True, max_request_body_size=settings.max_body_bytes
     )
     lists = KeptLists(SdkEndpoint(protocol.server, sessions.asgi_app))
-    endpoint = Endpoint(calls, lists, tenancy, parts.limits)
-    recorder = Recorder(settings, once.trail)
+    endpoint = Endpoint(calls, lists, tenancy, parts.limits, once.telemetry)
+    recorder = Recorder(settings, once.trail, once.telemetry)
     gate = Gate(endpoint, settings, verifier, metadata, parts.limits, recorder=recorder)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
         try:
-            await parts.database.open()
+            await parts.open()
             await verifier.replace(once.key_sets)
             async with (
                 recorder.keeping(shared=kept is not None),
@@ -79,18 +82,23 @@ def create_app(
                 sessions.run(),
             ):
                 once.key_sets = verifier.key_sets
+                once.watched = Watched(parts, verifier, directory, lists, once.connections, once.trail)
                 # Before the first connection is accepted.
-                with frozen_garbage():
-                    yield {"connections": once.connections}
+                async with once.shown(settings) if kept is None else nullcontext():
+                    with frozen_garbage():
+                        yield {"connections": once.connections}
         finally:
             await parts.close()
             await verifier.close()
 
-    app = Starlette(
+    paths = endpoint_paths(settings.resource_url)
+    app = Application(
+        paths[0],
+        gate,
         lifespan=lifespan,
         middleware=[Middleware(NotStored)],
         routes=[
-            *(Route(path, gate) for path in endpoint_paths(settings.resource_url)),
+            *(Route(path, gate) for path in paths),
             *well_known_routes(metadata),
             *health_routes(parts.database, recorder),
         ],

@@ -15,7 +15,11 @@ from server.setting_names import check_variable
 from server.settings import CONFIG_VARIABLE, PREFIX, SAMPLE, Settings
 
 # Variables of other parts of the project, which are not settings.
-_OTHER_PREFIXES: Final = (CONFIG_VARIABLE, FOLDER_VARIABLE, "TENANTGATE_DEV_", "TENANTGATE_DEMO_")
+_OTHER_PREFIXES: Final = (
+    *(CONFIG_VARIABLE, FOLDER_VARIABLE, "TENANTGATE_DEV_", "TENANTGATE_DEMO_"),
+    # Where the workers of one start send their metrics.
+    "TENANTGATE_METRICS_SOCKET",
+)
 
 
 # What stands in a settings file, an issuer's own names of scopes among it; "function-after[…]" does not.

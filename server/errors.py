@@ -182,4 +182,9 @@ class MisconfiguredError(ToolError):
 
 
 class UnavailableError(ToolError):
-    """A dependency did not answer in time; nothing was read, and the same call may succeed later."""
+    """A dependency did not answer in time; nothing was read, and the same call may succeed later.
+
+    `is_throttled` says that it refused the call for the number of calls.
+    """
+
+    is_throttled = False

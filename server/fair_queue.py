@@ -77,12 +77,20 @@ class FairQueue:
         self._clock: Final = clock
         self._lines: Final = dict[Hashable, _Line]()
         self._kept = _FEW
+        # Since the start: those whose turn did not come in time, and those that were sent away at once.
+        self.timeouts = 0
+        self.refused = 0
         # Lines whose turn it may be. An entry counts while it says what its line says; other entries are passed over.
         self._turns = list[tuple[int, float, int, _Line]]()
         self._number = 0
         self._waiting_lines = 0
         # What the line that was served last had used: nobody saves up time in which they had nobody waiting.
         self._served_s = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn now."""
+        return sum(len(line.waiting) for line in self._lines.values()) if self._waiting_lines else 0
 
     async def take(self, holder: Hashable) -> Place:
         """Return a place for `holder`, in its turn.
@@ -97,6 +105,7 @@ class FairQueue:
             self._hand_out(line)
             return Place(self._returned, line, self._clock())
         if len(line.waiting) >= WAITING:
+            self.refused += 1
             raise LimitError(self._whose, _RETRY_AFTER_S)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line.waiting.append(turn)
@@ -109,6 +118,7 @@ class FairQueue:
         except BaseException as error:
             self._leave(line, turn)
             if isinstance(error, TimeoutError):
+                self.timeouts += 1
                 raise UnavailableError(_OWN.format(self._whose) if line.held else _OTHERS) from error
             raise
         return Place(self._returned, line, self._clock())

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel
 
+from server.aws_secrets import without_references
 from server.errors import SettingsError
 from server.setting_names import DELIMITER, field_at, secret_names
 
@@ -123,6 +124,9 @@ def _is_secret(value: Any) -> bool:
     """Whether a value of the settings file gives something away; a URL without a password does not."""
     if isinstance(value, list):
         return any(map(_is_secret, cast("list[Any]", value)))
+    if isinstance(value, str):
+        # The name of a secret is none.
+        value = "" if value.startswith("kms:") else without_references(value).strip(", ")
     if not isinstance(value, str) or "://" not in value:
         return bool(value)
     try:

@@ -18,8 +18,8 @@ PASSWORD = "of-a-test"
 
 
 @contextmanager
-def second_server(folder: Path) -> Generator[str]:
-    """Run it on a free loopback port with data of its own; yield the superuser's URL."""
+def second_server(folder: Path, **settings: str) -> Generator[str]:
+    """Run it with `settings` on a free loopback port with data of its own; yield the superuser's URL."""
     assert PROGRAMS is not None, MISSING
     folder.mkdir(mode=0o711)
     found = find_site(folder)
@@ -29,6 +29,7 @@ def second_server(folder: Path) -> Generator[str]:
         port = free_port()
         command = [str(PROGRAMS / "postgres"), "-D", str(site.cluster), "-p", str(port), "-c", "fsync=off"]
         command += ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
+        command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         child = Child(command, site.account, site.place, log)
         try:
             assert _accepts(child, site.cluster), (folder / "log").read_text()

@@ -10,13 +10,15 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from attack import LOOT, outcome
 from second_server import MISSING, PROGRAMS, second_server
+from sql_outcome import LOOT, outcome
 
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate
+from server.database.connecting import login_target
 from server.database.context_keys import new_context_key
-from server.database.pool import Pool
+from server.database.links import opened
+from server.database.session import Session
 from server.dev.sample import load_sample
 
 FOLDER = Path(__file__).parent
@@ -120,12 +122,11 @@ def second_target(runner, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pool(stack, runner):
-    """The server's own pool, with the server's settings."""
-    pool = Pool(stack.settings.database)
-    runner.run(pool.open())
-    yield pool._pool
-    runner.run(pool.close())
+def connect(stack):
+    """Connects as the server's own pool does, with the server's settings."""
+    settings = stack.settings.database
+    target, session = login_target(settings), Session(settings)
+    return lambda: opened(target, session)
 
 
 WITHOUT_XML = [name for name, attack in ATTACKS.items() if not attack.get("xml")]
@@ -158,16 +159,12 @@ def test_an_attack_reads_nothing_on_a_second_server_either(second_target, name) 
 
 
 @pytest.mark.parametrize("name", WITHOUT_XML)
-def test_an_attack_on_the_servers_own_pool_reads_nothing(target, pool, name) -> None:
+def test_an_attack_on_the_servers_own_pool_reads_nothing(target, connect, name) -> None:
     async def run() -> str:
-        connection = await pool.getconn()
-        try:
+        # The next attack starts on another one.
+        async with await connect() as connection:
             statements = _filled(ATTACKS[name]["sql"], "here", target.contexts["captured"])
             return await outcome(connection, statements, prepare=True)
-        finally:
-            # The next attack starts on another one.
-            await connection.close()
-            await pool.putconn(connection)
 
     assert target.runner.run(run()) == ATTACKS[name].get("pool", ATTACKS[name]["here"])
 

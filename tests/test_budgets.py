@@ -4,7 +4,7 @@ import pytest
 
 from server.errors import LimitError
 from server.settings import LimitsSettings
-from server.tenancy.limits import Budget
+from server.tenancy.budget import Budget
 
 
 class Clock:

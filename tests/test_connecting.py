@@ -49,7 +49,7 @@ def test_case_01_doctor_and_pool_send_the_same_packet_without_options(stack) -> 
         assert report is not None
         assert report.holds
         doctors = found.packets.copy()
-        assert asyncio.run(one_row(settings.database)) == ("5s",)
+        assert asyncio.run(one_row(settings.database)) == (b"5s",)
         pools = found.packets[len(doctors) :]
     assert pools
     assert all(packet == doctors[0] for packet in [*doctors, *pools])
@@ -115,7 +115,7 @@ def test_of_several_hosts_the_next_is_tried(stack, unused_tcp_port) -> None:
     several = f"{url.rpartition('@')[0]}{hosts}?target_session_attrs=read-write"
     settings = settings_with(stack, several).database
     assert login_target(settings).parameters()["host"] == "127.0.0.1,127.0.0.1"
-    assert asyncio.run(one_row(settings)) == ("5s",)
+    assert asyncio.run(one_row(settings)) == (b"5s",)
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from attack import REFUSAL
 from psycopg import RawCursor
+from sql_outcome import REFUSAL
 
 from server.database.context_keys import CONTEXT_LIFETIME_S, new_context_key, parse_context_key
 from server.database.statement import Statement
@@ -59,7 +59,7 @@ def test_a_genuine_context_shows_its_tenants_rows(signer) -> None:
 CHANGED: dict[str, Callable[[str], str]] = {
     "another tenant": lambda context: context.replace("broker-b", "broker-a"),
     "no tenant": lambda context: context.replace("broker-b", ""),
-    "another version": lambda context: context.replace("v2|", "v1|"),
+    "another version": lambda context: context.replace("v3|", "v2|"),
     "a later expiry": lambda context: context.replace("||1", "||2"),
     "the last digit": lambda context: context[:-1] + ("1" if context[-1] == "0" else "0"),
     "capitals": lambda context: context.upper(),
@@ -69,14 +69,14 @@ CHANGED: dict[str, Callable[[str], str]] = {
     "a line feed more": lambda context: context + "\n",
     "a part less": lambda context: context.rpartition("|")[0],
     "a part more": lambda context: context + "|",
-    "only bars": lambda _context: "|" * 7,
+    "only bars": lambda _context: "|" * 8,
     "no bar": lambda _context: "broker-b",
     "no key": lambda context: context.replace("|dev|", "||"),
     "an unknown key": lambda context: context.replace("|dev|", "|k99|"),
     "a signature that is no hexadecimal": lambda context: context[:-64] + "\u00e9" * 64,
     "no signature": lambda context: context[:-64],
     "a kilobyte": lambda context: context.rjust(1025, "v"),
-    "a megabyte": lambda _context: "v2|dev|" + "x" * 1_000_000,
+    "a megabyte": lambda _context: "v3|dev|" + "x" * 1_000_000,
 }
 
 

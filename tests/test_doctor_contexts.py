@@ -54,8 +54,8 @@ def test_live_proofs_find_a_function_that_does_not_verify(examined, mistake, pro
 
 
 WEAKENED = {
-    "replayed_context": ("part[7] = encode(sha256(convert_to(current_query(), 'UTF8')), 'hex')", "true"),
-    "expired_context": ("to_timestamp(part[6]::bigint)", "to_timestamp(part[6]::bigint + 86400)"),
+    "replayed_context": ("part[last - 1] = encode(sha256(convert_to(current_query(), 'UTF8')), 'hex')", "true"),
+    "expired_context": ("to_timestamp(part[last - 2]::bigint)", "to_timestamp(part[last - 2]::bigint + 86400)"),
 }
 
 

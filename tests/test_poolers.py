@@ -24,15 +24,13 @@ from pooler_support import (
     through,
     wants_an_endpoint,
 )
-from psycopg import AsyncConnection
 from pydantic import SecretStr
 from server_of_its_own import server_of_its_own
 
 from server.administration.administrator import administrator
 from server.catalog.loading import load_catalog
-from server.database.connecting import login_target
+from server.database.pool import Pool
 from server.database.poolers import refusal
-from server.database.session import Session
 from server.doctor.examination import examine
 from server.errors import StartupError, UnreachableError
 from server.settings import DatabaseSettings, Settings
@@ -218,23 +216,23 @@ def test_through_a_pool_in_transaction_mode_no_setting_and_no_context_is_left_be
     url = stack.addresses.database_url
 
     async def run(database: DatabaseSettings) -> object:
-        session = Session(database)
-        async with await AsyncConnection.connect(**await login_target(database).pooled()) as connection:
-            await session.begin(connection)
-            inside = await session.first_row(
-                connection,
-                b"SELECT current_setting('statement_timeout'), current_setting('DateStyle'), "
-                b"current_setting('transaction_read_only')",
-                (),
-            )
-            with pytest.raises(psycopg.errors.QueryCanceled):
-                await session.first_row(connection, b"SELECT pg_sleep(10)", ())
-            await session.first_row(connection, b"SELECT set_config('tenancy.context', 'left', true)", ())
+        pool = Pool(database)
+        await pool.open()
+        inside = await pool.run(
+            b"SELECT current_setting('statement_timeout'), current_setting('DateStyle'), "
+            b"current_setting('transaction_read_only')",
+            (),
+            None,
+        )
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            await pool.run(b"SELECT pg_sleep(10)", (), None)
+        await pool.run(b"SELECT set_config('tenancy.context', 'left', true)", (), None)
+        await pool.close()
         return inside
 
     with pgbouncer([url], "transaction", default_pool_size="1") as port:
         settings = settings_of(stack, through(url, port), prepared_statements=False, statement_timeout_ms=700)
-        assert asyncio.run(run(settings.database)) == ("700ms", "ISO, YMD", "on")
+        assert asyncio.run(run(settings.database)) == (b"700ms", b"ISO, YMD", b"on")
         with psycopg.connect(through(url, port), prepare_threshold=None, autocommit=True) as next_client:
             found = next_client.execute(
                 "SELECT current_setting('statement_timeout'), current_setting('tenancy.context', true)"

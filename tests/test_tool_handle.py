@@ -8,19 +8,22 @@ from server.catalog.tool import Arguments, CodeTool, Result
 import importlib
 import types
 from collections import deque
-from psycopg_pool import AsyncConnectionPool
 
 PARTS = [
     ("server.database.context_keys", "ContextKey"),
     ("server.database.cursors", "Cursors"),
     ("server.database.database", "Database"),
     ("server.database.pool", "Pool"),
+    ("server.database.links", "Links"),
+    ("server.database.link", "Link"),
+    ("psycopg", "AsyncConnection"),
+    ("psycopg.pq", "PGconn"),
     ("server.fair_queue", "FairQueue"),
     ("cryptography.hazmat.primitives.ciphers.aead", "AESSIV"),
     ("server.settings", "Settings"),
     ("server.settings", "DatabaseSettings"),
 ]
-FORBIDDEN = (*(getattr(importlib.import_module(module), name) for module, name in PARTS), AsyncConnectionPool, bytes)
+FORBIDDEN = (*(getattr(importlib.import_module(module), name) for module, name in PARTS), bytes)
 # What every object has and that leads to the whole program: its class, and the modules of its functions.
 PASSED_OVER = {"__class__", "__globals__", "__code__", "__builtins__", "__module__", "__subclasshook__", "__doc__"}
 # A bound method is made anew each time that it is asked for; what it leads to is not.

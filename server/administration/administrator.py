@@ -25,7 +25,7 @@ def administrator(admin_url: str, unverified_tls: Sequence[str] = ()) -> Generat
             yield connection
     except psycopg.OperationalError as error:
         raise target.explained(error) from error
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName) as error:
         raise StartupError(f"{target.words(error)}; run `tenantgate migrate` first") from error
     except psycopg.errors.ReadOnlySqlTransaction as error:
         raise StartupError(

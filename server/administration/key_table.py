@@ -11,17 +11,25 @@ from psycopg.rows import class_row
 from server.database.context_keys import CONTEXT_LIFETIME_S, ContextKey
 from server.errors import StartupError
 
-_PUT: Final[LiteralString] = """
-INSERT INTO tenancy.keys (kid, inner_pad, outer_pad) VALUES (%s, %s, %s)
+# A new key is logged where the others are: rotating keys switches nothing off.
+_ADD: Final[LiteralString] = """
+INSERT INTO tenancy.keys (kid, inner_pad, outer_pad, logged)
+SELECT %s, %s, %s, coalesce(bool_or(logged), false) FROM tenancy.keys
+"""
+_PUT: Final[LiteralString] = (
+    _ADD
+    + """
 ON CONFLICT (kid) DO UPDATE SET inner_pad = excluded.inner_pad, outer_pad = excluded.outer_pad, not_after = NULL
 """
-_ADD: Final[LiteralString] = "INSERT INTO tenancy.keys (kid, inner_pad, outer_pad) VALUES (%s, %s, %s)"
+)
 _LIST: Final[LiteralString] = "SELECT kid, added_at, not_after FROM tenancy.keys ORDER BY added_at, kid"
 # A key that retired already keeps its time: retiring again never prolongs it.
 _RETIRE: Final[LiteralString] = """
 UPDATE tenancy.keys SET not_after = least(not_after, now() + make_interval(secs => %s)) WHERE kid = %s
 RETURNING not_after
 """
+_LOG: Final[LiteralString] = "UPDATE tenancy.keys SET logged = %s WHERE logged <> %s"
+_LOGGED: Final[LiteralString] = "SELECT count(*) FILTER (WHERE logged), count(*) FROM tenancy.keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +89,14 @@ def retire_key(connection: psycopg.Connection[Any], kid: str, *, force: bool = F
                 "add another one first with `tenantgate keys add`, or insist with --force"
             )
         return connection.execute(_RETIRE, (CONTEXT_LIFETIME_S, kid)).fetchall()[0][0]
+
+
+def log_contexts(connection: psycopg.Connection[Any], on: bool) -> None:
+    """Let the database log each context that it verifies, or no longer; it holds from the next statement on."""
+    connection.execute(_LOG, (on, on))
+
+
+def logs_contexts(connection: psycopg.Connection[Any]) -> tuple[int, int]:
+    """Return of how many keys the contexts are logged, and how many keys there are."""
+    logged, count = connection.execute(_LOGGED).fetchall()[0]
+    return logged, count

@@ -13,7 +13,7 @@ from server.adoption.reach import reachable
 from server.catalog.declarations import Through
 from server.catalog.protection.exposure import Relation, public_privileges, users_of
 from server.catalog.protection.grants import revoke_all
-from server.catalog.protection.indexes import write_indexes
+from server.catalog.protection.indexes import index_parts
 from server.catalog.protection.script import Script
 from server.catalog.protection.subject import Subject
 from server.catalog.protection.table import protect_table
@@ -112,14 +112,12 @@ class Protecting:
 
 
 def _index_steps(subject: Subject) -> Iterator[str]:
-    """Yield the step that creates what is missing, in a transaction that gives up when the table is busy."""
-    indexes = Script()
-    write_indexes(indexes, subject)
-    if text := indexes.text().strip():
+    """Yield a step for each index that is missing, in a transaction that gives up when the table is busy."""
+    for write in index_parts(subject):
         script = Script()
         script.run(sql.SQL("BEGIN"))
         script.run(sql.SQL("SET LOCAL lock_timeout = '300ms'"))
-        script.add(text)
+        write(script)
         script.run(sql.SQL("COMMIT"))
         yield script.text()
 

@@ -19,6 +19,7 @@ _VERBS: Final = frozenset(
             ("keys", "retire"),
             ("documents", "sync"),
             ("documents", "canaries"),
+            ("audit", "database"),
         ),
         *(("tenants", verb) for verb in ("add", "deactivate", "activate", "map", "unmap", "sync")),
     }

@@ -14,7 +14,7 @@ from server.derived_keys import derived
 # Of a SHA-256, in hexadecimal: enough that nobody finds a second text.
 DIGEST_CHARACTERS: Final = 32
 # More of them are counted only.
-_MOST_NAMED: Final = 20
+MOST_NAMED: Final = 20
 _PURPOSE: Final = b"tenantgate audit arguments"
 
 
@@ -57,7 +57,7 @@ class Evidence:
     def statement(self, name: str, digest: str, began: float) -> None:
         """Take a statement that was run, whatever came of it; `began` is of time.perf_counter()."""
         self._database_s += time.perf_counter() - began
-        if len(self._statements) < _MOST_NAMED:
+        if len(self._statements) < MOST_NAMED:
             self._statements.append({"name": name, "digest": digest})
 
     def rows(self, count: int) -> None:
@@ -69,7 +69,7 @@ class Evidence:
         self._searches += 1
         for name in names:
             self._found += 1
-            if len(self._documents) < _MOST_NAMED:
+            if len(self._documents) < MOST_NAMED:
                 self._documents[name] = None
 
     def fields(self) -> dict[str, Any]:

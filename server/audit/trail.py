@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from server.audit.keys import SigningKey
+from server.audit.keys import Signer
 from server.audit.rules import Rules
 from server.audit.segment import Fate
 from server.audit.signing import Signing
@@ -28,7 +28,7 @@ _SAID: Final = {
 class AuditTrail:
     """Appends records to one file, which no other process writes to meanwhile."""
 
-    def __init__(self, path: Path, key: SigningKey | None = None, rules: Rules | None = None) -> None:
+    def __init__(self, path: Path, key: Signer | None = None, rules: Rules | None = None) -> None:
         """Continue the trail at `path`, or at the next name (`audit.1.jsonl`) where another worker holds it.
 
         Without `key` there are no checkpoints. Raises StartupError when the trail's end does not hold or cannot be
@@ -41,8 +41,10 @@ class AuditTrail:
         self._reason = "start"
         # How many records no checkpoint follows yet.
         self._unsealed = 0
+        self._sealed_at = time.monotonic()
         try:
             self._writer: Final = Writer(path, sync_each=self._rules.fsync == "record")
+            self._before: Final = self._writer.number
             with ExitStack() as on_failure:
                 on_failure.callback(self._writer.close)
                 self._signing: Final = Signing(key, self._writer, path, self._rules) if key else None
@@ -57,6 +59,21 @@ class AuditTrail:
     def path(self) -> Path:
         """The file that is written."""
         return self._writer.live
+
+    @property
+    def records(self) -> int:
+        """How many records this process has written."""
+        return self._writer.number - self._before
+
+    @property
+    def unsealed(self) -> int:
+        """How many records no checkpoint follows yet."""
+        return self._unsealed
+
+    @property
+    def sealed_ago_s(self) -> float:
+        """How long ago the last checkpoint was written, or the disk was last told to have everything."""
+        return max(0.0, time.monotonic() - self._sealed_at)
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Write one record; raise AuditError when that fails, so that nothing is released unrecorded."""
@@ -166,4 +183,5 @@ class AuditTrail:
         if self._rules.fsync != "never":
             self._writer.sync()
         self._unsealed = 0
-        self._seal_at = time.monotonic() + self._rules.checkpoint_s
+        self._sealed_at = time.monotonic()
+        self._seal_at = self._sealed_at + self._rules.checkpoint_s

@@ -47,6 +47,9 @@ class KeySet:
         """Fetch with `http`, on first use."""
         self.generation = 0
         self.clock_ahead_s: float | None = None
+        # Attempts to fetch the set, and those of them that failed.
+        self.attempts = 0
+        self.failures = 0
         self._issuer: Final = issuer.issuer
         self._place: Final = (issuer.issuer, issuer.jwks_url)
         self._source: Final = KeySource(issuer, http)
@@ -55,7 +58,6 @@ class KeySet:
         self._absent: Final = dict[str | None, tuple[float, float]]()
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
-        self._attempts = 0
         self._failed = False
         self._fetching: Final = asyncio.Lock()
         self._refresh: asyncio.Task[None] | None = None
@@ -66,7 +68,7 @@ class KeySet:
         `newer_than` is a generation whose key did not do. Raises TokenRefusedError when the issuer has no such key,
         KeyNotYetKnownError when it had none a moment ago, and IssuerUnavailableError when that cannot be known.
         """
-        now, seen = time.monotonic(), self._attempts
+        now, seen = time.monotonic(), self.attempts
         keys, age = self._usable(key_id, now, newer_than), now - self._fetched_at
         if keys is not None and (age < STALE_AFTER_S or self._failed):
             if age > REFRESH_AFTER_S:
@@ -83,7 +85,7 @@ class KeySet:
             return self._one_of(keys, algorithm)
         if self._failed:
             raise IssuerUnavailableError(self._issuer)
-        if self._attempts == seen:
+        if self.attempts == seen:
             # Nobody has asked the issuer since it had no such key: it may have published it by now.
             raise KeyNotYetKnownError(self._issuer, max(1, math.ceil(wait_s)))
         self._remember_absent(key_id)
@@ -91,10 +93,15 @@ class KeySet:
 
     async def replace(self, former: "KeySet") -> None:
         """Fetch the keys now; where the endpoint is away, take those of `former` if they are of the same place."""
-        await self._fetch_once(self._attempts)
+        await self._fetch_once(self.attempts)
         if self._failed and former._place == self._place:  # noqa: SLF001  # another of its kind
             self._keys, self._fetched_at = former._keys, former._fetched_at  # noqa: SLF001
             self.clock_ahead_s = former.clock_ahead_s
+
+    @property
+    def age_s(self) -> float | None:
+        """How long ago the set was fetched, None before the first time."""
+        return None if math.isinf(self._fetched_at) else time.monotonic() - self._fetched_at
 
     async def close(self) -> None:
         """End a fetch that is still running."""
@@ -124,12 +131,12 @@ class KeySet:
     def _fetch_behind(self) -> None:
         running = self._refresh is not None and not self._refresh.done()
         if not running and time.monotonic() - self._tried_at > COOLDOWN_S:
-            self._refresh = asyncio.create_task(self._fetch_once(self._attempts))
+            self._refresh = asyncio.create_task(self._fetch_once(self.attempts))
 
     async def _fetch_once(self, seen: int) -> None:
         """Fetch unless another request has done so since `seen` attempts, or the cooldown still runs."""
         async with self._fetching:
-            if self._attempts != seen or time.monotonic() - self._tried_at < COOLDOWN_S:
+            if self.attempts != seen or time.monotonic() - self._tried_at < COOLDOWN_S:
                 return
             self._tried_at = time.monotonic()
             try:
@@ -137,6 +144,7 @@ class KeySet:
                     fetched = await self._source.fetch()
             except FETCH_ERRORS as error:
                 self._failed = True
+                self.failures += 1
                 cause = repr(error)[:_CAUSE_CHARACTERS]
                 _log.error(
                     "key set not fetched; the last good one is kept",
@@ -146,7 +154,7 @@ class KeySet:
                 )
                 return
             finally:
-                self._attempts += 1
+                self.attempts += 1
             # The same keys again: what was verified with them stays verified, so that a flood costs nobody that.
             self.generation += fetched.keys != self._keys
             self._keys, self._fetched_at, self._failed = fetched.keys, time.monotonic(), False

@@ -62,15 +62,20 @@ class TokenVerifier:
         self._remembered: Final = RememberedTokens()
         self._used_proofs: Final = UsedProofs() if used_proofs is None else used_proofs
 
-    @property
-    def key_sets(self) -> dict[str, KeySet]:
-        """The key set of each issuer."""
-        return {name: one.keys for name, one in self._issuers.items()}
-
     async def replace(self, former: Mapping[str, KeySet]) -> None:
         """Fetch the keys of the issuers that `former` knows; where that fails, go on with the keys that it has."""
         known = [(one.keys, former[name]) for name, one in self._issuers.items() if name in former]
         await asyncio.gather(*(keys.replace(before) for keys, before in known))
+
+    @property
+    def key_sets(self) -> Mapping[str, KeySet]:
+        """The key sets by issuer."""
+        return {name: issuer.keys for name, issuer in self._issuers.items()}
+
+    @property
+    def remembered(self) -> int:
+        """How many tokens are remembered."""
+        return len(self._remembered)
 
     async def close(self) -> None:
         """End the fetches and close the connections to the issuers."""

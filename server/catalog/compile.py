@@ -17,8 +17,9 @@ from server.catalog.expressions import SQL, Composable, bucketed, column_of, pla
 from server.catalog.facts import ColumnFacts, RelationFacts
 from server.catalog.letter_case import folded
 from server.catalog.measures import exact, measures, number
-from server.catalog.rows import rows_reader
-from server.database.statement import Row, Statement
+from server.catalog.ordering import key_of, ordering
+from server.catalog.rows import page_reader
+from server.database.statement import Outputs, Row, Statement
 
 # A filter of a WHERE clause: the declared column, and how its value is compared.
 Comparison = Literal["equals", "contains", "from", "before", "at_least", "at_most"]
@@ -30,10 +31,9 @@ _STATEMENTS_KEPT: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Whether rows may have no sort value, and under which names a row carries its place."""
+    """Whether rows may have no sort value, so that a position may begin with None."""
 
     nullable: bool
-    positions: tuple[str, ...]
 
 
 class CompiledTable:
@@ -43,22 +43,22 @@ class CompiledTable:
         """Compile nothing yet."""
         self.table: Final = table
         self.facts: Final = facts
-        key = table.key or facts.primary_key
-        # Within one tenant its own column is the same in every row, and without it an index serves the order.
-        self.key: Final = tuple(column for column in key if column != table.tenant_column)
+        self.key: Final = key_of(table, facts)
         self.listing: Final = lru_cache(_STATEMENTS_KEPT)(self._listing)
         self.order: Final = lru_cache(_STATEMENTS_KEPT)(self._order_of)
         # One row more than a page may have shows whether there is a next page.
         self._most: Final = (table.list.max_limit if table.list else 0) + 1
-        self._read: Final = rows_reader(table.columns)
+        self._read: Final = page_reader(table.columns, self._rewritten())
         self.summary: Final = lru_cache(_STATEMENTS_KEPT)(self._summary)
 
     def _order_of(self, sort: str | None) -> Order:
         """Return what a cursor of this order has to know."""
         nullable = sort is not None and not self._facts_of(sort).not_null
-        return Order(nullable, tuple(f"_{place}" for place in range(len(self._order(sort)))))
+        return Order(nullable)
 
-    def _listing(self, filters: tuple[Filter, ...], sort: str | None, descending: bool, start: Start) -> Statement[Row]:
+    def _listing(
+        self, filters: tuple[Filter, ...], sort: str | None, descending: bool, start: Start
+    ) -> Statement[bytes]:
         """Return the statement of a page; its values are those of the filters, the position, and the limit."""
         order = self._order(sort)
         first = len(filters) + 1
@@ -70,7 +70,7 @@ class CompiledTable:
         outputs = [SQL("{} AS {}").format(self._shown(name), sql.Identifier(name)) for name in self.table.columns]
         positions = [
             SQL("{} AS {}").format(position, sql.Identifier(f"_{place}"))
-            for place, position in enumerate(self._positions(sort))
+            for place, (position, _) in enumerate(self._positions(sort))
         ]
         blocks = self._blocks(filters, sort, descending=descending, start=start)
         if len(blocks) == 1:
@@ -86,8 +86,18 @@ class CompiledTable:
         page = SQL("SELECT {} FROM {} {}").format(SQL(", ").join([*outputs, *positions]), source, ordered)
         # The inner limit is the same for all, so that PostgreSQL keeps one plan: with a parameter alone it expects a
         # tenth of all rows, finds that expensive, and plans each call anew.
-        text = SQL("SELECT * FROM ({}) AS page LIMIT {}::int").format(page, placeholder(first + taken))
-        return Statement(f"list {self.table.name}", text, Row, parameters=first + taken, read=self._read)
+        limit = placeholder(first + taken)
+        text = SQL("SELECT * FROM ({}) AS page LIMIT {}::int").format(page, limit)
+        # The last row is there to show that there is a next page; the one before it is where that page begins.
+        after = [
+            _exact(SQL("(array_agg({}))[{}::int - 1]").format(sql.Identifier("r", f"_{place}"), limit), facts)
+            for place, (_, facts) in enumerate(self._positions(sort))
+        ]
+        shown = SQL(", ").join(sql.Identifier("r", name) for name in self.table.columns)
+        outputs = Outputs(shown, after)
+        return Statement(
+            f"list {self.table.name}", text, bytes, parameters=first + taken, read=self._read, outputs=outputs
+        )
 
     def _blocks(
         self, filters: Sequence[Filter], sort: str | None, *, descending: bool, start: Start
@@ -155,28 +165,22 @@ class CompiledTable:
 
     def _order(self, sort: str | None) -> list[Composable]:
         """Return what rows are ordered by: the sort value, then the key, which ends every tie."""
-        ties = [_by_code(column_of(column), self.facts.columns[column]) for column in self._ties(sort)]
-        return [*([_by_code(self._sorted(sort), self._facts_of(sort))] if sort else []), *ties]
+        return [one.expression(column_of(one.column)) for one in ordering(self.table, self.facts, sort)]
 
-    def _ties(self, sort: str | None) -> list[str]:
-        """Return the columns of the key that tell rows of one sort value apart."""
-        if not sort or self._is_cut(sort):
-            return list(self.key)
-        return [column for column in self.key if column != self.table.column_of(sort)]
+    def _positions(self, sort: str | None) -> list[tuple[Composable, ColumnFacts | None]]:
+        """Return what a row's place is made of, and the facts of that from which its text is still to be made."""
+        return [
+            _position(one.value(column_of(one.column)), self.facts.columns[one.column])
+            for one in ordering(self.table, self.facts, sort)
+        ]
 
-    def _is_cut(self, name: str) -> bool:
-        # A text counts with what is shown of it: a cursor has an end.
-        column = self.table.columns[name]
-        return column.type == "text" and bool(column.max_length) and self._facts_of(name).kind != "e"
-
-    def _sorted(self, name: str) -> Composable:
-        if self._is_cut(name):
-            return SQL("left({}, {})").format(self._reference(name), sql.Literal(self.table.columns[name].max_length))
-        return self._reference(name)
-
-    def _positions(self, sort: str | None) -> list[Composable]:
-        found = [position_of(column_of(column), self.facts.columns[column]) for column in self._ties(sort)]
-        return [*([position_of(self._sorted(sort), self._facts_of(sort))] if sort else []), *found]
+    def _rewritten(self) -> list[str]:
+        """Return the columns whose numbers PostgreSQL may write in another form than an answer has."""
+        return [
+            name
+            for name, column in self.table.columns.items()
+            if column.type == "integer" and self._facts_of(name).base not in _INTEGERS
+        ]
 
     def _shown(self, name: str) -> Composable:
         column = self.table.columns[name]
@@ -221,6 +225,18 @@ _OPERATORS: Final[dict[Comparison, LiteralString]] = {
 }
 
 
+_INTEGERS: Final = frozenset({"smallint", "integer", "bigint"})
+
+
+def _position(reference: Composable, facts: ColumnFacts) -> tuple[Composable, ColumnFacts | None]:
+    # Arrays of different lengths cannot be collected: their texts are.
+    return (position_of(reference, facts), None) if facts.base.endswith("[]") else (reference, facts)
+
+
+def _exact(reference: sql.Composed, facts: ColumnFacts | None) -> sql.Composed:
+    return reference if facts is None else SQL("{}").format(position_of(reference, facts))
+
+
 def _typed(value: Composable, column: Column, facts: ColumnFacts, zone: str) -> Composable:  # noqa: PLR0911  # one return per type
     """Return a placeholder as the column's own type, so that an index serves it and no value can be out of range."""
     match column.type:
@@ -244,9 +260,3 @@ def _typed(value: Composable, column: Column, facts: ColumnFacts, zone: str) -> 
 def _after(order: Sequence[Composable], after: sql.SQL, first: int) -> sql.Composed:
     values = [placeholder(first + place) for place in range(len(order))]
     return SQL("({}) {} ({})").format(SQL(", ").join(order), after, SQL(", ").join(values))
-
-
-def _by_code(reference: Composable, facts: ColumnFacts) -> Composable:
-    """Return what texts are ordered by: their code points, the same in every locale and release of the C library."""
-    ordered_otherwise = facts.collation and not facts.code_order
-    return SQL('{} COLLATE "C"').format(reference) if ordered_otherwise else reference

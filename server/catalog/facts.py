@@ -34,14 +34,27 @@ class ColumnFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexedKey:
+    """One key of a B-tree index: its column or expression as PostgreSQL writes it, its collation, and its direction.
+
+    `option` is that of pg_index: 0 ascending with NULLs last, 3 descending with NULLs first.
+    """
+
+    text: str
+    collation: str
+    option: int
+
+
+@dataclass(frozen=True, slots=True)
 class RelationFacts:
     """One relation: `kind` is relkind (r table, p partitioned table, v view, m materialized view, f foreign table).
 
     `keys` are the columns of unique, not null, non-partial indexes, the primary key first; `indexes` are the leading
     columns of every valid, non-partial index ("" stands for an expression). `leads` are the columns by which rows are
-    found without reading the whole table: those that a B-tree index or the partitions begin with. A view has `reads`,
-    the relations in its text with the columns that it touches; `bound_owner` says that row level security binds its
-    owner, as whom nobody logs in. `letter_case` is the collation that knows letter case in this database.
+    found without reading the whole table: those that a B-tree index or the partitions begin with. `orders` are the keys
+    of every valid, non-partial B-tree index. A view has `reads`, the relations in its text with the columns that it
+    touches; `bound_owner` says that row level security binds its owner, as whom nobody logs in. `letter_case` is the
+    collation that knows letter case in this database.
     """
 
     schema: str
@@ -59,6 +72,7 @@ class RelationFacts:
     leads: frozenset[str] = frozenset()
     reads: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     letter_case: str = ASCII
+    orders: tuple[tuple[IndexedKey, ...], ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -122,7 +136,16 @@ SELECT i.indrelid::bigint, i.indisprimary, i.indisunique AND i.indimmediate,
        ARRAY(SELECT coalesce(a.attname::text, '') FROM unnest(i.indkey) WITH ORDINALITY AS k (number, place)
              LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number AND k.number > 0
              WHERE k.place <= i.indnkeyatts ORDER BY k.place),
-       m.amname = 'btree'
+       m.amname = 'btree',
+       CASE WHEN m.amname = 'btree' AND NOT EXISTS (
+              SELECT FROM unnest(i.indclass) AS one JOIN pg_catalog.pg_opclass o ON o.oid = one WHERE NOT o.opcdefault)
+            THEN ARRAY(SELECT pg_get_indexdef(i.indexrelid, k::integer, false)
+                       FROM generate_series(1, i.indnkeyatts) AS k ORDER BY k) ELSE '{}' END,
+       ARRAY(SELECT coalesce(quote_ident(n.nspname) || '.' || quote_ident(l.collname), '')
+             FROM unnest(i.indcollation) WITH ORDINALITY AS k (oid, place)
+             LEFT JOIN pg_catalog.pg_collation l ON l.oid = k.oid
+             LEFT JOIN pg_catalog.pg_namespace n ON n.oid = l.collnamespace ORDER BY k.place),
+       i.indoption::int2[]
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
 JOIN pg_catalog.pg_am m ON m.oid = x.relam
@@ -142,8 +165,8 @@ WHERE w.ev_class = ANY ($1::oid[]) AND b.relkind IN ('r', 'p', 'v', 'm', 'f')
 GROUP BY 1, 2
 """
 
-# Whether it is the primary key, unique, its columns, and a B-tree.
-_Index = tuple[bool, bool, tuple[str, ...], bool]
+# Whether it is the primary key, unique, its columns, whether it is a B-tree, and then its keys.
+_Index = tuple[bool, bool, tuple[str, ...], bool, tuple[IndexedKey, ...]]
 
 
 def read_facts(connection: psycopg.Connection[Any], names: Iterable[str]) -> dict[str, RelationFacts]:
@@ -157,15 +180,17 @@ def read_facts(connection: psycopg.Connection[Any], names: Iterable[str]) -> dic
     for oid, *values in connection.execute(_COLUMNS, (oids,)).fetchall():
         columns[oid][values[0]] = ColumnFacts(*values)
     indexes: dict[int, list[_Index]] = {oid: [] for oid in oids}
-    for oid, primary, unique, leading, btree in connection.execute(_INDEXES, (oids,)).fetchall():
-        indexes[oid].append((primary, unique, tuple(leading), btree))
+    for oid, primary, unique, leading, btree, *keys in connection.execute(_INDEXES, (oids,)).fetchall():
+        # Without keys that order rows in the usual way, there are collations and options all the same.
+        ordered = tuple(IndexedKey(*one) for one in zip(*keys, strict=False))
+        indexes[oid].append((primary, unique, tuple(leading), btree, ordered))
     reads: dict[int, dict[str, frozenset[str]]] = {oid: {} for oid in oids}
     for oid, name, touched in connection.execute(_READS, (oids,)).fetchall():
         reads[oid][name] = frozenset(touched)
     letter_case = read_letter_case(connection)
     found: dict[str, RelationFacts] = {}
     for schema, name, kind, owner, oid, quoted, on, invoker, bound, partitioned_by in relations:
-        leads = frozenset({leading[0] for _, _, leading, btree in indexes[oid] if btree} | {partitioned_by or ""})
+        leads = frozenset({one[2][0] for one in indexes[oid] if one[3]} | {partitioned_by or ""})
         is_view = kind == "v"
         one = RelationFacts(
             schema,
@@ -181,6 +206,7 @@ def read_facts(connection: psycopg.Connection[Any], names: Iterable[str]) -> dic
             leads=leads - {""},
             reads=reads[oid] if is_view else {},
             letter_case=letter_case,
+            orders=tuple(one[4] for one in indexes[oid] if one[4]),
         )
         found[one.full_name] = one
     return found
@@ -190,10 +216,10 @@ def _keys(
     columns: Mapping[str, ColumnFacts], indexes: list[_Index]
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
     """Return the primary key, all keys, and the columns of all indexes."""
-    primary = next((leading for is_primary, _, leading, _ in indexes if is_primary), ())
+    primary = next((leading for is_primary, _, leading, *_ in indexes if is_primary), ())
     keys = tuple(
         leading
-        for _, unique, leading, _ in indexes
+        for _, unique, leading, *_ in indexes
         if unique and all(column in columns and columns[column].not_null for column in leading)
     )
     return primary, keys, tuple(one[2] for one in indexes)

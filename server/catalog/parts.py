@@ -30,28 +30,41 @@ class Parts:
     def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
         """Prepare what `settings` configures."""
         self.database: Final = Database(settings.database)
-        self.limits: Final = Limits(settings.limits)
+        self.limits: Final = Limits(settings.limits, settings.resource_url)
         self.documents: Final = (
-            ProvedStore(document_store(settings.documents), settings.documents.timeout_ms / 1000)
+            ProvedStore(
+                document_store(settings.documents),
+                settings.documents.timeout_ms / 1000,
+                settings.documents.knowledge_base_id,
+            )
             if settings.documents
             else None
         )
-        self._searches: Final = search_places()
+        self.searches: Final = search_places()
         self._isolate_by: Final = settings.documents.isolate_by if settings.documents else ()
         self._cursors: Final = Cursors(settings.database.signing_keys())
         self._clock: Final = clock
 
+    async def open(self) -> None:
+        """Open the connections, as far as the other sides answer."""
+        await self.database.open()
+        await self.limits.open()
+
     async def close(self) -> None:
         """Close every connection."""
+        await self.limits.close()
         await self.database.close()
         if self.documents:
             self.documents.close()
 
-    def for_tenant(self, context: TenantContext, evidence: Evidence) -> TenantAccess:
-        """Return all that a tool may hold for one verified context; what it reads is noted in `evidence`."""
-        principal = Principal(context.token.issuer, context.token.subject, context.tenant, context.tier)
+    def for_tenant(self, context: TenantContext, evidence: Evidence, request: str = "") -> TenantAccess:
+        """Return all that a tool may hold for one verified context; what it reads is noted in `evidence`.
+
+        `request` is the id of the request, which the database can log.
+        """
+        principal = Principal(context.token.issuer, context.token.subject, context.tenant, context.tier, request)
         documents = None
         if self.documents:
-            documents = TenantDocuments(self.documents, self._isolate_by, context, self._searches)
+            documents = TenantDocuments(self.documents, self._isolate_by, context, self.searches)
         scope = Scope(self.database, documents, self._cursors, principal, evidence)
         return grant_access(context, self._clock(), scope)

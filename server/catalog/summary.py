@@ -68,7 +68,7 @@ class SummaryTool(Tool):
             view=self.view,
         )
 
-    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
+    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> bytes:
         """Return the groups and totals as JSON text.
 
         Raises ArgumentsError for contradicting filters, UnavailableError without the database.
@@ -87,7 +87,7 @@ class SummaryTool(Tool):
             "as_of": today.isoformat(),
             **filtered.days,
         }
-        return to_json(answer).decode()
+        return to_json(answer)
 
     def _result_schema(self) -> dict[str, Any]:
         table = self._source.table

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import psycopg
 from psycopg import AsyncRawCursor, Connection, conninfo, pq
 
+from server.database.iam import token_for
 from server.database.poolers import refusal, shares_sessions
 from server.database.session import FORMS, SERVING, prepare
 from server.database.transport import require_verified
@@ -45,17 +46,22 @@ class Target:
     key: Key
     unverified_tls: tuple[str, ...] = ()
     prepared_statements: bool = True
+    iam: bool = False
+    region: str | None = None
 
     def parameters(self) -> dict[str, Any]:
         """Return what psycopg connects with; the password is the one that its source has now.
 
-        Raises SettingsError for a URL that can be misread, and for a host whose certificate would not be verified.
+        Raises SettingsError for a URL that can be misread, and for a host whose certificate would not be verified;
+        UnreachableError where AWS gives no token.
         """
         given = _read(self.url, self.key)
-        if (fresh := _fresh_password(self)) is not None:
-            given["password"] = fresh
         environment = _of_the_environment()
         require_verified(environment | given, self.key, self.unverified_tls)
+        if self.iam:
+            given["password"] = token_for(environment | given, self.region)
+        elif (fresh := _fresh_password(self)) is not None:
+            given["password"] = fresh
         ours = {name: value for name, value in _DEFAULTS.items() if name not in environment}
         # The text of a statement is signed and sent in this encoding.
         return ours | given | self._for_a_reader(given) | {"client_encoding": "UTF8"}
@@ -63,7 +69,7 @@ class Target:
     async def pooled(self) -> dict[str, Any]:
         """Return what each connection of the server's pool is made with, without holding up the event loop.
 
-        The settings file may be read again. Whether a connection keeps statements is decided with each of them.
+        The settings file may be read again, or AWS asked. Whether a connection keeps statements is decided with each.
         """
         parameters = await asyncio.to_thread(self.parameters)
         threshold = 0 if self.prepared_statements else None
@@ -92,7 +98,8 @@ class Target:
 def login_target(settings: DatabaseSettings) -> Target:
     """Return how the server's login connects."""
     url = settings.url.get_secret_value()
-    return Target(url, "database.url", settings.unverified_tls, settings.prepared_statements)
+    shared = (settings.unverified_tls, settings.prepared_statements, settings.iam, settings.region)
+    return Target(url, "database.url", *shared)
 
 
 @contextmanager

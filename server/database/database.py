@@ -13,6 +13,7 @@ from server.database.readiness import Readiness
 from server.database.statement import Principal, R, Statement
 from server.errors import MisconfiguredError, RefusedError, ToolError, UnavailableError, WithheldError
 from server.settings import DatabaseSettings
+from server.telemetry.watch import CURRENT
 
 _DOWN: Final = "The database is not available; nothing was read. Retry in a few seconds."
 _SLOW: Final = "The database took too long; nothing was read. Retry, or narrow the filters."
@@ -50,6 +51,8 @@ class Database:
         self._keys: Final = settings.signing_keys()
         # Nothing is read before isolation was proved on this database, and no longer than it holds.
         self.proved = False
+        # When that was last proved, by time.monotonic().
+        self.proved_at: float | None = None
         self._pool: Final = Pool(settings)
         self._readiness: Final = Readiness(settings)
 
@@ -61,6 +64,11 @@ class Database:
         """Close every connection."""
         await self._readiness.close()
         await self._pool.close()
+
+    @property
+    def pool(self) -> Pool:
+        """The pool, for those who show its numbers."""
+        return self._pool
 
     async def is_ready(self) -> bool:
         """Whether isolation is proved and the database answered within the last second."""
@@ -78,7 +86,9 @@ class Database:
             raise UnavailableError(_DOWN)
         try:
             values = [*values, self._sign(statement, principal)]
-            row = await self._pool.run(statement.sent, values, principal.tenant)
+            run = self._pool.run(statement.sent, values, principal.tenant)
+            watch = CURRENT.get()
+            row = await (run if watch is None else watch.statement(statement.name, run))
         except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable, TimeoutError) as error:
             raise UnavailableError(_SLOW) from error
         except psycopg.errors.InsufficientPrivilege as error:
@@ -88,10 +98,11 @@ class Database:
             raise UnavailableError(_DOWN) from error
         except psycopg.Error as error:
             raise _failure(statement.name, error) from _CodeError(error.sqlstate)
-        if row is None or row[0] != principal.tenant:
+        wanted = None if principal.tenant is None else principal.tenant.encode()
+        if row is None or row[0] != wanted or row[1] is None:
             _log.critical("the database enforced another tenant than the token's", statement=statement.name)
             raise WithheldError(_WITHHELD)
-        return statement.read(row[1])
+        return statement.read(*row[1:])
 
     def _sign(self, statement: Statement[Any], principal: Principal) -> str:
         """Return the context that the database verifies, for this statement alone."""
@@ -101,4 +112,5 @@ class Database:
             tier=principal.tier or "",
             expiry_s=int(time.time()) + CONTEXT_LIFETIME_S,
             digest=statement.digest,
+            request=principal.request,
         )

@@ -63,24 +63,16 @@ class Session:
         # The transaction that a pooler gives us is what default_transaction_read_only would have begun.
         self._each_time: Final = setting(self._wanted | {"transaction_read_only": "on"}, local=True)
 
+    @property
+    def each_time(self) -> bytes | None:
+        """The statement that each transaction begins with, None where the session is our own."""
+        return None if self._is_own else self._each_time
+
     async def begin(self, connection: AsyncConnection[Any]) -> None:
-        """Prepare a new connection: its settings, and the context function, whose first use costs milliseconds."""
+        """Prepare a new connection of our own."""
         if self._is_own:
             cursor = await connection.execute(self._once, prepare=False)
             _compare(self._wanted, await cursor.fetchone())
-        await self.first_row(connection, b"SELECT tenancy.current_tenant()", ())
-
-    async def first_row(self, connection: AsyncConnection[Any], text: bytes, parameters: Sequence[object]) -> Any:
-        """Return the first row of a statement, or None; one round trip in either way."""
-        if self._is_own:
-            cursor = await connection.execute(text, parameters, prepare=True)
-            return await cursor.fetchone()
-        # What is sent before one answer is awaited is one transaction (PostgreSQL, section 55.2.4).
-        async with connection.pipeline():
-            settings = await connection.execute(self._each_time, prepare=False)
-            cursor = await connection.execute(text, parameters, prepare=False)
-            await settings.fetchone()
-            return await cursor.fetchone()
 
 
 def _compare(wanted: Mapping[str, str], row: Sequence[Any] | None) -> None:

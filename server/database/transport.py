@@ -18,7 +18,7 @@ def require_verified(parameters: Mapping[str, object], key: str, unverified: Col
         return
     accepted = {name.lower() for name in unverified}
     for host, address in _hosts(parameters):
-        if not _is_here(address or host) and not {host.lower(), address.lower()} & accepted:
+        if not is_here(address or host) and not {host.lower(), address.lower()} & accepted:
             raise SettingsError(
                 f"{key}: {host or address} is not on this machine and sslmode is {mode}, so that whoever is between "
                 "could read and answer; add sslmode=verify-full to the URL (with sslrootcert, see docs/database.md), "
@@ -38,8 +38,8 @@ def _hosts(parameters: Mapping[str, object]) -> list[tuple[str, str]]:
     return list(zip(hosts, addresses, strict=True))
 
 
-def _is_here(host: str) -> bool:
-    # No host is libpq's default: a socket of this machine.
+def is_here(host: str) -> bool:
+    """Whether a host is this machine; no host is libpq's default, a socket of it."""
     if not host or host.startswith(("/", "@")) or host.lower() in {"localhost", "localhost."}:
         return True
     try:

@@ -5,6 +5,7 @@ No sentence of this file repeats any part of a URL: whatever is misread may be a
 
 import re
 from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 SCHEMES: Final = ("postgresql://", "postgres://")
 _EXAMPLE: Final = "postgresql://user@host:5432/database"
@@ -37,6 +38,12 @@ def mistake_in(url: str) -> str | None:
     if not all(_is_host(one) for one in authority.rpartition("@")[2].split(",")):
         return f"names no host and port that can be read; write {_EXAMPLE}, and percent-encode the password"
     return None
+
+
+def has_password(url: str) -> bool:
+    """Whether the URL, which says one thing only, names a password."""
+    parts = urlsplit(url)
+    return bool(parts.password) or "password" in parse_qs(parts.query)
 
 
 def _misplaced(rest: str) -> str | None:

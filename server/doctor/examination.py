@@ -15,6 +15,7 @@ from server.doctor.counts import compare_with_administrator
 from server.doctor.declared import Declared, read_declared
 from server.doctor.declared_checks import declared_checks
 from server.doctor.offender import Offender
+from server.doctor.orders import order_notices
 from server.doctor.reach import Grant
 from server.doctor.report import Check as Check  # noqa: PLC0414  # offered here too
 from server.doctor.report import Report as Report  # noqa: PLC0414  # offered here too
@@ -131,6 +132,7 @@ class _Examination:
                 "this database has no collation that knows letters beyond a to z, so that filters which ignore letter "
                 "case do so for a to z alone; use PostgreSQL 17 or newer, or one with ICU"
             )
+        self._notices.extend(order_notices(declared))
         return ()
 
     def _prove_contexts(self) -> None:

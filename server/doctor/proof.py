@@ -1,6 +1,7 @@
 """The proof of isolation that a serving process stands on: before its first row, and again from time to time."""
 
 import random
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -62,7 +63,7 @@ async def proving(
     if report is not None:
         _log_change(None, report)
         bind(report.facts)
-    database.proved = report is not None
+    _judge(database, holds=report is not None)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_keep_proving, database, settings, catalog, bind, report)
         try:
@@ -101,7 +102,13 @@ async def _keep_proving(
         last = report
         if report.holds:
             bind(report.facts)
-        database.proved = report.holds
+        _judge(database, holds=report.holds)
+
+
+def _judge(database: Database, *, holds: bool) -> None:
+    database.proved = holds
+    if holds:
+        database.proved_at = time.monotonic()
 
 
 def _log_change(last: Report | None, report: Report) -> None:

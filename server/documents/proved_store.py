@@ -1,12 +1,13 @@
 """A document store that callers search only after it was seen to keep tiers and tenants apart."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from server.documents.store import Condition, DocumentStore, Found
 from server.errors import ToolError, UnavailableError, WithheldError
+from server.telemetry.watch import CURRENT
 
 _NOT_YET: Final = "The isolation of the documents is not proved yet; nothing was read. Retry in a few seconds."
 _LEAKS: Final = (
@@ -23,11 +24,25 @@ class Verdict:
     leaking: frozenset[str] = frozenset()
 
 
+@dataclass(slots=True)
+class Counts:
+    """How many searches reached the store so far, how many failed, and how many it refused for their number."""
+
+    calls: int = 0
+    errors: int = 0
+    throttles: int = 0
+
+
 class ProvedStore:
     """A store behind the verdict of the last proof; whoever proves it searches `unproved`."""
 
-    def __init__(self, unproved: DocumentStore, patience_s: float) -> None:
-        """Search nothing before the first verdict, for which a search waits at most `patience_s`."""
+    def __init__(self, unproved: DocumentStore, patience_s: float, name: str = "") -> None:
+        """Search nothing before the first verdict, for which a search waits at most `patience_s`.
+
+        `name` is what operators call the store.
+        """
+        self.counts: Final = Counts()
+        self._name: Final = name
         self.unproved: Final = unproved
         self._patience_s: Final = patience_s
         self._verdict: Verdict | None = None
@@ -58,7 +73,18 @@ class ProvedStore:
             raise type(verdict.failure)(str(verdict.failure)) from verdict.failure.__cause__
         if any(tier in verdict.leaking for one in conditions if one.key == "tier" for tier in one.allowed):
             raise WithheldError(_LEAKS)
-        return await self.unproved.search(query, conditions, limit)
+        run = self.unproved.search(query, conditions, limit)
+        watch = CURRENT.get()
+        return await self._counted(run if watch is None else watch.retrieval(self._name, run))
+
+    async def _counted(self, run: Awaitable[list[Found]]) -> list[Found]:
+        self.counts.calls += 1
+        try:
+            return await run
+        except ToolError as error:
+            self.counts.errors += 1
+            self.counts.throttles += isinstance(error, UnavailableError) and error.is_throttled
+            raise
 
     async def _first_verdict(self) -> Verdict:
         try:

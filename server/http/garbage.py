@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 def freeze_garbage() -> None:
-    """Leave everything that exists now out of garbage collections."""
+    """Free what is garbage now, and leave everything else out of later collections."""
     gc.collect()
     gc.freeze()
 
@@ -16,9 +16,10 @@ def frozen_garbage() -> Generator[None]:
     """Leave everything that exists now out of garbage collections.
 
     A full collection of a started server takes 70 to 80 ms, in which nobody is answered, and a single body of many
-    lists sets one off. Without what the start left behind, it takes less than a millisecond.
+    lists sets one off. Without what the start left behind, it takes less than a millisecond. Nothing is collected
+    before: of a start's objects about one in a hundred is garbage, and finding these takes a fifth of a second.
     """
-    freeze_garbage()
+    gc.freeze()
     # Whoever starts a process may have left it off until now.
     gc.enable()
     try:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import signal
 import threading
 import time
@@ -13,17 +12,19 @@ from typing import Any, Final
 import structlog
 from starlette.types import Scope
 
+from server.audit.over_budget import OverBudget
 from server.audit.refusals import INTERVAL_S, Refusals
 from server.audit.trail import AuditTrail
 from server.errors import AuditError
 from server.http.outcome import UNAVAILABLE, Outcome, refusal
 from server.http.source import Sources, network_of
 from server.settings import Settings
+from server.telemetry.parent import span_of_header
+from server.telemetry.telemetry import Telemetry
 
 _TICK_S: Final = 1.0
+_TOO_MANY: Final = 429
 _RETRY: Final = ("retry-after", "5")
-# W3C Trace Context, section 3.2: version, trace id, parent id, flags.
-_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _log: Final = structlog.get_logger("request")
 _audit_log: Final = structlog.get_logger("audit")
 
@@ -34,13 +35,19 @@ def new_request_id() -> str:
 
 
 class Recorder:
-    """Records decisions; refusals of callers that nobody authenticated are counted, in the log as in the trail."""
+    """Records decisions.
 
-    def __init__(self, settings: Settings, trail: AuditTrail | None = None) -> None:
-        """Write to `trail`, where there is one."""
+    Refusals of callers that nobody authenticated, and those over a budget but for the first few, are counted, in the
+    log as in the trail.
+    """
+
+    def __init__(self, settings: Settings, trail: AuditTrail | None = None, telemetry: Telemetry | None = None) -> None:
+        """Write to `trail`, where there is one; count in `telemetry`, where there is that."""
         self._trail: Final = trail
+        self._telemetry: Final = telemetry
         self._sources: Final = Sources(settings.trusted_proxies)
         self._refusals: Final = Refusals()
+        self._over_budget: Final = OverBudget()
         self._said_at: float | None = None
 
     @property
@@ -55,23 +62,40 @@ class Recorder:
 
         It is in the audit trail; 503 takes the place of what cannot be recorded.
         """
+        recorded, line = self._recorded(outcome, scope, headers, started)
+        if self._telemetry is not None:
+            self._telemetry.answered(recorded, scope, started, recorded=recorded is outcome)
+        return recorded, line
+
+    def _recorded(
+        self, outcome: Outcome, scope: Scope, headers: Mapping[bytes, bytes], started: float
+    ) -> tuple[Outcome, dict[str, Any] | None]:
         address = self._sources.address(scope, headers)
         line: dict[str, Any] = {"request": scope.get("request_id"), "address": address}
+        if (trace := _trace(scope, headers)) is not None:
+            line["trace"] = trace
         key = None if outcome.is_authenticated else (_reason(outcome), network_of(address) or "unknown")
+        counted = key is not None
         try:
             if key is not None and not self._refusals.is_first(*key):
                 if self.problem is not None:
                     raise AuditError  # noqa: TRY301  # not even counts can be kept for good
                 return outcome, None
             line |= outcome.decision.recorded(outcome.status)
+            if outcome.status == _TOO_MANY and key is None and not self._over_budget.is_written(*_person(outcome)):
+                counted = True
+                if self.problem is not None:
+                    raise AuditError  # noqa: TRY301  # as above
+                self._over_budget.count(line | outcome.decision.recorded_alone() | _of_answer(outcome, started))
+                return outcome, None
             if self._trail:
-                self._trail.append(line | outcome.decision.recorded_alone() | _of_answer(outcome, headers, started))
+                self._trail.append(line | outcome.decision.recorded_alone() | _of_answer(outcome, started))
         except AuditError as error:
             self._say(error)
             if key is not None:
                 self._refusals.forget(*key)
             unrecorded = refusal(503, UNAVAILABLE, str(error), outcome.decision, _RETRY)
-            return unrecorded, None if key else line | outcome.decision.recorded(503)
+            return unrecorded, None if counted else line | outcome.decision.recorded(503)
         self._recovered()
         return outcome, line
 
@@ -118,6 +142,7 @@ class Recorder:
     def _flush(self, *, at_once: bool) -> None:
         with suppress(AuditError):
             self._refusals.flush(self._counted, at_once=at_once)
+            self._over_budget.flush(self._counted, at_once=at_once)
 
     def _counted(self, record: Mapping[str, Any]) -> None:
         if self._trail:
@@ -149,10 +174,18 @@ def _reason(outcome: Outcome) -> str:
     return outcome.decision.refused or str(outcome.status)
 
 
-def _of_answer(outcome: Outcome, headers: Mapping[bytes, bytes], started: float) -> dict[str, Any]:
+def _person(outcome: Outcome) -> tuple[str, str]:
+    return outcome.decision.issuer or "", outcome.decision.subject or ""
+
+
+def _trace(scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
+    """Return the id of the request's trace: as its message names it, else as its header does."""
+    named: str | None = scope.get("trace")
+    if named is None and (span := span_of_header(headers.get(b"traceparent"))) is not None:
+        return span.trace_id
+    return named
+
+
+def _of_answer(outcome: Outcome, started: float) -> dict[str, Any]:
     """Return the fields that only the audit record has."""
-    found: dict[str, Any] = {"bytes": len(outcome.body), "ms": round((time.perf_counter() - started) * 1000, 2)}
-    trace = _TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))
-    if trace is not None:
-        found["trace"] = trace[1].decode()
-    return found
+    return {"bytes": len(outcome.body), "ms": round((time.perf_counter() - started) * 1000, 2)}

@@ -9,6 +9,8 @@ from pydantic_core import from_json
 from server.http.outcome import Outcome, VerifiedRequest, refusal
 from server.protocol.calls import Call, ToolCalls
 from server.protocol.plain import CALL, VERSION, plain_call
+from server.telemetry.parent import span_of_message
+from server.telemetry.telemetry import Telemetry
 from server.tenancy.context import Tenancy
 from server.tenancy.limits import Limits
 
@@ -33,8 +35,10 @@ class Endpoint:
         rest: Callable[[VerifiedRequest, Any], Awaitable[Outcome]],
         tenancy: Tenancy,
         limits: Limits,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """Call tools by `calls`; charge what calls no tool to the tenant that `tenancy` finds."""
+        self._telemetry: Final = telemetry
         self._calls: Final = calls
         self._rest: Final = rest
         self._tenancy: Final = tenancy
@@ -48,6 +52,10 @@ class Endpoint:
             return _refused(request, PARSE_ERROR, "The body is not JSON.")
         if long := _too_long(message, request.headers):
             return _refused(request, INVALID_REQUEST, long)
+        if (parent := span_of_message(message)) is not None:
+            request.scope["trace"] = parent.trace_id
+        if self._telemetry is not None:
+            self._telemetry.begin(request, message, parent)
         call = self.plain(request, message)
         if call is not None:
             return await self._calls(call, request)

@@ -31,6 +31,10 @@ class KeptLists:
         self._rest: Final = rest
         self._kept: Final = dict[tuple[str, str], _Kept]()
 
+    def __len__(self) -> int:
+        """Return how many answers are kept."""
+        return len(self._kept)
+
     async def __call__(self, request: VerifiedRequest, message: Any) -> Outcome:
         """Return what the request came to."""
         asked = plain_list(request, message)

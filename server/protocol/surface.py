@@ -64,6 +64,8 @@ class Protocol:
             on_read_resource=catalogue.read_resource,
         )
         self.server.extensions[EXTENSION_ID] = {}
+        # The SDK's own spans hold the text of exceptions; server/telemetry makes those of this server.
+        self.server.middleware.clear()
 
     async def _list_tools(self, _context: ServerRequestContext[Any, Any], _params: object) -> ListToolsResult:
         return self._listed

@@ -7,6 +7,7 @@ from server.settings.documents import DocumentsSettings
 from server.settings.issuer import IssuerSettings
 from server.settings.limits import LimitsSettings
 from server.settings.settings import CONFIG_VARIABLE, PREFIX, SAMPLE, Settings
+from server.settings.telemetry import TelemetrySettings
 from server.settings.tenancy import TenancySettings
 from server.settings.values import SCOPE, TENANT_ID, Algorithm, Scope, is_https_or_loopback
 
@@ -25,6 +26,7 @@ __all__ = [
     "LimitsSettings",
     "Scope",
     "Settings",
+    "TelemetrySettings",
     "TenancySettings",
     "is_https_or_loopback",
 ]

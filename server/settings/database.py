@@ -1,12 +1,12 @@
 """The settings of the database."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from server.database.context_keys import ContextKey, listed_keys, parse_context_key
-from server.database.url import mistake_in
+from server.database.url import has_password, mistake_in
 from server.settings.values import Section
 
 
@@ -24,6 +24,9 @@ class DatabaseSettings(Section):
     statement_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 5_000
     # False: for a pooler in transaction mode, where clients share the sessions of the database.
     prepared_statements: bool = True
+    # For each new connection of `url`, a token of AWS IAM in place of a password; the region is else that of the host.
+    iam: bool = False
+    region: str | None = None
     # Hosts that are not on this machine and whose certificate need not be verified (sslmode=verify-full).
     unverified_tls: tuple[str, ...] = ()
     # Relations that PUBLIC may read and nobody here can revoke; doctor and the start-up log list them every time.
@@ -45,6 +48,12 @@ class DatabaseSettings(Section):
         if len(names) != len(set(names)):
             raise ValueError("name each key id once")
         return keys
+
+    @model_validator(mode="after")
+    def _has_one_way_to_log_in(self) -> Self:
+        if self.iam and has_password(self.url.get_secret_value()):
+            raise ValueError("url has a password, and iam = true puts a token in its place; take one of the two out")
+        return self
 
     def signing_keys(self) -> tuple[ContextKey, ...]:
         """Return the parsed context keys; the first signs."""

@@ -1,15 +1,47 @@
 """The settings of budgets."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from server.database.transport import is_here
+from server.settings.store_url import store_address
 from server.settings.values import Section
 
 
 class LimitsSettings(Section):
-    """Budgets of each worker process, per tenant and per person; 0 stands for no limit."""
+    """Budgets per tenant and per person; 0 stands for no limit.
+
+    They are those of each worker process or, with a `store`, of all processes together that use the same one.
+    """
 
     # A tenth of what one worker answers, and for one person a quarter of that.
     calls_per_minute_per_tenant: Annotated[int, Field(ge=0)] = 12_000
     calls_per_minute_per_person: Annotated[int, Field(ge=0)] = 3_000
+    # The Valkey or Redis server that keeps the counts.
+    store: SecretStr = SecretStr("")
+    # Hosts that are not on this machine and may be sent the password and the counts without TLS.
+    store_clear_text: tuple[str, ...] = ()
+
+    @field_validator("store", mode="after")
+    @classmethod
+    def _can_be_read(cls, store: SecretStr) -> SecretStr:
+        # A file that holds a secret often ends with a line break.
+        text = store.get_secret_value().strip()
+        if text:
+            store_address(text)
+        return SecretStr(text)
+
+    @model_validator(mode="after")
+    def _is_encrypted(self) -> Self:
+        text = self.store.get_secret_value()
+        address = store_address(text) if text else None
+        if address and not (address.path or address.is_tls or is_here(address.host)):
+            accepted = {name.lower() for name in self.store_clear_text}
+            if address.host not in accepted:
+                raise ValueError(
+                    f"store: {address.host} is not on this machine and would be reached without TLS, so that whoever "
+                    "is between could read the password and set the counts; write valkeys:// (or rediss://), or "
+                    "accept the host by name in limits.store_clear_text"
+                )
+        return self

@@ -3,7 +3,7 @@
 import os
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -16,6 +16,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from server.aws_secrets import resolved
 from server.secret_files import file_of, secrets_from_files
 from server.settings.audit import AuditSettings
 from server.settings.connections import ConnectionsSettings
@@ -23,6 +24,7 @@ from server.settings.database import DatabaseSettings
 from server.settings.documents import DocumentsSettings
 from server.settings.issuer import IssuerSettings
 from server.settings.limits import LimitsSettings
+from server.settings.telemetry import TelemetrySettings
 from server.settings.tenancy import TenancySettings
 from server.settings.values import LOOPBACK, Url
 
@@ -58,6 +60,13 @@ class Settings(BaseSettings):
     limits: LimitsSettings = LimitsSettings()
     connections: ConnectionsSettings = ConnectionsSettings()
     audit: AuditSettings = AuditSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_the_secrets_of_aws(cls, data: Any) -> Any:
+        """Put each secret that a setting only names in its place, wherever the name came from."""
+        return resolved(cls, data)
 
     @field_validator("resource_url")
     @classmethod

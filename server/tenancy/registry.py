@@ -75,7 +75,11 @@ class TenantDirectory:
         self._database: Final = database
         self._entries: Final = OrderedDict[_Key, tuple[float, DirectoryEntry]]()
         self._asked: Final = dict[_Key, asyncio.Task[DirectoryEntry]]()
-        self._places: Final = FairQueue(_LOOKED_UP_AT_ONCE, whose="person")
+        self.places: Final = FairQueue(_LOOKED_UP_AT_ONCE, whose="person")
+
+    def __len__(self) -> int:
+        """Return how many answers are kept."""
+        return len(self._entries)
 
     async def find(self, issuer: str, subject: str, tenant: str | None, *, claimed: bool) -> DirectoryEntry:
         """Return what there is about one person and, when it is given, about one tenant.
@@ -100,7 +104,7 @@ class TenantDirectory:
         # No context is signed for a tenant that only an address names.
         principal = Principal(issuer, subject, tenant if claimed else None, None)
         # Whose token names a tenant waits with that tenant's calls alone.
-        place = None if principal.tenant else await self._places.take((issuer, subject))
+        place = None if principal.tenant else await self.places.take((issuer, subject))
         try:
             rows = await self._database.fetch(_FIND, (issuer, subject, tenant, _ROWS_KEPT), principal)
         finally:

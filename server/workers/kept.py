@@ -1,6 +1,7 @@
 """What a process keeps while a reload replaces its application: whatever must be there once, and never begin anew."""
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from server.audit.configured import configured_trail
@@ -9,22 +10,37 @@ from server.auth.keys import KeySet
 from server.auth.used_proofs import UsedProofs
 from server.http.connections import Connections
 from server.settings import Settings
+from server.telemetry.configured import configured_telemetry, reporting
+from server.telemetry.readings import Watched
+from server.telemetry.telemetry import Telemetry
 
 
 @dataclass(slots=True)
 class Kept:
     """The audit trail, which one writer holds; the client connections; the proofs that must not be used again.
 
-    `key_sets` are those of the issuers that were served last: a provider that is away during a reload ends no call.
+    `telemetry` goes on counting. `key_sets` are those of the issuers that were served last: a provider that is away
+    during a reload ends no call. `watched` are the parts whose numbers are shown, those of the application of now.
     """
 
     trail: AuditTrail | None
     connections: Connections
+    telemetry: Telemetry | None = None
     used_proofs: UsedProofs = field(default_factory=UsedProofs)
     key_sets: Mapping[str, KeySet] = field(default_factory=dict[str, KeySet])
+    watched: Watched | None = None
 
     @classmethod
     def begun(cls, settings: Settings) -> "Kept":
         """Return what `settings` describe; raises StartupError for a trail that cannot be written."""
         connections = Connections(**dict(settings.connections), proxies=settings.trusted_proxies)
-        return cls(configured_trail(settings.audit), connections)
+        return cls(configured_trail(settings.audit), connections, configured_telemetry(settings))
+
+    def shown(self, settings: Settings) -> AbstractAsyncContextManager[None]:
+        """Return what shows the numbers while the process serves; raises StartupError when its port is taken."""
+        return reporting(settings, self.telemetry, self._watched)
+
+    def _watched(self) -> Watched:
+        if self.watched is None:
+            raise RuntimeError("no application has started")
+        return self.watched

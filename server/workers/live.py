@@ -1,6 +1,7 @@
 """The ASGI application of a serving process, which can be replaced by a newer one between two requests."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Final
 
 import structlog
@@ -57,8 +58,10 @@ class LiveApplication:
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
+        shown = AsyncExitStack()
         try:
             scope["state"].update(await self._now.start())
+            await shown.enter_async_context(self._kept.shown(self._served.settings))
         except Exception as error:  # noqa: BLE001  # whatever it is, nothing can be served
             if not isinstance(error, StartupError):
                 _log.exception("the application did not start")
@@ -71,6 +74,7 @@ class LiveApplication:
         await receive()
         reloading.cancel()
         await asyncio.wait((reloading,))
+        await shown.aclose()
         await self._end()
         await send({"type": "lifespan.shutdown.complete"})
 

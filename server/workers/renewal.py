@@ -7,6 +7,7 @@ from typing import Final
 from starlette.applications import Starlette
 
 from server.app import create_app
+from server.aws_secrets import forget
 from server.catalog.loading import Catalog, load_catalog
 from server.configuration import SERVING, load_settings
 from server.doctor.examination import Report
@@ -17,8 +18,8 @@ from server.workers.kept import Kept
 from server.workers.share import Place
 
 NOT_RELOADED: Final = "not reloaded; the settings and the catalog of before are served"
-# What a process has once: its socket, its connections, its trail.
-FIXED: Final = ("host", "port", "workers", "trusted_proxies", "connections", "audit")
+# What a process has once: its socket, its connections, its trail, its numbers.
+FIXED: Final = ("host", "port", "workers", "trusted_proxies", "connections", "audit", "telemetry")
 _DECLARED: Final = ("tables", "sql_tools", "searches", "prompts", "instructions")
 
 
@@ -48,6 +49,8 @@ def read_anew(served: Served) -> Reading:
 
     Raises StartupError for a mistake in them, for a database that is away, and where isolation does not hold.
     """
+    # Also a secret of AWS that was rotated a moment ago.
+    forget()
     said = load_settings(needs=SERVING)
     settings = said.model_copy(update={name: getattr(served.settings, name) for name in FIXED})
     found = Served(settings, load_catalog(settings.catalog))

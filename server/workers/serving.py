@@ -14,11 +14,13 @@ import structlog
 from server.audit.notices import audit_notices
 from server.catalog.loading import load_catalog
 from server.database.room import require_room
-from server.doctor.proof import require_isolation
+from server.doctor.beside import proof_beside
 from server.errors import StartupError
 from server.http.serving import SignalledServer, listen, server_config
 from server.logs import configure_logs
 from server.settings import Settings
+from server.telemetry.sharing import gathering
+from server.tenancy.limits import check_store
 
 if TYPE_CHECKING:
     from server.workers.live import LiveApplication
@@ -28,21 +30,21 @@ _log: Final = structlog.get_logger("serving")
 
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; raise StartupError when that cannot begin or isolation does not hold."""
-    configure_logs()
+    configure_logs(settings.telemetry.level)
     # Until there is something to reload; without this it would end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     catalog = load_catalog(settings.catalog)
+    check_store(settings.limits)
     # Here too, not in the workers alone: this process can still end with one line and its exit code.
-    with ThreadPoolExecutor(2) as beside:
-        proof = beside.submit(require_isolation, settings, catalog)
+    with proof_beside(settings, catalog) as proof, ThreadPoolExecutor(1) as beside:
         room = beside.submit(require_room, settings.database, settings.workers)
         # While the database is asked, the libraries of the protocol are loaded.
         from server.workers.live import LiveApplication
         from server.workers.renewal import Served
 
         served = Served(settings, catalog)
-        live = LiveApplication(served, first_proof=proof.result) if settings.workers == 1 else None
-        proof.result()
+        live = LiveApplication(served, first_proof=proof) if settings.workers == 1 else None
+        proof()
         room.result()
     for notice in audit_notices(settings.audit):
         _log.warning("about the audit trail", notice=notice)
@@ -51,7 +53,8 @@ def serve(settings: Settings) -> None:
     if live is None:
         from server.workers.supervisor import Supervisor
 
-        asyncio.run(Supervisor(served, listener).run())
+        with gathering(settings.telemetry):
+            asyncio.run(Supervisor(served, listener).run())
     else:
         _serve_alone(live, listener)
 

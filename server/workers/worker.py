@@ -82,6 +82,7 @@ def run(place: Place, listener: int, loads: int, end: int) -> None:
     link = Link(socket.socket(fileno=end))
     try:
         settings = load_settings(needs=SERVING)
+        configure_logs(settings.telemetry.level)
         live = LiveApplication(Served(settings, load_catalog(settings.catalog)), place)
     except StartupError as error:
         link.say(failed=str(error))

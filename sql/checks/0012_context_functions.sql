@@ -1,7 +1,7 @@
 -- The core's functions are those of sql/migrations, word for word.
 , expected (name, text, definer) AS (VALUES
   -- The SHA-256 of its body, which is long.
-  ('tenancy.verified_context()', '07d126ee4a1dbe7b9f71701747bd99e914e014fbcd6fa20d55bfc7065909d928', true),
+  ('tenancy.verified_context()', '93ecbf10c1bb642343420969ace0550e59d237f141c5217e2c57371885a0deda', true),
   ('tenancy.current_tenant()', 'RETURN (tenancy.verified_context())[1]', false),
   ('tenancy.current_issuer()', 'RETURN (tenancy.verified_context())[2]', false),
   ('tenancy.current_subject()', 'RETURN (tenancy.verified_context())[3]', false),

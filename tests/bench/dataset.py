@@ -20,7 +20,7 @@ _TENANTS: Final[LiteralString] = """
 INSERT INTO tenancy.tenants (tenant_id, name) SELECT 'tenant-' || t, 'Tenant ' || t FROM generate_series(1, %s) AS t
 """
 # Rows of all tenants are written in turn, as they would have come in.
-_CLAIMS: Final[LiteralString] = """
+CLAIMS: Final[LiteralString] = """
 INSERT INTO app.claims
   (tenant_id, claim_number, customer_name, claim_amount, status, line_of_business, filed_at, description)
 SELECT 'tenant-' || t, 'CLM-' || n, 'Customer ' || (n * 7919 + t) %% 500, ((n * 7907 + t * 13) %% 9000000) / 100.0,
@@ -62,7 +62,7 @@ def _fill(connection: psycopg.Connection[Any], tenants: int) -> None:
     with connection.transaction():
         connection.execute("TRUNCATE app.claims, tenancy.user_tenants, tenancy.tenants")
         connection.execute(_TENANTS, (tenants,))
-        connection.execute(_CLAIMS, (CLAIMS_A_TENANT, tenants))
+        connection.execute(CLAIMS, (CLAIMS_A_TENANT, tenants))
     connection.execute("VACUUM ANALYZE app.claims")
 
 

@@ -34,6 +34,11 @@ class Process:
                 text=True,
             )
 
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._child.pid
+
     def ask(self, line: str) -> str:
         """Return the answer to `line`."""
         assert self._child.stdin is not None

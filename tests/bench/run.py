@@ -50,9 +50,9 @@ def settings_file(directory: Path, name: str, issuer: str, resource: str, databa
     return file
 
 
-def call(era: str, token: str) -> str:
-    """Return one whole HTTP request: `query_claims` with its defaults, 20 rows."""
-    params: dict[str, Any] = {"name": "query_claims", "arguments": {"limit": 20}}
+def call(era: str, token: str, arguments: dict[str, Any] | None = None) -> str:
+    """Return one whole HTTP request: `query_claims`, 20 rows."""
+    params: dict[str, Any] = {"name": "query_claims", "arguments": {"limit": 20} if arguments is None else arguments}
     headers = ""
     if era == "2026-07-28":
         headers = "mcp-method: tools/call\r\nmcp-name: query_claims\r\n"

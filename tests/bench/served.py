@@ -1,4 +1,4 @@
-"""One server in a process of its own: ours, or a bare Starlette endpoint around the same statement and pool.
+"""One server in a process of its own: ours, or a bare Starlette endpoint around the same statement.
 
 `python served.py full|bare PORT`; settings come from the environment. On standard input, `cpu` asks for the
 process's CPU seconds, `profile` starts a profile and `report FILE` writes it; an answer is one line.
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -28,45 +30,55 @@ from server.catalog.compile import CompiledTable
 from server.catalog.facts import read_facts
 from server.catalog.loading import load_catalog
 from server.configuration import load_settings
+from server.database.connecting import login_target
 from server.database.database import Database
+from server.database.session import Session
 from server.database.statement import Principal, Statement
 from server.http.serving import Server, listen, server_config
 from server.logs import configure_logs
-from server.settings import Settings
 
 
 def bare_app() -> Starlette:
     """Return one route without token, protocol, checks or log: the rows as JSON, for the tenant in the query."""
     settings = load_settings()
     database = Database(settings.database)
-    # This endpoint measures; nobody's rows are behind it.
-    database.proved = True
-    statement = first_page(settings)
-    values = [21]
+    statement = first_page(settings.database.url.get_secret_value())
     issuer = settings.issuers[0].issuer
+    # The usual way: psycopg's own pool and cursors, each statement prepared at once.
+    pool = AsyncConnectionPool[AsyncConnection[Any]](
+        kwargs=login_target(settings.database).pooled,
+        min_size=2,
+        max_size=settings.database.pool_size,
+        configure=Session(settings.database).begin,
+        open=False,
+    )
 
     async def claims(request: Request) -> Response:
         tenant = request.query_params["tenant"]
         principal = Principal(issuer, "bench", tenant, None)
         # What a person would write by hand: the database's JSON, read and written once.
         context = database._sign(statement, principal)
-        enforced, rows = await database._pool.run(statement.sent, [*values, context], tenant)
+        async with pool.connection() as connection:
+            cursor = await connection.execute(statement.sent, (21, context))
+            row = await cursor.fetchone()
+        assert row is not None
+        enforced, rows = row[:2]
         assert enforced == tenant
         return JSONResponse({"claims": json.loads(rows)[:20]})
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
-        await database.open()
+        await pool.open()
         yield
-        await database.close()
+        await pool.close()
 
     return Starlette(routes=[Route("/claims", claims, methods=["POST"])], lifespan=lifespan)
 
 
-def first_page(settings: Settings) -> Statement[dict[str, Any]]:
+def first_page(database_url: str) -> Statement[dict[str, Any]]:
     """Return the statement that query_claims sends without arguments."""
     table = load_catalog(["sample"]).tables["app.claims"]
-    with psycopg.connect(settings.database.url.get_secret_value(), cursor_factory=psycopg.RawCursor) as connection:
+    with psycopg.connect(database_url, cursor_factory=psycopg.RawCursor) as connection:
         facts = read_facts(connection, [table.name])[table.name]
     return CompiledTable(table, facts).listing((), "filed_at", descending=True, start="beginning")
 

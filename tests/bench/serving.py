@@ -71,6 +71,11 @@ class Start:
             time.sleep(0.005)
         raise RuntimeError(f"the server was not ready within {_PATIENCE_S:.0f} s; {self._log} says why")
 
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._child.pid
+
     def cpu_s(self) -> float:
         """Return the CPU time that it has used so far (proc(5), stat), or 0 where the system has no such file."""
         file = Path(f"/proc/{self._child.pid}/stat")

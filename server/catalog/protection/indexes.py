@@ -1,14 +1,17 @@
 """The index by which a tenant's rows are found, where there is none."""
 
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg import sql
 
 from server.catalog.declarations import Table, Through
-from server.catalog.facts import RelationFacts, read_facts
+from server.catalog.facts import ColumnFacts, RelationFacts, read_facts
+from server.catalog.ordering import OrderKey, declared_orders, index_keys, is_complete, unserved_orders
 from server.catalog.protection.exposure import Relation, full_name, parts_of
-from server.catalog.protection.script import Script, listed, object_name
+from server.catalog.protection.script import Script, object_name
 from server.catalog.protection.subject import Subject
 from server.catalog.tenant_columns import missing_index
 
@@ -21,34 +24,47 @@ WHERE NOT i.indisvalid AND n.nspname = $1 AND c.relname = $2
 
 def write_indexes(script: Script, subject: Subject) -> None:
     """Add the index that is missing, before the transaction; an inheritance child needs one of its own."""
-    if subject.table.tenant is None:
-        return
-    if (column := missing_index(subject.table, subject.facts)) is not None:
+    for write in index_parts(subject):
         script.gap()
-        script.say(
-            f"Without an index that begins with {column}, each query reads the rows of all tenants. Writers wait while "
-            "it is built, about 0.7 s per million rows."
-        )
-        _write(script, subject, subject.relation, index_columns(subject.table, subject.own))
-    if subject.own.kind == "r":
-        _write_for_children(script, subject)
+        write(script)
 
 
-def index_columns(table: Table, own: RelationFacts) -> list[str]:
-    """Return the columns of the index; those that the listing sorts by follow, so that a page is read in order."""
+def index_parts(subject: Subject) -> Iterator[Callable[[Script], None]]:
+    """Yield what adds each missing index: that by which a tenant's rows are found, and one for each declared sort."""
+    own, served = subject.own, set[str]()
+    if (column := missing_index(subject.table, subject.facts)) is not None:
+        keys = index_columns(subject.table, own)
+        served.add(repr(keys))
+        yield partial(_write_required, subject=subject, keys=keys, column=column)
+    if own.kind == "r" and subject.table.tenant is not None:
+        for child in _children_without(subject):
+            yield partial(_write_for_child, subject=subject, child=child)
+    for sort in unserved_orders(subject.table, own):
+        keys = list(index_keys(subject.table, own, sort))
+        if repr(keys) not in served:
+            served.add(repr(keys))
+            yield partial(_write_for_sort, subject=subject, keys=keys, sort=sort)
+    if isinstance(subject.table.tenant, Through) and any(declared_orders(subject.table)):
+        yield partial(_write_of_child, subject=subject)
+
+
+def index_columns(table: Table, own: RelationFacts) -> list[OrderKey]:
+    """Return the keys of the index that a table must have; the order of the listing follows, as far as it can."""
     if isinstance(table.tenant, Through):
-        return [table.tenant.through]
-    columns = [table.tenant or ""]
-    if table.list is not None:
-        columns += [table.column_of(table.list.sort.removeprefix("-"))] if table.list.sort else []
-        columns += table.key or own.primary_key
-    return [column for column in dict.fromkeys(columns) if column in own.columns]
+        return [OrderKey(table.tenant.through)]
+    if table.list is None or not (table.key or own.primary_key):
+        return [OrderKey(table.tenant or "")]
+    sort = (table.list.sort or "").removeprefix("-") or None
+    return list(index_keys(table, own, sort)) if is_complete(table, own) else [OrderKey(table.tenant or "")]
 
 
-def index_statement(relation: Relation, columns: list[str], how: LiteralString) -> sql.Composed:
+def index_statement(
+    relation: Relation, keys: Sequence[OrderKey], how: LiteralString, name: str | None = None
+) -> sql.Composed:
     """Return the statement that creates the index on one relation; run again, it does nothing."""
+    columns = sql.SQL(", ").join(one.expression(sql.Identifier(one.column)) for one in keys)
     return sql.SQL("{} IF NOT EXISTS {} ON {} ({})").format(
-        sql.SQL(how), sql.Identifier(index_name(relation, columns)), relation.identifier, listed(columns)
+        sql.SQL(how), sql.Identifier(name or index_name(relation, keys)), relation.identifier, columns
     )
 
 
@@ -61,24 +77,46 @@ def drop_unfinished(script: Script, connection: psycopg.Connection[Any], schema:
     return found
 
 
-def index_name(relation: Relation, columns: list[str]) -> str:
-    """Return the name of the index that index_statement creates."""
-    return object_name(relation.name, columns[0], "tenantgate")
+def index_name(relation: Relation, keys: Sequence[OrderKey]) -> str:
+    """Return the name of the index by which a tenant's rows are found."""
+    return object_name(relation.name, keys[0].column, "tenantgate")
 
 
-def _write_for_children(script: Script, subject: Subject) -> None:
+def _sort_name(relation: Relation, table: Table, keys: Sequence[OrderKey]) -> str:
+    first = keys[1 if table.tenant_column and len(keys) > 1 else 0]
+    # Another length is another index.
+    return object_name(relation.name, first.column, *([str(first.characters)] if first.characters else []), "sorted")
+
+
+def _write_required(script: Script, subject: Subject, keys: list[OrderKey], column: str) -> None:
+    script.say(
+        f"Without an index that begins with {column}, each query reads the rows of all tenants. Writers wait while "
+        "it is built, about 0.7 s per million rows."
+    )
+    _write(script, subject, subject.relation, keys)
+
+
+def _children_without(subject: Subject) -> Iterator[Relation]:
     children = {full_name(one): one for one in parts_of(subject.connection, subject.relation)}
     facts = read_facts(subject.connection, children)
     for name, child in children.items():
         columns = index_columns(subject.table, facts[name]) if name in facts and facts[name].kind == "r" else []
-        if columns and columns[0] not in facts[name].leads:
-            script.gap()
-            script.say("An index of the parent does not serve an inheritance child.")
-            _write(script, subject, child, columns)
+        if columns and columns[0].column not in facts[name].leads:
+            yield child
 
 
-def _write(script: Script, subject: Subject, relation: Relation, columns: list[str]) -> None:
-    drop_unfinished(script, subject.connection, relation.schema, index_name(relation, columns))
+def _write_for_child(script: Script, subject: Subject, child: Relation) -> None:
+    script.say("An index of the parent does not serve an inheritance child.")
+    facts = read_facts(subject.connection, [full_name(child)])
+    _write(script, subject, child, index_columns(subject.table, facts[full_name(child)]))
+
+
+def _write(script: Script, subject: Subject, relation: Relation, keys: list[OrderKey]) -> None:
+    _write_statement(script, subject, relation, keys, index_name(relation, keys))
+
+
+def _write_statement(script: Script, subject: Subject, relation: Relation, keys: Sequence[OrderKey], name: str) -> None:
+    drop_unfinished(script, subject.connection, relation.schema, name)
     if subject.own.kind == "p":
         script.say(
             "On a large table in use: CREATE INDEX … ON ONLY it, CREATE INDEX CONCURRENTLY on each partition, then "
@@ -86,5 +124,34 @@ def _write(script: Script, subject: Subject, relation: Relation, columns: list[s
         )
     else:
         script.say("On a large table in use, run this first, on its own and outside a transaction:")
-        script.suggest(index_statement(relation, columns, "CREATE INDEX CONCURRENTLY"))
-    script.run(index_statement(relation, columns, "CREATE INDEX"))
+        script.suggest(index_statement(relation, keys, "CREATE INDEX CONCURRENTLY", name))
+    script.run(index_statement(relation, keys, "CREATE INDEX", name))
+
+
+def _write_for_sort(script: Script, subject: Subject, keys: list[OrderKey], sort: str | None) -> None:
+    relation, table = subject.relation, subject.table
+    order = f"sorted by {sort}" if sort else "in the order of its key"
+    script.say(
+        f"A page {order}, in either direction: without this index each one sorts all rows of its tenant, a second and "
+        "more where it has a million. With it, each insert has one more entry to write."
+    )
+    if sort and _is_unbounded(subject.own.columns[table.column_of(sort)], table.columns[sort].max_length):
+        script.say(
+            f"DECIDE. A value of {sort} with more than about 2,700 bytes cannot be indexed, and its INSERT would fail. "
+            "Run this if there is none, or give the column a max_length in its declaration."
+        )
+        script.suggest(index_statement(relation, keys, "CREATE INDEX", _sort_name(relation, table, keys)))
+    else:
+        _write_statement(script, subject, relation, keys, _sort_name(relation, table, keys))
+
+
+def _is_unbounded(facts: ColumnFacts, max_length: int | None) -> bool:
+    return facts.base in {"text", "character varying"} and not max_length and "(" not in facts.type
+
+
+def _write_of_child(script: Script, subject: Subject) -> None:
+    script.say(
+        "No index has a child's rows in the order of a declared sort, for the keys of its tenant's parents are many: a "
+        "page sorts all rows of its tenant. Where a tenant has many, give the table a tenant column of its own: "
+        f"`tenantgate tools sql {subject.table.name} --own-column`."
+    )

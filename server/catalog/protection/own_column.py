@@ -85,5 +85,5 @@ def _policies(way: Way, after: Subject) -> Script:
         f'tenant = "{way.tenant.name}".'
     )
     script.gap()
-    script.add(protect_table(after).text())
+    script.add(protect_table(after, indexes=False).text())
     return script

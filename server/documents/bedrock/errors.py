@@ -108,11 +108,17 @@ def _named(error: Exception) -> str:
 
 def _reported_by_code(error: ServiceError) -> ToolError:
     if error.status == 429 or error.code in _BUSY_CODES:
-        return UnavailableError(_BUSY)
+        return _busy()
     if error.code in _PASSING_CODES or not 400 <= error.status < 500:
         return UnavailableError(_DOWN)
     if error.code == "ValidationException" and _BUSY_WORDS.search(error.message):
-        return UnavailableError(_BUSY)
+        return _busy()
     if error.code == "ValidationException" and _PASSING_WORDS.search(error.message):
         return UnavailableError(_STARTING)
     return MisconfiguredError(_MISCONFIGURED)
+
+
+def _busy() -> UnavailableError:
+    error = UnavailableError(_BUSY)
+    error.is_throttled = True
+    return error

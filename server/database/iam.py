@@ -1,0 +1,61 @@
+"""Tokens that stand in for a password where a database of RDS or Aurora asks AWS IAM who logs in."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final, cast
+
+from server.errors import SettingsError, UnreachableError
+
+# cluster.id.region.rds.amazonaws.com, also of a proxy, of other partitions, and of an IPv6 endpoint.
+_HOST: Final = re.compile(
+    r"\.([a-z]{2}(?:-[a-z]+)+-[0-9])\.rds\.(?:amazonaws\.com(?:\.cn)?|api\.aws|amazonaws\.eu)\.?$", re.IGNORECASE
+)
+_PORT: Final = "5432"
+
+
+def token_for(parameters: Mapping[str, Any], region: str | None) -> str:
+    """Return a token for a new connection with these parameters; it is good for 15 minutes, and for connecting alone.
+
+    Credentials are AWS's own: fetching them may take time, so call this in a thread. Raises SettingsError for
+    parameters that allow no such login, and UnreachableError when AWS gives no credentials.
+    """
+    host, port, user = _login(parameters)
+    found = _HOST.search(host)
+    place = region or (found[1].lower() if found else None)
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return str(_client(place).generate_db_auth_token(DBHostname=host, Port=int(port), DBUsername=user))
+    except (BotoCoreError, ClientError) as error:
+        raise UnreachableError(
+            f"AWS gives no token for database.iam ({error}); check the region (database.region) and the credentials "
+            "that AWS's variables, profile or role give to this process"
+        ) from error
+
+
+def _login(parameters: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return host, port and user, which the token is signed for."""
+    host, user = str(parameters.get("host") or ""), str(parameters.get("user") or "")
+    port = str(parameters.get("port") or _PORT)
+    if parameters.get("sslmode") != "verify-full":
+        # Whoever is between would get a token that is as good as a password for 15 minutes.
+        raise SettingsError(
+            "database.iam needs sslmode=verify-full in database.url, and sslrootcert with the bundle of RDS; "
+            "see docs/database.md"
+        )
+    if not host or not user or "," in host + port:
+        raise SettingsError(
+            "database.iam needs a user and exactly one host in database.url: a token is good for one; "
+            "name the cluster's endpoint, which follows a failover"
+        )
+    return host, port, user
+
+
+@cache
+def _client(region: str | None) -> Any:
+    """Return one client per region: making it takes milliseconds, and it keeps the credentials and renews them."""
+    import boto3
+
+    # A session of its own: the default one is not made for threads.
+    return cast("Any", boto3.Session()).client("rds", region_name=region)

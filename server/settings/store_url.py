@@ -1,0 +1,64 @@
+"""The URL of a store of limits: a Valkey or Redis server by TCP, by TLS, or by a socket of this machine.
+
+No sentence of this file repeats any part of a URL: whatever is misread may be a piece of a password.
+"""
+
+from typing import Final, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+EXAMPLE: Final = "valkeys://user:password@host:6379/0"
+_CLEAR: Final = frozenset({"valkey", "redis"})
+_TLS: Final = frozenset({"valkeys", "rediss"})
+_PORT: Final = 6_379
+_DATABASE_DIGITS: Final = 4
+_OPTIONS: Final = frozenset({"db", "ssl_ca_certs"})
+
+
+class StoreAddress(NamedTuple):
+    """Where a store is: `path` is that of a socket of this machine, None for a `host`."""
+
+    host: str
+    port: int
+    path: str | None
+    is_tls: bool
+    authorities: str | None
+    database: int
+    user: str | None
+    password: str | None
+
+
+def store_address(url: str) -> StoreAddress:
+    """Return what the URL says; raises ValueError with what is wrong and the remedy.
+
+    A certificate is always verified, so that an option that says otherwise is not known.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True)) if parts.query else {}
+    except ValueError:
+        raise ValueError(f"cannot be read; write {EXAMPLE}, and percent-encode the password") from None
+    scheme, has_path = parts.scheme, parts.scheme == "unix"
+    if not (has_path or scheme in _CLEAR | _TLS):
+        raise ValueError(f"must look like {EXAMPLE}, or unix:///path/to/socket")
+    if any(character.isspace() or not character.isprintable() for character in url) or parts.fragment:
+        raise ValueError("holds a blank or a #; percent-encode the password")
+    if not options.keys() <= _OPTIONS or ("ssl_ca_certs" in options and scheme not in _TLS):
+        raise ValueError("has an unknown option; there are db and, with valkeys:// and rediss://, ssl_ca_certs")
+    if has_path and not parts.path.startswith("/"):
+        raise ValueError("names no socket; write unix:///path/to/socket")
+    if not has_path and (not parts.hostname or port == 0):
+        raise ValueError(f"names no host and port that can be read; write {EXAMPLE}")
+    database = options.get("db") or ("" if has_path else parts.path.removeprefix("/")) or "0"
+    if not (database.isascii() and database.isdigit() and len(database) <= _DATABASE_DIGITS):
+        raise ValueError(f"names no database by its number; write {EXAMPLE}")
+    return StoreAddress(
+        parts.hostname or "",
+        port or _PORT,
+        unquote(parts.path) if has_path else None,
+        scheme in _TLS,
+        options.get("ssl_ca_certs"),
+        int(database),
+        unquote(parts.username) if parts.username else None,
+        unquote(parts.password) if parts.password else None,
+    )

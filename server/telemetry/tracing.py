@@ -1,0 +1,113 @@
+"""Spans by OpenTelemetry's SDK: of a request that is traced, and of what it asks of others."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    Tracer,
+    set_span_in_context,
+)
+
+from server.telemetry import names
+from server.telemetry.parent import RemoteSpan
+from server.telemetry.sampling import Sampling
+
+Attributes = Mapping[str, str | int]
+
+
+class Trace:
+    """The span of one request, and those below it; never a text of an exception, nor what was asked or answered."""
+
+    __slots__ = ("_below", "_tracer", "span")
+
+    def __init__(self, tracer: Tracer, span: Span) -> None:
+        """Take the request's span, which has begun."""
+        self.span: Final = span
+        self._tracer: Final = tracer
+        self._below: Final = set_span_in_context(span, Context())
+
+    @property
+    def trace_id(self) -> str:
+        """The trace's id in hexadecimal."""
+        return f"{self.span.get_span_context().trace_id:032x}"
+
+    def child(self, name: str, attributes: Attributes) -> Span:
+        """Begin the span of one question to somebody else."""
+        return self._tracer.start_span(name, self._below, SpanKind.CLIENT, attributes)
+
+    def end(self, name: str, attributes: Attributes) -> None:
+        """End the request's span."""
+        self.span.update_name(name)
+        end_span(self.span, attributes)
+
+
+def end_span(span: Span, attributes: Attributes) -> None:
+    """End a span; with `error.type` among its last attributes it has failed."""
+    if attributes:
+        span.set_attributes(attributes)
+    if names.ERROR_TYPE in attributes:
+        # Without a description: that would be the exception's text.
+        span.set_status(StatusCode.ERROR)
+    span.end()
+
+
+class Tracing:
+    """Begins the traces that sampling takes, and exports them."""
+
+    def __init__(self, exporter: SpanExporter, sampling: Sampling, resource: Resource) -> None:
+        """Export from a thread of the SDK; the standard variables OTEL_BSP_… size its queue."""
+        self._sampling: Final = sampling
+        # Whoever comes this far was drawn already.
+        self._provider: Final = TracerProvider(sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False)
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._tracer: Final = self._provider.get_tracer("tenantgate")
+        self.recorded = 0
+
+    def begin(self, told: RemoteSpan | None, http: RemoteSpan | None, started: float) -> Trace | None:
+        """Begin the span of a request, None when it is not traced; `started` is of time.perf_counter().
+
+        Its parent is the span that the message named, `told`; then the one of HTTP is a link (MCP conventions).
+        """
+        parent = told or http
+        if not self._sampling.takes(parent):
+            return None
+        self.recorded += 1
+        links = [Link(_context(http))] if told is not None and http is not None and http != told else None
+        context = set_span_in_context(NonRecordingSpan(_context(parent)), Context()) if parent else Context()
+        began_ns = time.time_ns() - int((time.perf_counter() - started) * 1e9)
+        span = self._tracer.start_span("request", context, SpanKind.SERVER, links=links, start_time=began_ns)
+        return Trace(self._tracer, span)
+
+    def close(self) -> None:
+        """Send what is left and stop; with a receiver that does not answer this takes seconds."""
+        self._provider.shutdown()
+
+
+def _context(remote: RemoteSpan) -> SpanContext:
+    flags = TraceFlags(TraceFlags.SAMPLED)
+    return SpanContext(int(remote.trace_id, 16), int(remote.span_id, 16), is_remote=True, trace_flags=flags)
+
+
+def resource(version: str, instance: str) -> Resource:
+    """Return who sends; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win."""
+    own: dict[str, Any] = {
+        "service.name": "tenantgate",
+        "service.version": version,
+        "service.instance.id": instance,
+    }
+    named = Resource.create({})
+    found = {name: value for name, value in named.attributes.items() if not str(value).startswith("unknown_service")}
+    return Resource({**own, **found})
