@@ -64,6 +64,7 @@ def test_one_worker_reloads_too_and_says_what_needs_a_restart(stack, tmp_path) -
         asyncio.run(run(server))
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_start_ends_the_server_with_its_reason_in_one_line(stack, tmp_path) -> None:
     with begun(stack, tmp_path, workers=2, audit={"path": "more"}) as server:
         assert server.process is not None
