@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from audit_support import breaks
 from callers import Line, calling, until
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from real_server import RealServer
 from structlog.testing import capture_logs
 from test_workers import COUNT, NOT_RELOADED, begun
@@ -17,6 +17,7 @@ from test_workers import COUNT, NOT_RELOADED, begun
 from server.audit.files import trail_files
 from server.database.room import require_room
 from server.errors import StartupError
+from server.settings import DatabaseSettings, Settings
 from server.workers.loads import Loads
 from server.workers.seat import Seat
 from server.workers.share import Place
@@ -80,6 +81,12 @@ def test_each_worker_has_its_part_of_the_connections_and_together_they_have_all(
     shares = [Place(worker, 3).share(settings).database for worker in range(3)]
     assert [share.pool_size for share in shares] == [3, 3, 2]
     assert {share.connections_per_tenant for share in shares} == {2}
+
+
+def test_fewer_connections_than_workers_are_refused() -> None:
+    assert Settings(workers=3, database=DatabaseSettings(pool_size=3)).workers == 3
+    with pytest.raises(ValidationError, match=r"database\.pool_size: 2 connections are too few for 3 workers"):
+        Settings(workers=3, database=DatabaseSettings(pool_size=2))
 
 
 def test_a_database_without_room_for_all_connections_is_named_with_its_numbers(
