@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from audit_support import breaks
 from callers import Line, calling, until
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from real_server import RealServer
 from structlog.testing import capture_logs
 from test_workers import COUNT, NOT_RELOADED, begun
@@ -17,9 +17,11 @@ from test_workers import COUNT, NOT_RELOADED, begun
 from server.audit.files import trail_files
 from server.database.room import require_room
 from server.errors import StartupError
+from server.settings import DatabaseSettings, Settings
 from server.workers.loads import Loads
 from server.workers.seat import Seat
 from server.workers.share import Place
+from server.workers.vital_signs import VitalSigns, cpu_ticks
 
 
 async def serves(server: RealServer) -> bool:
@@ -63,6 +65,7 @@ def test_one_worker_reloads_too_and_says_what_needs_a_restart(stack, tmp_path) -
         asyncio.run(run(server))
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_start_ends_the_server_with_its_reason_in_one_line(stack, tmp_path) -> None:
     with begun(stack, tmp_path, workers=2, audit={"path": "more"}) as server:
         assert server.process is not None
@@ -78,6 +81,12 @@ def test_each_worker_has_its_part_of_the_connections_and_together_they_have_all(
     shares = [Place(worker, 3).share(settings).database for worker in range(3)]
     assert [share.pool_size for share in shares] == [3, 3, 2]
     assert {share.connections_per_tenant for share in shares} == {2}
+
+
+def test_fewer_connections_than_workers_are_refused() -> None:
+    assert Settings(workers=3, database=DatabaseSettings(pool_size=3)).workers == 3
+    with pytest.raises(ValidationError, match=r"database\.pool_size: 2 connections are too few for 3 workers"):
+        Settings(workers=3, database=DatabaseSettings(pool_size=2))
 
 
 def test_a_database_without_room_for_all_connections_is_named_with_its_numbers(
@@ -119,34 +128,37 @@ def test_workers_that_end_before_they_were_well_are_replaced_later_each_time() -
 
 
 def test_a_worker_that_is_late_is_given_longer_while_it_works(monkeypatch) -> None:
-    seat, ended = Seat(Place(), None, Loads.begun(1)), list[bool]()  # type: ignore[arg-type]
-    monkeypatch.setattr(seat, "kill", lambda: ended.append(True))
-    work = iter([7, 7, 7, 8, 8, 8])
-    monkeypatch.setattr(seat, "_worked", lambda: next(work))
-    assert seat._judge(1.0, None) is None
-    assert seat._judge(1.9, None) == 7
-    assert seat._judge(3.9, 7) == 7
-    assert (seat._judge(4.1, 7), len(ended)) == (7, 1)
-    # It has worked meanwhile.
-    assert (seat._judge(4.1, 7), len(ended)) == (7, 1)
-    assert (seat._judge(11.9, 7), len(ended)) == (7, 1)
-    assert (seat._judge(12.1, 7), len(ended)) == (7, 2)
-    assert seat._judge(0.2, 7) is None
+    work, calls = [7], list[str]()
+
+    def ticks(_process: int) -> int:
+        return work[0]
+
+    monkeypatch.setattr("server.workers.vital_signs.cpu_ticks", ticks)
+    signs = VitalSigns(1, {})
+
+    def judge(silent_s: float, worked: int | None) -> int | None:
+        return signs._judge(silent_s, worked, lambda: calls.append("noticed"), lambda: calls.append("given up"))
+
+    assert (judge(1.0, None), judge(1.9, None), judge(3.9, 7)) == (None, 7, 7)
+    assert calls == ["noticed"]
+    assert judge(4.1, 7) == 7
+    assert calls == ["noticed", "given up"]
+    work[0] = 8
+    assert (judge(4.1, 7), judge(11.9, 7)) == (7, 7)
+    assert len(calls) == 2
+    assert judge(12.1, 7) == 7
+    assert len(calls) == 3
+    assert judge(0.2, 7) is None
 
 
 def test_the_time_that_a_process_has_worked_grows() -> None:
-    class Running:
-        pid = os.getpid()
-
-    seat = Seat(Place(), None, Loads.begun(1))  # type: ignore[arg-type]
-    assert seat._worked() == 0
-    seat._process = Running()  # type: ignore[assignment]
-    before = seat._worked()
+    assert cpu_ticks(0) == 0
+    before = cpu_ticks(os.getpid())
     assert before > 0
     until = time.process_time() + 0.05
     while time.process_time() < until:
         pass
-    assert seat._worked() > before
+    assert cpu_ticks(os.getpid()) > before
 
 
 @pytest.mark.slow

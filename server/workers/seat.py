@@ -6,7 +6,6 @@ import signal
 import socket
 import sys
 import time
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -14,16 +13,8 @@ import structlog
 from server.workers.link import Message, messages
 from server.workers.loads import Loads
 from server.workers.share import Place
+from server.workers.vital_signs import VitalSigns
 
-# Without a sign of life for this long, a worker no longer answers.
-NOTICED_S: Final = 1.75
-# It is given up after this long where it does nothing at all, and after the longer time where it is busy: on a machine
-# that has far too much to do, a worker that answers is late, and one that starts in its place would be later still.
-GIVEN_UP_S: Final = 4.0
-GIVEN_UP_BUSY_S: Final = 12.0
-_LOOKED_AT_S: Final = 0.25
-# Isolation is proved at the start, and a large database takes its time.
-_STARTED_WITHIN_S: Final = 120.0
 # A worker that served for this long was well: the next one is started at once.
 _WELL_S: Final = 10.0
 _FIRST_PAUSE_S: Final = 0.5
@@ -51,7 +42,7 @@ class Seat:
         self._listener: Final = listener
         self._loads: Final = loads
         self._process: asyncio.subprocess.Process | None = None
-        self._started_at = self._beat_at = self._serving_at = 0.0
+        self._serving_at = 0.0
         # How many have ended one after the other before they were well.
         self._unwell = 0
         self._stopping = asyncio.Event()
@@ -98,7 +89,7 @@ class Seat:
         ours, theirs = socket.socketpair()
         inherited = (self._listener.fileno(), self._loads.descriptor, theirs.fileno())
         where = json.dumps([self.place.worker, self.place.workers, *inherited])
-        self.said, self._started_at = {}, time.monotonic()
+        self.said = {}
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
@@ -111,7 +102,9 @@ class Seat:
         theirs.close()
         if self._stopping.is_set():
             self._signal(signal.SIGTERM)
-        listening, watching = asyncio.create_task(messages(ours, self._hear)), asyncio.create_task(self._watch())
+        self._signs = VitalSigns(self._process.pid, self._whose())
+        listening = asyncio.create_task(messages(ours, self._hear))
+        watching = asyncio.create_task(self._signs.watch(lambda: self._loads.leave(self.place.worker), self.kill))
         try:
             code = await self._process.wait()
             # What it said last is still on the way.
@@ -122,53 +115,14 @@ class Seat:
             listening.cancel()
 
     def _hear(self, message: Message) -> None:
-        self._beat_at = time.monotonic()
+        self._signs.seen()
         was_serving, self.said = self.serves, message
         if self.serves and not was_serving:
-            self.has_served, self._serving_at = True, self._beat_at
+            self.has_served, self._serving_at = True, time.monotonic()
             _log.info("a worker serves", **self._whose())
             if self._reload_due:
                 self._reload_due = False
                 self._signal(signal.SIGHUP)
-
-    async def _watch(self) -> None:
-        noticed: int | None = None
-        while True:
-            before = time.monotonic()
-            await asyncio.sleep(_LOOKED_AT_S)
-            now = time.monotonic()
-            if now - before > 2 * _LOOKED_AT_S:
-                # This process itself was held up: what was said meanwhile is heard first.
-                self._beat_at = now
-            if self.said:
-                noticed = self._judge(now - self._beat_at, noticed)
-            elif now - self._started_at > _STARTED_WITHIN_S:
-                _log.error("a worker does not start in time and is ended", **self._whose())
-                self.kill()
-
-    def _judge(self, silent_s: float, noticed: int | None) -> int | None:
-        """End a worker that has not answered for too long; return what it had worked when that was noticed."""
-        if silent_s <= NOTICED_S:
-            if noticed is not None:
-                _log.warning("a worker answers again", **self._whose())
-            return None
-        worked = self._worked()
-        if noticed is None:
-            self._loads.leave(self.place.worker)
-            _log.warning("a worker does not answer", **self._whose())
-        elif silent_s > (GIVEN_UP_S if worked == noticed else GIVEN_UP_BUSY_S):
-            _log.error("a worker does not answer and is ended", **self._whose())
-            self.kill()
-        return worked if noticed is None else noticed
-
-    def _worked(self) -> int:
-        """Return the CPU time of the worker so far, in ticks; 0 where the system does not tell."""
-        try:
-            fields = Path(f"/proc/{self._process.pid if self._process else 0}/stat").read_text(encoding="utf-8")
-        except OSError:
-            return 0
-        user, system = fields.rpartition(")")[2].split()[11:13]
-        return int(user) + int(system)
 
     def _goes_on(self, code: int) -> bool:
         """Say how a worker ended, and whether another one is started."""

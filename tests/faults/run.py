@@ -16,7 +16,7 @@ from faults.canaries import left_behind
 from faults.rows import FAULTS, Fault
 from faults.site import POOL_SIZE, WORKERS, Site
 
-from server.workers.seat import GIVEN_UP_S
+from server.workers.vital_signs import GIVEN_UP_S
 
 RECOVERY_S = 5.0
 # One that asks whether the database answers, one that proves isolation, of each worker.
