@@ -40,7 +40,7 @@ def main() -> int:
     arguments.add_argument("--mutations", type=int, default=mutations.COUNT, help="how many")
     arguments.add_argument("--allow-missing", action="store_true", help="pass although a tool is not installed")
     wanted = arguments.parse_args()
-    console = Console(width=140)
+    console = Console(width=160)
     console.print(f"seed {wanted.seed}", highlight=False)
     with _target() as target:
         rows: list[Row] = []
