@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from conftest import ACCEPT
 from server_of_its_own import SLEEP, one_more_tool, server_of_its_own
+from timed import timed
 
 from server.database.database import Database
 from server.dev.people import Person
@@ -181,6 +182,7 @@ def busy_tenants(admin: psycopg.Connection):
     admin.execute("DELETE FROM tenancy.tenants WHERE tenant_id LIKE 'fair-%'")
 
 
+@timed
 @pytest.mark.usefixtures("busy_tenants")
 def test_r161_each_of_four_busy_tenants_has_a_quarter_of_the_database(stack, tmp_path) -> None:
     """R161: of the places' time, however many calls one of them has waiting, or how long they take."""

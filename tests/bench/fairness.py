@@ -10,6 +10,7 @@ that.
 
 import json
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,7 +32,9 @@ TARGET_SHARE: Final = 0.8
 _BUDGET_PER_S: Final = 100
 _TIMES: Final = 10
 _STORE_DELAY_S: Final = 0.1
-# Connections: of the tenant over its budget, of each of eight greedy tenants, and of the ninth.
+# Until the connections of the one beside are open.
+_SETTLES_S: Final = 1.0
+# Connections: of the person over their budget, of each of eight greedy tenants, and of the ninth.
 _OVER: Final = 256
 _GREEDY: Final = 32
 _NINTH: Final = 16
@@ -148,7 +151,8 @@ def _over_budget(
                 own, every_s = [tool_call(tokens[1], back_end)], clients / per_s
                 quiet = place.load(generators[0], own, clients, seconds, every_s=every_s)
                 _use_up(place, generators[1], tokens[0])
-                beside = threads.submit(place.load, generators[1], flood, _OVER, seconds + 1, **paced)
+                beside = threads.submit(place.load, generators[1], flood, _OVER, seconds + 2 * _SETTLES_S, **paced)
+                time.sleep(_SETTLES_S)
                 busy = place.load(generators[0], own, clients, seconds, every_s=every_s)
                 other = beside.result()
                 found[back_end].append(
