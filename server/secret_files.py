@@ -126,7 +126,7 @@ def _is_secret(value: Any) -> bool:
         return any(map(_is_secret, cast("list[Any]", value)))
     if isinstance(value, str):
         # The name of a secret is none.
-        value = without_references(value).strip(", ")
+        value = "" if value.startswith("kms:") else without_references(value).strip(", ")
     if not isinstance(value, str) or "://" not in value:
         return bool(value)
     try:

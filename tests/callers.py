@@ -56,7 +56,7 @@ class Answer:
 
     @property
     def is_good(self) -> bool:
-        return self.status == 200 and b'"isError":true' not in self.body
+        return self.status == 200 and not self.result.get("isError")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +157,12 @@ async def calling(
         await asyncio.gather(*tasks)
 
 
-async def until(condition: Callable[[], object], within_s: float = 60.0) -> object:
+async def until(
+    condition: Callable[[], object], within_s: float = 60.0, else_: str = "it did not happen in time"
+) -> object:
     """Return what `condition` returns once that is true."""
     deadline = time.monotonic() + within_s
     while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, else_
         await asyncio.sleep(0.02)
     return found

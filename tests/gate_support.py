@@ -201,6 +201,13 @@ def issuer_settings(strict: Issuer, cognito: Issuer, plain: Issuer) -> tuple[Iss
 
 @pytest.fixture(scope="session")
 def served(stack: Stack) -> Generator[Served]:
+    with serving(stack) as running:
+        yield running
+
+
+@contextmanager
+def serving(stack: Stack) -> Generator[Served]:
+    """Serve with the stack's settings, but for the issuers, and count what goes to the database."""
     database_url = stack.settings.database.url.get_secret_value()
     parts = urlsplit(database_url)
     with ExitStack() as open_things:

@@ -80,7 +80,7 @@ def scripted_store(handler: Handler) -> Generator[ScriptedStore]:
 
     def serve(connection: socket.socket) -> None:
         # The client may leave in the middle of anything.
-        with connection, contextlib.suppress(OSError), connection.makefile("rb") as lines:
+        with connection, contextlib.suppress(OSError, json.JSONDecodeError), connection.makefile("rb") as lines:
             while lines.readline():
                 length = 0
                 while (line := lines.readline().strip().lower()) != b"":

@@ -5,10 +5,15 @@ import time
 from typing import Any
 
 import pytest
-from audit_support import recorded, signed_trail
+from audit_support import KEY, PUBLIC, breaks, recorded, signed_trail
 
+from server.audit import over_budget as over_budget_module
 from server.audit import refusals
+from server.audit.extract import extract
+from server.audit.extract_check import check_extract
+from server.audit.over_budget import WRITTEN_EACH
 from server.audit.refusals import MOST_KEYS, Refusals
+from server.audit.usage import usage
 from server.auth.access_token import AccessToken
 from server.http.outcome import Decision, Outcome, refusal
 from server.http.recorder import Recorder
@@ -92,6 +97,77 @@ def test_a_refusal_after_a_verified_signature_stays_a_record_of_its_own(recorder
             Outcome(403, b"{}", (), Decision("POST", "https://issuer.example.com", "me")), scope("192.0.2.1"), {}, 0.0
         )
     assert len(recorded(trail.path)) == 6
+
+
+def over_budget(subject: str = "me", **known: Any) -> Outcome:
+    known = {"outcome": "LimitError", "refused": "Too many calls of this person; retry in 7 s.", **known}
+    return refusal(429, -32004, "No.", Decision("POST", "https://issuer.example.com", subject, "app", **known))
+
+
+def test_a_flood_over_the_budget_takes_a_constant_space_and_loses_no_refusal(recorder, trail) -> None:
+    """R187: Ten times as many refusals of as many persons take no more records, and the counts have them all."""
+    sizes: list[int] = []
+    for count in (2_000, 20_000):
+        before, known = trail.path.stat().st_size, len(everything(trail))
+        lines = [
+            recorder.recorded(over_budget(f"person-{number % 10}"), scope("192.0.2.1"), HEADERS, 0.0)[1]
+            for number in range(count)
+        ]
+        recorder._flush(at_once=True)
+        sizes.append(trail.path.stat().st_size - before)
+        written = everything(trail)[known:]
+        assert sum(one.get("count", 1) for one in written) == count
+        assert len(written) == 10 * (WRITTEN_EACH + 1)
+        assert sum(line is not None for line in lines) == 10 * WRITTEN_EACH
+    assert sizes[1] < 1.1 * sizes[0]
+    assert not breaks(trail.path)
+
+
+def test_a_count_over_the_budget_names_person_tenant_tool_and_reason(recorder, trail) -> None:
+    for tool in ("query_claims", "query_claims", "whoami"):
+        for _ in range(WRITTEN_EACH):
+            refused = over_budget(tenant="acme", tier="regular", tool=tool, evidence={"database_ms": 1.5})
+            recorder.recorded(refused, scope("192.0.2.1"), HEADERS, 0.0)
+    recorder._flush(at_once=True)
+    counts = [one for one in everything(trail) if "event" in one]
+    assert [(one["tool"], one["count"]) for one in counts] == [("query_claims", 5), ("whoami", 5)]
+    kept = ("issuer", "subject", "client", "tenant", "tier", "outcome", "status", "address", "database_ms")
+    assert [counts[0][name] for name in kept] == [
+        *("https://issuer.example.com", "me", "app", "acme", "regular", "LimitError", 429, "192.0.2.1", 7.5)
+    ]
+    assert counts[0]["refused"].startswith("Too many calls of this person")
+    assert counts[0]["first"] <= counts[0]["last"]
+    (used,) = usage(everything(trail))
+    length = len(over_budget().body)
+    assert (used.tenant, used.calls, used.failed, used.bytes) == ("acme", 0, 3 * WRITTEN_EACH, 15 * length)
+    assert used.database_ms == 15 * 1.5
+
+
+def test_the_counts_over_the_budget_are_in_the_tenants_own_extract(recorder, trail) -> None:
+    for number in range(100):
+        recorder.recorded(over_budget(tenant=f"tenant-{number % 2}"), scope("192.0.2.1"), HEADERS, 0.0)
+    recorder._flush(at_once=True)
+    trail._seal()
+    lines = list(extract(trail.path, KEY, "tenant-1"))
+    assert check_extract(lines, PUBLIC).records == WRITTEN_EACH // 2 + 1
+    shown = [json.loads(one["line"]) for line in lines for one in json.loads(line).get("records", ())]
+    assert sum(one.get("count", 1) for one in shown) == 50
+
+
+def test_over_a_budget_nothing_is_said_while_the_trail_cannot_be_written(recorder, trail, monkeypatch) -> None:
+    for _ in range(WRITTEN_EACH):
+        recorder.recorded(over_budget(), scope("192.0.2.1"), HEADERS, 0.0)
+    monkeypatch.setattr(trail, "problem", "No space left on device")
+    answer, line = recorder.recorded(over_budget(), scope("192.0.2.1"), HEADERS, 0.0)
+    assert (answer.status, line) == (503, None)
+
+
+def test_persons_beyond_those_that_are_counted_have_records_of_their_own(recorder, trail, monkeypatch) -> None:
+    monkeypatch.setattr(over_budget_module, "MOST_PERSONS", 1)
+    for number in range(40):
+        recorder.recorded(over_budget(f"person-{number % 2}"), scope("192.0.2.1"), HEADERS, 0.0)
+    recorder._flush(at_once=True)
+    assert len(everything(trail)) == WRITTEN_EACH + 1 + 20
 
 
 def test_an_issuer_that_is_away_is_named_by_nobody_that_is_verified(recorder, trail) -> None:

@@ -8,7 +8,6 @@ import os
 from collections.abc import Generator
 from typing import Any
 
-import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 from ports import free_port
@@ -33,29 +32,40 @@ def endpoint() -> Generator[str]:
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def services(endpoint) -> Generator[Any]:
+    """Clients for all tests: genuine boto3 takes long to make one."""
+    aws_secrets._client.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "of-a-test")
+        patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        for service in ("SECRETS_MANAGER", "SSM"):
+            patch.setenv(f"AWS_ENDPOINT_URL_{service}", endpoint)
+        secrets, parameters = aws_secrets._client("secretsmanager", None), aws_secrets._client("ssm", None)
+        # moto loads each service with the first question, which may take so long that it is asked again.
+        secrets.list_secrets()
+        parameters.put_parameter(Name="/tenantgate/url", Value=URL, Type="SecureString", Overwrite=True)
+        yield secrets
+        for one in ("secretsmanager", "ssm"):
+            aws_secrets._client(one, None).close()
+    aws_secrets._client.cache_clear()
+
+
 @pytest.fixture(autouse=True)
-def aws(monkeypatch, endpoint) -> Generator[Any]:
-    for name in [name for name in os.environ if name.startswith(("TENANTGATE_", "AWS_"))]:
+def aws(monkeypatch, services) -> Generator[Any]:
+    for name in [name for name in os.environ if name.startswith("TENANTGATE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv(CONFIG_VARIABLE, "")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "of-a-test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    for service in ("SECRETS_MANAGER", "SSM"):
-        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", endpoint)
     aws_secrets.forget()
-    aws_secrets._client.cache_clear()
-    secrets, parameters = boto3.client("secretsmanager"), boto3.client("ssm")
     for name, text in SECRETS.items():
-        secrets.create_secret(Name=name, SecretString=text)
-    secrets.create_secret(Name="binary", SecretBinary=b"x")
-    parameters.put_parameter(Name="/tenantgate/url", Value=URL, Type="SecureString")
-    yield secrets
+        services.create_secret(Name=name, SecretString=text)
+    services.create_secret(Name="binary", SecretBinary=b"x")
+    yield services
     for name in (*SECRETS, "binary"):
-        secrets.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
-    parameters.delete_parameter(Name="/tenantgate/url")
-    for one in (secrets, parameters):
-        one.close()
+        services.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
 
 
 SECRETS = {
@@ -181,6 +191,7 @@ def test_what_is_wrong_with_a_value_of_aws_is_said_without_the_value(monkeypatch
 
 def test_aws_out_of_reach_is_one_line_with_the_remedy(monkeypatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", f"http://127.0.0.1:{free_port()}")
-    aws_secrets._client.cache_clear()
-    monkeypatch.setenv(URL_VARIABLE, "aws-secret:tenantgate/url")
+    # An ARN names its region, so there is a client of its own.
+    name = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tenantgate/url-Ab12Cd"
+    monkeypatch.setenv(URL_VARIABLE, f"aws-secret:{name}")
     assert "cannot be read (EndpointConnectionError); check AWS's region, credentials and network" in refusal()

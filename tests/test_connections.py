@@ -18,7 +18,7 @@ from server_of_its_own import OwnServer, server_of_its_own
 from server.dev.stack import Stack
 from server.http import connections as counted
 from server.http.connections import Connections
-from server.settings import ConnectionsSettings, Settings
+from server.settings import ConnectionsSettings, LimitsSettings, Settings
 
 ROOT = Path(__file__).parents[1]
 WHOAMI = b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}}'
@@ -38,12 +38,14 @@ def serving(stack: Stack, monkeypatch) -> Serving:
     monkeypatch.setattr("server.app.Connections", Watched)
 
     @contextmanager
-    def serve(proxies: tuple[str, ...] = (), **limits: int) -> Generator[tuple[OwnServer, Connections]]:
+    def serve(
+        proxies: tuple[str, ...] = (), limits: LimitsSettings | None = None, **connections: int
+    ) -> Generator[tuple[OwnServer, Connections]]:
         changed = {
-            "connections": ConnectionsSettings(**limits),
+            "connections": ConnectionsSettings(**connections),
             "trusted_proxies": Settings.model_validate({"trusted_proxies": proxies}).trusted_proxies,
         }
-        with server_of_its_own(stack, changed=changed) as server:
+        with server_of_its_own(stack, limits=limits, changed=changed) as server:
             yield server, made[-1]
 
     return serve
@@ -226,6 +228,16 @@ class Fake:
         self.dropped = True
 
 
+def test_an_idle_connection_keeps_nothing_of_its_last_request(serving: Serving) -> None:
+    """Ten thousand of them would keep as many tokens and headers."""
+    with serving() as (server, counts), ExitStack() as opened:
+        client = client_of(server, opened)
+        for _ in range(2):
+            assert call(client, server) == 200
+            idle: Any = next(iter(counts._held))
+            until(lambda: (idle.cycle, idle._running, idle.scope, idle.headers) == (None, None, None, []))  # noqa: B023
+
+
 @pytest.mark.parametrize(
     ("addresses", "sources"),
     [
@@ -304,3 +316,19 @@ def test_more_connections_than_the_process_may_open_files_do_not_stop_it() -> No
                 assert one.recv(65_536).startswith(b"HTTP/1.1 200")
         finally:
             process.kill()
+
+
+def test_a_connection_whose_person_is_over_their_budget_waits_for_its_turns_like_one_without_a_token(
+    serving: Serving, stack: Stack
+) -> None:
+    """R143, R214: until they are within it again."""
+    limits = LimitsSettings(calls_per_minute_per_person=2)
+    with serving(limits=limits) as (server, counts), ExitStack() as opened:
+        client, other = client_of(server, opened), client_of(server, opened)
+        colleague = stack.issuer.mint("john-regular")
+        assert [call(client, server), call(other, server)] == [200, 200]
+        assert counts.trusted == 2
+        assert [call(client, server), call(client, server)] == [429, 429]
+        assert counts.trusted == 1
+        assert call(client, server, colleague) == 200
+        assert counts.trusted == 2

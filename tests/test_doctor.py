@@ -30,9 +30,10 @@ def test_a_protected_database_has_no_offender_and_every_declared_relation_is_pro
     assert {check.name for check in report.checks} >= CHECKS
     assert report.notices == ()
     assert report.summary == (
-        "7 relations proved with 2 real tenants: app.claims (own column tenant_id), desk.tickets (own column tenant), "
+        "8 relations proved with 2 real tenants: app.claims (own column tenant_id), desk.tickets (own column tenant), "
         "desk.notes (child of desk.tickets), desk.colours (shared), desk.events (own column tenant), "
-        "desk.open_tickets (view, own column tenant), desk.ticket_counts (view, own column tenant)"
+        "desk.open_tickets (view, own column tenant), desk.ticket_counts (view, own column tenant), "
+        "app.claims_by_day (own column tenant_id)"
     )
     assert set(report.facts) == set(examined.catalog.tables)
 
@@ -181,7 +182,7 @@ def test_the_verb_prints_a_table_or_json_and_its_exit_code_says_whether_all_hold
     content = tenantgate("doctor")
     assert (content.returncode, content.stderr) == (0, "")
     assert "undeclared_relations" in content.stdout
-    assert "7 relations proved with 2 real tenants: app.claims (own column tenant_id)" in content.stdout
+    assert "8 relations proved with 2 real tenants: app.claims (own column tenant_id)" in content.stdout
     assert "Every check holds" in content.stdout
     with examined.broken("ALTER ROLE app_user CREATEDB", "ALTER ROLE app_user NOCREATEDB"):
         failing = tenantgate("doctor", "--json")

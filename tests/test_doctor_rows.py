@@ -133,7 +133,7 @@ def test_without_the_registry_no_real_tenant_is_known_but_to_the_administrator(e
     settings = Settings.model_validate(examined.settings().model_dump() | {"tenancy": {"registry": False}})
     report = examine(settings, examined.catalog)
     assert report.holds
-    assert report.summary.startswith("7 relations proved with no real tenants: ")
+    assert report.summary.startswith("8 relations proved with no real tenants: ")
     assert report.notices == ("without the registry no real tenant is known; `tenantgate doctor --admin` finds them",)
     assert examine(settings, examined.catalog, admin=True).tenants >= 3
 

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
         ("deploy/image/agent.lock", 60),
         ("deploy/image/tools.lock", 20),
         ("deploy/checks.lock", 10),
+        ("tests/bench/peers/fastmcp.lock", 40),
     ],
 )
 def test_every_dependency_is_pinned_with_hashes_and_names_no_address(name, least) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 
 import psycopg
 import pytest
@@ -115,6 +116,37 @@ def test_workers_that_end_before_they_were_well_are_replaced_later_each_time() -
         assert seat._pause_s() == 0
 
     asyncio.run(run())
+
+
+def test_a_worker_that_is_late_is_given_longer_while_it_works(monkeypatch) -> None:
+    seat, ended = Seat(Place(), None, Loads.begun(1)), list[bool]()  # type: ignore[arg-type]
+    monkeypatch.setattr(seat, "kill", lambda: ended.append(True))
+    work = iter([7, 7, 7, 8, 8, 8])
+    monkeypatch.setattr(seat, "_worked", lambda: next(work))
+    assert seat._judge(1.0, None) is None
+    assert seat._judge(1.9, None) == 7
+    assert seat._judge(3.9, 7) == 7
+    assert (seat._judge(4.1, 7), len(ended)) == (7, 1)
+    # It has worked meanwhile.
+    assert (seat._judge(4.1, 7), len(ended)) == (7, 1)
+    assert (seat._judge(11.9, 7), len(ended)) == (7, 1)
+    assert (seat._judge(12.1, 7), len(ended)) == (7, 2)
+    assert seat._judge(0.2, 7) is None
+
+
+def test_the_time_that_a_process_has_worked_grows() -> None:
+    class Running:
+        pid = os.getpid()
+
+    seat = Seat(Place(), None, Loads.begun(1))  # type: ignore[arg-type]
+    assert seat._worked() == 0
+    seat._process = Running()  # type: ignore[assignment]
+    before = seat._worked()
+    assert before > 0
+    until = time.process_time() + 0.05
+    while time.process_time() < until:
+        pass
+    assert seat._worked() > before
 
 
 @pytest.mark.slow

@@ -21,11 +21,12 @@ from server.adoption.migration_text import Protecting, Section
 from server.adoption.output import Change, Standing, migration_changes, standing_in, tool_changes
 from server.adoption.protected import protected_tables
 from server.adoption.proving import prove as prove_tables
-from server.adoption.relations import read_database
+from server.adoption.relations import Database, read_database
 from server.adoption.report import Report, how_found
 from server.adoption.request import Request
 from server.adoption.toml_text import toml_of
 from server.catalog.policy_problems import obstacles
+from server.catalog.rollups import rollups_in
 from server.errors import CatalogError, SettingsError
 from server.settings import DatabaseSettings, Settings
 
@@ -41,7 +42,7 @@ def adopt(settings: Settings, request: Request, output: Path, *, update: bool = 
     login = settings.database.login
     standing = standing_in(output)
     with _reader(settings.database) as connection:
-        database = read_database(connection)
+        database = _with_rollups(read_database(connection), standing)
         check_request(request, database)
         decisions = _with_edited(decide(database, request, login, standing.tools), standing)
         if not decisions.declared:
@@ -76,6 +77,15 @@ def _reader(database: DatabaseSettings) -> Generator[psycopg.Connection[Any]]:
         connection.execute("SET search_path = pg_catalog")
         connection.execute("SET quote_all_identifiers = off")
         yield connection
+
+
+def _with_rollups(database: Database, standing: Standing) -> Database:
+    """Return the database with each roll-up as a part of the table that declares it: it is no table to be adopted."""
+    relations = dict(database.relations)
+    for name, rollup in rollups_in(standing.declared).items():
+        if name in relations:
+            relations[name] = replace(relations[name], part_of=rollup.source.name)
+    return replace(database, relations=relations)
 
 
 def _with_edited(decisions: Decisions, standing: Standing) -> Decisions:

@@ -1,9 +1,10 @@
 """The audit trail as the settings describe it."""
 
-from server.audit.keys import PublicKeys, SigningKey, parse_signing_key, public_keys
+from server.audit.keys import PublicKeys, Signer, parse_signing_key, public_keys, public_text_of
 from server.audit.rules import Rules
 from server.audit.trail import AuditTrail
 from server.settings import AuditSettings
+from server.settings.audit import KMS_PREFIX
 
 
 def configured_trail(settings: AuditSettings, *, announced: bool = True) -> AuditTrail | None:
@@ -24,14 +25,29 @@ def configured_trail(settings: AuditSettings, *, announced: bool = True) -> Audi
     return AuditTrail(settings.path, configured_key(settings), rules)
 
 
-def configured_key(settings: AuditSettings) -> SigningKey | None:
-    """Return the key that signs, None where none is set."""
+def configured_key(settings: AuditSettings) -> Signer | None:
+    """Return the key that signs, None where none is set; raises StartupError for one in KMS that cannot be used."""
     text = settings.signing_key.get_secret_value()
+    if text.startswith(KMS_PREFIX):
+        # boto3 is loaded only where the key is in KMS.
+        from server.audit.kms import KmsKey
+
+        return KmsKey(text.removeprefix(KMS_PREFIX))
     return parse_signing_key(text) if text else None
+
+
+def configured_public_key(settings: AuditSettings) -> str | None:
+    """Return the public half of the key that signs, in base64; of one in KMS, nobody needs the right to sign."""
+    text = settings.signing_key.get_secret_value()
+    if text.startswith(KMS_PREFIX):
+        from server.audit.kms import kms_public_key
+
+        return public_text_of(kms_public_key(text.removeprefix(KMS_PREFIX)))
+    return parse_signing_key(text).public_text() if text else None
 
 
 def configured_public_keys(settings: AuditSettings) -> PublicKeys | None:
     """Return every key whose checkpoints are believed, None where trails are not signed."""
-    key = configured_key(settings)
-    texts = (*settings.public_keys, *((key.public_text(),) if key else ()))
+    key = configured_public_key(settings)
+    texts = (*settings.public_keys, *((key,) if key else ()))
     return public_keys(texts) if texts else None

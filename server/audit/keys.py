@@ -5,7 +5,7 @@ import binascii
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -14,6 +14,27 @@ from server.derived_keys import derived
 _BYTES: Final = 32
 _ID_CHARACTERS: Final = 12
 PublicKeys = Mapping[str, Ed25519PublicKey]
+
+
+class Signer(Protocol):
+    """What signs a trail: a key of the settings, or one in AWS KMS."""
+
+    @property
+    def kid(self) -> str:
+        """The id that stands in every checkpoint."""
+        ...
+
+    def public_text(self) -> str:
+        """Return the base64 form of the public key."""
+        ...
+
+    def lent(self) -> tuple[Ed25519PrivateKey, dict[str, Any]]:
+        """Return what signs a checkpoint now, and further fields of its header; raises OSError when there is none."""
+        ...
+
+    def grant(self, text: bytes) -> bytes:
+        """Return a signature of `text`, the same each time, with which a tenant checks its secret."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +56,7 @@ class SigningKey:
     @property
     def kid(self) -> str:
         """The id that stands in every checkpoint."""
-        return _kid(self.public)
+        return key_id(self.public)
 
     def text(self) -> str:
         """Return the base64 form that `audit.signing_key` takes."""
@@ -43,7 +64,15 @@ class SigningKey:
 
     def public_text(self) -> str:
         """Return the base64 form of the public key, for `audit.public_keys` and for whoever verifies an extract."""
-        return base64.b64encode(self.public.public_bytes_raw()).decode()
+        return public_text_of(self.public)
+
+    def lent(self) -> tuple[Ed25519PrivateKey, dict[str, Any]]:
+        """Return the key itself: it signs checkpoints at once."""
+        return self.private, {}
+
+    def grant(self, text: bytes) -> bytes:
+        """Return a signature of `text`."""
+        return self.private.sign(text)
 
     def derived(self, purpose: bytes) -> bytes:
         """Return 32 bytes for one purpose (HKDF-SHA-256, RFC 5869), from which the key cannot be learned."""
@@ -58,10 +87,16 @@ def parse_signing_key(text: str) -> SigningKey:
 def public_keys(texts: Iterable[str]) -> PublicKeys:
     """Return the public keys of their base64 forms by their ids; raise ValueError for one that is no key."""
     keys = [Ed25519PublicKey.from_public_bytes(_decoded(text)) for text in texts]
-    return {_kid(key): key for key in keys}
+    return {key_id(key): key for key in keys}
 
 
-def _kid(key: Ed25519PublicKey) -> str:
+def public_text_of(key: Ed25519PublicKey) -> str:
+    """Return the base64 form of a public key."""
+    return base64.b64encode(key.public_bytes_raw()).decode()
+
+
+def key_id(key: Ed25519PublicKey) -> str:
+    """Return the id of a key, which is made from its public half."""
     return hashlib.sha256(key.public_bytes_raw()).hexdigest()[:_ID_CHARACTERS]
 
 

@@ -12,7 +12,8 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 
 from server.audit import merkle
-from server.audit.keys import PublicKeys, SigningKey
+from server.audit.delegation import verify_grant
+from server.audit.keys import PublicKeys, Signer
 
 _NOBODY: Final = b"tenantgate audit nobody"
 _TENANT: Final = b"tenantgate audit tenant "
@@ -29,7 +30,7 @@ class TenantSecret:
         """Return the secret that a grant leads to; raise ValueError for one that no key of `keys` made."""
         for key in keys.values():
             try:
-                key.verify(grant, _TENANT + tenant.encode())
+                verify_grant(key, grant, _TENANT + tenant.encode())
             except InvalidSignature:
                 continue
             return cls(hashlib.sha256(grant).digest())
@@ -52,9 +53,9 @@ class TenantSecret:
 class Secrets:
     """The secrets of all tenants, each made once."""
 
-    def __init__(self, key: SigningKey) -> None:
+    def __init__(self, key: Signer) -> None:
         """Make them with `key`."""
-        self._private: Final = key.private
+        self._key: Final = key
         self._known: Final = dict[str | None, TenantSecret]()
 
     def of(self, tenant: str | None) -> TenantSecret:
@@ -62,9 +63,9 @@ class Secrets:
         found = self._known.get(tenant)
         if found is None:
             text = _NOBODY if tenant is None else _TENANT + tenant.encode()
-            found = self._known[tenant] = TenantSecret(hashlib.sha256(self._private.sign(text)).digest())
+            found = self._known[tenant] = TenantSecret(hashlib.sha256(self._key.grant(text)).digest())
         return found
 
     def grant(self, tenant: str) -> bytes:
         """Return what lets a tenant verify its secret and make it."""
-        return self._private.sign(_TENANT + tenant.encode())
+        return self._key.grant(_TENANT + tenant.encode())

@@ -10,7 +10,7 @@ from server.audit.chain import lines, opened
 from server.audit.checkpoint import Statement
 from server.audit.files import worker_paths
 from server.audit.head import read_head
-from server.audit.keys import SigningKey
+from server.audit.keys import Signer
 from server.audit.ledger import Ledger
 from server.audit.rules import Rules
 from server.audit.secrets import Secrets
@@ -23,7 +23,7 @@ _log: Final = structlog.get_logger("audit")
 class Signing:
     """Writes checkpoints for what a Writer wrote; the caller tells of each record with `add`."""
 
-    def __init__(self, key: SigningKey, writer: Writer, path: Path, rules: Rules) -> None:
+    def __init__(self, key: Signer, writer: Writer, path: Path, rules: Rules) -> None:
         """Sign with `key`; `path` is the setting, by which other workers' chains are found."""
         self._key: Final = key
         self._writer: Final = writer

@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from server.audit.keys import SigningKey
+from server.audit.keys import Signer
 from server.audit.rules import Rules
 from server.audit.segment import Fate
 from server.audit.signing import Signing
@@ -28,7 +28,7 @@ _SAID: Final = {
 class AuditTrail:
     """Appends records to one file, which no other process writes to meanwhile."""
 
-    def __init__(self, path: Path, key: SigningKey | None = None, rules: Rules | None = None) -> None:
+    def __init__(self, path: Path, key: Signer | None = None, rules: Rules | None = None) -> None:
         """Continue the trail at `path`, or at the next name (`audit.1.jsonl`) where another worker holds it.
 
         Without `key` there are no checkpoints. Raises StartupError when the trail's end does not hold or cannot be

@@ -38,7 +38,8 @@ def usage(records: Iterable[dict[str, Any]]) -> list[Used]:
         if record.get("outcome") == "answered":
             used.calls += 1
         else:
-            used.failed += 1
+            # Those over a budget are counted together.
+            used.failed += record.get("count", 1)
         used.rows += record.get("rows", 0)
         used.bytes += record.get("bytes", 0)
         used.searches += record.get("searches", 0)

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any, Final, cast
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails, SchemaValidator
+from pydantic_core import ErrorDetails, SchemaValidator, to_json
 
 from server.catalog.texts import shortened
 from server.errors import ArgumentsError
@@ -54,7 +54,7 @@ def parse(validator: SchemaValidator, names: Mapping[str, bool], arguments: Mapp
     if not problems:
         try:
             # From JSON and strictly: "5" is not 5, 1 is not true, but an ISO date is a date.
-            return validator.validate_json(json.dumps(given), strict=True)
+            return validator.validate_json(_as_json(given), strict=True)
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)
             problems = [_explained(problem, names, given) for problem in found[:_PROBLEMS]]
@@ -96,6 +96,13 @@ def _is_finite(value: Any) -> bool:
     if isinstance(value, dict):
         return all(map(_is_finite, cast("dict[str, Any]", value).values()))
     return not isinstance(value, float) or math.isfinite(value)
+
+
+def _as_json(given: Mapping[str, Any]) -> bytes | str:
+    try:
+        return to_json(given)
+    except ValueError:  # half of a surrogate pair, which the validator refuses
+        return json.dumps(given)
 
 
 def _sentence(problems: list[str], unsaid: int) -> str:

@@ -8,6 +8,7 @@ from server.catalog.declarations import RESERVED, CatalogFile, Search, SqlTool, 
 from server.catalog.filters import Filters
 from server.catalog.policy_problems import obstacles
 from server.catalog.prompt import unknown_placeholders
+from server.catalog.rollups import rollup_problems
 from server.catalog.schema import matches
 from server.catalog.sql_tool import DeclaredSqlTool
 from server.catalog.summary import groups_of
@@ -31,6 +32,7 @@ def problems_of(
             if complete or not isinstance(table.tenant, Through):
                 yield from (f"{file}: table {problem}" for problem in obstacles(table, tables, None))
             yield from (f"{file}: table {table.name}: {problem}" for problem in _table_problems(table))
+            yield from (f"{file}: table {table.name}: {one}" for one in rollup_problems(table, list(tables)))
         for tool in content.tool:
             yield from (f"{file}: tool {tool.name}: {problem}" for problem in _sql_problems(tool))
         for search in content.search:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal, LiteralString
+from zoneinfo import ZoneInfo
 
 from psycopg import sql
 
@@ -16,10 +17,12 @@ from server.catalog.declarations import Table
 from server.catalog.expressions import SQL, Composable, bucketed, column_of, placeholder, position_of, shown
 from server.catalog.facts import ColumnFacts, RelationFacts
 from server.catalog.letter_case import folded
-from server.catalog.measures import exact, measures, number
+from server.catalog.measures import exact, measures, number, of_rows
 from server.catalog.ordering import key_of, ordering
-from server.catalog.rows import rows_reader
-from server.database.statement import Row, Statement
+from server.catalog.rolled import day_key, of_rollup, rolled_source
+from server.catalog.rollups import DAY, ROWS, rollup_of
+from server.catalog.rows import page_reader
+from server.database.statement import Outputs, Row, Statement
 
 # A filter of a WHERE clause: the declared column, and how its value is compared.
 Comparison = Literal["equals", "contains", "from", "before", "at_least", "at_most"]
@@ -31,33 +34,43 @@ _STATEMENTS_KEPT: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Whether rows may have no sort value, and under which names a row carries its place."""
+    """Whether rows may have no sort value, so that a position may begin with None."""
 
     nullable: bool
-    positions: tuple[str, ...]
 
 
 class CompiledTable:
     """One declared table with what the database says of it; each statement is made once per combination."""
 
-    def __init__(self, table: Table, facts: RelationFacts) -> None:
-        """Compile nothing yet."""
+    def __init__(self, table: Table, facts: RelationFacts, rolled: RelationFacts | None = None) -> None:
+        """Compile nothing yet; `rolled` is what the database says of the table's roll-up, if it has one."""
         self.table: Final = table
+        rollup = rollup_of(table)
+        self.rolled: Final = rolled
+        # Without its table, or with one of another shape, the rows answer.
+        self.rollup: Final = rollup if rollup and rolled and rolled.columns.keys() >= {*rollup.columns} else None
         self.facts: Final = facts
         self.key: Final = key_of(table, facts)
         self.listing: Final = lru_cache(_STATEMENTS_KEPT)(self._listing)
         self.order: Final = lru_cache(_STATEMENTS_KEPT)(self._order_of)
         # One row more than a page may have shows whether there is a next page.
         self._most: Final = (table.list.max_limit if table.list else 0) + 1
-        self._read: Final = rows_reader(table.columns)
+        self._read: Final = page_reader(table.columns, self._rewritten())
         self.summary: Final = lru_cache(_STATEMENTS_KEPT)(self._summary)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Whose days are meant."""
+        return ZoneInfo(self.table.timezone)
 
     def _order_of(self, sort: str | None) -> Order:
         """Return what a cursor of this order has to know."""
         nullable = sort is not None and not self._facts_of(sort).not_null
-        return Order(nullable, tuple(f"_{place}" for place in range(len(self._order(sort)))))
+        return Order(nullable)
 
-    def _listing(self, filters: tuple[Filter, ...], sort: str | None, descending: bool, start: Start) -> Statement[Row]:
+    def _listing(
+        self, filters: tuple[Filter, ...], sort: str | None, descending: bool, start: Start
+    ) -> Statement[bytes]:
         """Return the statement of a page; its values are those of the filters, the position, and the limit."""
         order = self._order(sort)
         first = len(filters) + 1
@@ -69,10 +82,12 @@ class CompiledTable:
         outputs = [SQL("{} AS {}").format(self._shown(name), sql.Identifier(name)) for name in self.table.columns]
         positions = [
             SQL("{} AS {}").format(position, sql.Identifier(f"_{place}"))
-            for place, position in enumerate(self._positions(sort))
+            for place, (position, _) in enumerate(self._positions(sort))
         ]
         blocks = self._blocks(filters, sort, descending=descending, start=start)
-        if len(blocks) == 1:
+        if len(blocks) == 1 and start == "value" and self._is_walked(sort):
+            source = self._by_keys(blocks[0], ordered)
+        elif len(blocks) == 1:
             source = SQL("{} AS t WHERE {}").format(self._relation(), blocks[0])
         else:
             parts = [
@@ -85,8 +100,34 @@ class CompiledTable:
         page = SQL("SELECT {} FROM {} {}").format(SQL(", ").join([*outputs, *positions]), source, ordered)
         # The inner limit is the same for all, so that PostgreSQL keeps one plan: with a parameter alone it expects a
         # tenth of all rows, finds that expensive, and plans each call anew.
-        text = SQL("SELECT * FROM ({}) AS page LIMIT {}::int").format(page, placeholder(first + taken))
-        return Statement(f"list {self.table.name}", text, Row, parameters=first + taken, read=self._read)
+        limit = placeholder(first + taken)
+        text = SQL("SELECT * FROM ({}) AS page LIMIT {}::int").format(page, limit)
+        # The last row is there to show that there is a next page; the one before it is where that page begins.
+        after = [
+            _exact(SQL("(array_agg({}))[{}::int - 1]").format(sql.Identifier("r", f"_{place}"), limit), facts)
+            for place, (_, facts) in enumerate(self._positions(sort))
+        ]
+        shown = SQL(", ").join(sql.Identifier("r", name) for name in self.table.columns)
+        outputs = Outputs(shown, after)
+        return Statement(
+            f"list {self.table.name}", text, bytes, parameters=first + taken, read=self._read, outputs=outputs
+        )
+
+    def _is_walked(self, sort: str | None) -> bool:
+        """Whether PostgreSQL reads an index from its beginning to find the start of a page.
+
+        It compares these types by functions that are not leakproof: under row level security, after the policy alone.
+        """
+        return bool(sort) and (self._facts_of(sort).base == "numeric" or self._facts_of(sort).kind == "e")
+
+    def _by_keys(self, where: sql.Composed, ordered: sql.Composed) -> sql.Composed:
+        """Return the rows of a page by way of their keys: what comes before it is then skipped in the index alone."""
+        key = self.table.key or self.facts.primary_key
+        columns = SQL(", ").join(map(column_of, key))
+        same = [SQL("{} = {}").format(column_of(one), sql.Identifier("k", one)) for one in key]
+        return SQL("(SELECT {} FROM {} AS t WHERE {} {}) AS k JOIN {} AS t ON {}").format(
+            columns, self._relation(), where, ordered, self._relation(), SQL(" AND ").join(same)
+        )
 
     def _blocks(
         self, filters: Sequence[Filter], sort: str | None, *, descending: bool, start: Start
@@ -108,32 +149,69 @@ class CompiledTable:
             nulls = SQL("{} AND {}").format(nulls, _after(order[1:], after, first))
         return [nulls, SQL("{} AND {} IS NOT NULL").format(where, order[0])] if descending else [nulls]
 
-    def _summary(self, filters: tuple[Filter, ...], group: tuple[str, Bucket | None] | None) -> Statement[Row]:
-        """Return the statement of a summary: the totals first, then the groups in the order of their keys."""
+    def _summary(
+        self, filters: tuple[Filter, ...], group: tuple[str, Bucket | None] | None, *, rolled: bool = True
+    ) -> Statement[Row]:
+        """Return the statement of a summary: the totals first, then the groups in the order of their keys.
+
+        It reads the roll-up where there is one that can answer, unless `rolled` is false.
+        """
+        text = self.summary_text(filters, group, rolled=rolled)
+        return Statement(f"summarize {self.table.name}", text, Row, parameters=len(filters))
+
+    def summary_text(
+        self, filters: Sequence[Filter], group: tuple[str, Bucket | None] | None, *, rolled: bool
+    ) -> sql.Composed:
+        """Return the query of `summary`."""
+        if rolled and self.rollup is not None and self.rollup.answers(filters, group):
+            by = None if group is None else DAY if group[0] == self.rollup.moment else self.table.column_of(group[0])
+            where = self._rolled_where(filters)
+            source = rolled_source(self.rollup, self.facts, self._rolled_key(group), by, where)
+            count: Composable = SQL("coalesce(sum({}), 0)::bigint").format(sql.Identifier(ROWS))
+            sums = {figure.name: of_rollup(figure) for figure in self.rollup.figures}
+        else:
+            source, count, sums = self._row_source(filters, group), SQL("count(*)"), {}
+        results: list[Composable] = [SQL("key"), SQL("{} AS count").format(count)]
+        for place, (name, column) in enumerate(self._measured()):
+            of = sums.get(name) or of_rows(sql.Identifier(f"raw{place}"), sql.Identifier(f"exact{place}"))
+            results.extend(measures(name, column, self._facts_of(name), of))
+        most = self.table.summary.max_groups if self.table.summary else 0
+        # The totals come first, and one group more shows whether any is left out.
+        return SQL(
+            "SELECT {} FROM ({}) AS r GROUP BY GROUPING SETS ((key), ()) ORDER BY grouping(key) DESC, key LIMIT {}"
+        ).format(SQL(", ").join(results), source, sql.Literal(most + 2))
+
+    def _row_source(self, filters: Sequence[Filter], group: tuple[str, Bucket | None] | None) -> sql.Composed:
         key: Composable = SQL("'all'::text")
         if group is not None:
             key = bucketed(self._reference(group[0]), self._facts_of(group[0]), group[1], self.table.timezone)
-        measured = [(name, column) for name, column in self.table.columns.items() if column.measures]
         sources = [SQL('{} COLLATE "C" AS key').format(key)]
-        results: list[Composable] = [SQL("key"), SQL("count(*) AS count")]
-        for place, (name, column) in enumerate(measured):
+        for place, (name, _) in enumerate(self._measured()):
             shown, summed = sql.Identifier(f"raw{place}"), sql.Identifier(f"exact{place}")
             sources.append(SQL("{} AS {}").format(number(self._reference(name), self._facts_of(name)), shown))
             sources.append(SQL("{} AS {}").format(exact(self._reference(name), self._facts_of(name)), summed))
-            results.extend(measures(name, column, self._facts_of(name), shown, summed))
-        most = self.table.summary.max_groups if self.table.summary else 0
-        # The totals come first, and one group more shows whether any is left out.
-        text = SQL(
-            "SELECT {} FROM (SELECT {} FROM {} AS t WHERE {}) AS r "
-            "GROUP BY GROUPING SETS ((key), ()) ORDER BY grouping(key) DESC, key LIMIT {}"
-        ).format(
-            SQL(", ").join(results),
-            SQL(", ").join(sources),
-            self._relation(),
-            self._where(filters),
-            sql.Literal(most + 2),
+        return SQL("SELECT {} FROM {} AS t WHERE {}").format(
+            SQL(", ").join(sources), self._relation(), self._where(filters)
         )
-        return Statement(f"summarize {self.table.name}", text, Row, parameters=len(filters))
+
+    def _rolled_key(self, group: tuple[str, Bucket | None] | None) -> Composable:
+        if group is None:
+            return SQL("'all'::text")
+        if self.rollup is not None and group[0] == self.rollup.moment:
+            return day_key(self._facts_of(group[0]), group[1], self.table.timezone)
+        return bucketed(self._reference(group[0]), self._facts_of(group[0]), None, self.table.timezone)
+
+    def _rolled_where(self, filters: Sequence[Filter]) -> sql.Composed:
+        conditions = [
+            SQL("{} {} {}::date").format(column_of(DAY), SQL(_OPERATORS[how]), placeholder(number))
+            if how != "equals"
+            else self._condition((name, how), placeholder(number))
+            for number, (name, how) in enumerate(filters, 1)
+        ]
+        return SQL(" AND ").join(conditions) if conditions else SQL("true").format()
+
+    def _measured(self) -> list[tuple[str, Column]]:
+        return [(name, column) for name, column in self.table.columns.items() if column.measures]
 
     def _relation(self) -> sql.Identifier:
         return sql.Identifier(self.facts.schema, self.facts.name)
@@ -156,10 +234,19 @@ class CompiledTable:
         """Return what rows are ordered by: the sort value, then the key, which ends every tie."""
         return [one.expression(column_of(one.column)) for one in ordering(self.table, self.facts, sort)]
 
-    def _positions(self, sort: str | None) -> list[Composable]:
+    def _positions(self, sort: str | None) -> list[tuple[Composable, ColumnFacts | None]]:
+        """Return what a row's place is made of, and the facts of that from which its text is still to be made."""
         return [
-            position_of(one.value(column_of(one.column)), self.facts.columns[one.column])
+            _position(one.value(column_of(one.column)), self.facts.columns[one.column])
             for one in ordering(self.table, self.facts, sort)
+        ]
+
+    def _rewritten(self) -> list[str]:
+        """Return the columns whose numbers PostgreSQL may write in another form than an answer has."""
+        return [
+            name
+            for name, column in self.table.columns.items()
+            if column.type == "integer" and self._facts_of(name).base not in _INTEGERS
         ]
 
     def _shown(self, name: str) -> Composable:
@@ -203,6 +290,18 @@ _OPERATORS: Final[dict[Comparison, LiteralString]] = {
     "at_least": ">=",
     "at_most": "<=",
 }
+
+
+_INTEGERS: Final = frozenset({"smallint", "integer", "bigint"})
+
+
+def _position(reference: Composable, facts: ColumnFacts) -> tuple[Composable, ColumnFacts | None]:
+    # Arrays of different lengths cannot be collected: their texts are.
+    return (position_of(reference, facts), None) if facts.base.endswith("[]") else (reference, facts)
+
+
+def _exact(reference: sql.Composed, facts: ColumnFacts | None) -> sql.Composed:
+    return reference if facts is None else SQL("{}").format(position_of(reference, facts))
 
 
 def _typed(value: Composable, column: Column, facts: ColumnFacts, zone: str) -> Composable:  # noqa: PLR0911  # one return per type

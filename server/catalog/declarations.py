@@ -65,6 +65,9 @@ class Summary(Entry):
     description: Sentence | None = None
     max_groups: Annotated[int, Field(ge=1, le=5_000)] = 500
     chart: bool = Field(default=True, description="Offer the result as a chart to clients with the MCP Apps extension.")
+    rollup: Literal["day"] | None = Field(
+        default=None, description="A table of daily totals, kept by triggers, from which large tenants are answered."
+    )
 
 
 class Table(Entry):

@@ -16,6 +16,7 @@ from server.catalog.compile import Start
 from server.catalog.declarations import Listing, Table
 from server.catalog.filters import Filters
 from server.catalog.results import nullable, object_of, row_schema
+from server.catalog.rows import Page
 from server.catalog.schema import Argument, ArgumentSchema
 from server.catalog.source import TableSource
 from server.catalog.texts import titled
@@ -39,6 +40,7 @@ class ListingTool(Tool):
         self._source: Final = source
         self._filters: Final = Filters(table)
         self._zone: Final = ZoneInfo(table.timezone)
+        self._rows_name: Final = to_json(table.rows_name)
         self._sort: Final = (declared.sort or "").removeprefix("-") or None
         self._arguments: Final = ArgumentSchema("Filters, order and page.", self._all_arguments(table))
         # A cursor of another declaration may not fit this one.
@@ -59,7 +61,7 @@ class ListingTool(Tool):
             result=_result_schema(table, self._filters.day_names),
         )
 
-    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
+    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> bytes:
         """Return one page as JSON text.
 
         Raises ArgumentsError for contradicting filters or a foreign cursor, UnavailableError without the database.
@@ -76,16 +78,16 @@ class ListingTool(Tool):
         statement = compiled.listing(filtered.filters, sort, asked["descending"], start)
         limit: int = asked["limit"]
         # One row more than asked for shows whether there is a next page.
-        rows = await access.fetch(statement, *filtered.values, *values, limit + 1, shown=limit)
-        positions = [[row.pop(name) for name in order.positions] for row in rows]
-        last = positions[limit - 1] if len(rows) > limit else None
-        answer: dict[str, Any] = {
-            self._source.table.rows_name: rows[:limit],
-            "next_cursor": access.seal_cursor(last, request) if last is not None else None,
+        page = await access.fetch(statement, *filtered.values, *values, limit + 1, shown=limit)
+        assert isinstance(page, Page)  # noqa: S101  # what the statement of a listing is read as
+        has_more = len(page) > limit
+        rest: dict[str, Any] = {
+            "next_cursor": access.seal_cursor(page.position, request) if has_more else None,
             "as_of": today.isoformat(),
             **filtered.days,
         }
-        return to_json(answer).decode()
+        rows = b",".join(page[:limit] if has_more else page)
+        return b"{" + self._rows_name + b":[" + rows + b"]," + to_json(rest)[1:]
 
     def _all_arguments(self, table: Table) -> list[Argument]:
         declared = self._declared

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from server.catalog.checks import names_a_tenant, problems_of, tools_in
 from server.catalog.declarations import TOOL_NAME, CatalogFile, Prompt, Search, SqlTool, Table
 from server.catalog.mistakes import mistakes_of, without_mistakes
+from server.catalog.rollups import with_rollups
 from server.catalog.tool import CodeTool
 from server.errors import CatalogError
 from server.settings import SAMPLE, SCOPE
@@ -32,7 +33,7 @@ class Instructions:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Everything that is declared."""
+    """Everything that is declared; `tables` has the roll-ups as well."""
 
     tables: Mapping[str, Table]
     sql_tools: tuple[SqlTool, ...] = ()
@@ -68,7 +69,7 @@ def load_catalog(paths: Sequence[str]) -> Catalog:
     if problems:
         raise CatalogError(problems)
     return Catalog(
-        tables={table.name: table for _, one in declared for table in one.table},
+        tables=with_rollups({table.name: table for _, one in declared for table in one.table}),
         sql_tools=tuple(tool for _, one in declared for tool in one.tool),
         searches=tuple(search for _, one in declared for search in one.search),
         prompts=tuple(sorted((prompt for _, one in declared for prompt in one.prompt), key=lambda prompt: prompt.name)),

@@ -1,5 +1,6 @@
 """What a summary computes of a column, as SQL: exact, in whatever order the rows come."""
 
+from dataclasses import dataclass
 from typing import Final, cast
 
 from psycopg import sql
@@ -27,28 +28,43 @@ def exact(reference: Composable, facts: ColumnFacts) -> Composable:
     return number(reference, facts)
 
 
-def measures(
-    name: str, column: Column, facts: ColumnFacts, shown: sql.Identifier, summed: sql.Identifier
-) -> list[Composable]:
-    """Return the results of one column, in a fixed order: integers as numbers, decimals as text.
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What a summary makes of one column: the sum and the number of its values, its largest and its smallest one."""
 
-    `shown` and `summed` are the columns of its values as `number` and `exact` give them.
-    """
+    total: Composable
+    values: Composable
+    largest: Composable
+    smallest: Composable
+
+
+def of_rows(shown: sql.Identifier, summed: sql.Identifier) -> Sums:
+    """Return the sums over rows: `shown` and `summed` are the columns of values as `number` and `exact` give them."""
+    return Sums(
+        SQL("sum({})").format(summed),
+        SQL("count({})").format(summed),
+        SQL("max({})").format(shown),
+        SQL("min({})").format(shown),
+    )
+
+
+def measures(name: str, column: Column, facts: ColumnFacts, sums: Sums) -> list[Composable]:
+    """Return the results of one column, in a fixed order: integers as numbers, decimals as text."""
     whole = column.type == "integer"
     scale = sql.Literal(facts.scale if facts.scale is not None else 6)
 
     def result(measure: Measure) -> Composable:
         match measure:
             case "total" if whole or facts.scale is None:
-                total = SQL("coalesce(sum({}), 0)").format(summed)
+                total = SQL("coalesce({}, 0)").format(sums.total)
                 return total if whole else SQL("{}::text").format(total)
             case "total":
-                return SQL("round(coalesce(sum({}), 0), {})::text").format(summed, scale)
+                return SQL("round(coalesce({}, 0), {})::text").format(sums.total, scale)
             case "average":
                 # Not avg(), which keeps 16 digits in all: of large numbers, too few behind the point.
-                return SQL("round(sum({}) * {} / nullif(count({}), 0), {})::text").format(summed, _ONE, summed, scale)
+                return SQL("round({} * {} / nullif({}, 0), {})::text").format(sums.total, _ONE, sums.values, scale)
             case "largest" | "smallest":
-                extreme = SQL("max({})" if measure == "largest" else "min({})").format(shown)
+                extreme = sums.largest if measure == "largest" else sums.smallest
                 return extreme if whole else SQL("{}::text").format(extreme)
 
     return [

@@ -1,28 +1,61 @@
-"""Rows out of the database's JSON, with every text in them made readable."""
+"""Rows as they leave: the database's own JSON, spliced into the answer, with every text in it made readable."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Final
+
+from pydantic_core import to_json
 
 from server.catalog.columns import Column
 from server.catalog.declarations import ResultColumn
 from server.catalog.texts import readable, readable_in
 from server.database.statement import Row, read_rows
 
+# What PostgreSQL's json_agg writes between rows; within a row a line break is written as \\n.
+_BETWEEN: Final = b", \n "
+# What readable() changes, as JSON in UTF-8 has it: escapes of control characters (an escaped backslash before one of
+# these letters looks like it, and costs a look at each value), DEL, C1, and the bidirectional controls.
+_ESCAPED: Final = re.compile(rb"\\[bfru]")
+_UNPRINTABLE: Final = re.compile(rb"\xc2[\x80-\x9f]|\xe2(?:\x80[\xaa-\xae]|\x81[\xa6-\xa9])")
 
-def rows_reader(columns: Mapping[str, Column | ResultColumn]) -> Callable[[bytes], list[Row]]:
-    """Return the function that converts the JSON array of a statement to rows, their declared texts made readable."""
+
+class Page(list[bytes]):
+    """Rows, each as JSON; `position` is what a cursor has of the last one that is shown."""
+
+    def __init__(self, rows: Iterable[bytes] = (), position: tuple[str | None, ...] = ()) -> None:
+        """Keep both."""
+        super().__init__(rows)
+        self.position: Final = position
+
+
+def page_reader(
+    columns: Mapping[str, Column | ResultColumn], rewritten: Collection[str] = ()
+) -> Callable[..., list[bytes]]:
+    """Return the function that takes the JSON array of a statement apart, and the texts of a position.
+
+    Texts are made readable. JSON that may hold blanks or numbers of another form than ours is written anew: that of
+    documents, arrays, and of the columns in `rewritten`.
+    """
     texts = tuple(name for name, column in columns.items() if column.type == "text")
     nested = tuple(name for name, column in columns.items() if column.type == "json" or column.type.endswith("[]"))
+    is_spliced = not nested and not rewritten
 
-    def read(text: bytes) -> list[Row]:
+    def read(text: bytes, *position: bytes | None) -> Page:
+        after = tuple([None if one is None else one.decode() for one in position])
+        if is_spliced and is_readable(text):
+            return Page(text[1:-1].split(_BETWEEN) if len(text) > len(b"[]") else (), after)
         rows = read_rows(text)
-        # JSON escapes control characters, all but DEL, and the others that are made readable are beyond ASCII: three
-        # quick looks at the whole text spare a look at each value.
-        if not text.isascii() or b"\\" in text or b"\x7f" in text:
-            _make_readable(rows, texts, nested)
-        return rows
+        _make_readable(rows, texts, nested)
+        return Page(map(to_json, rows), after)
 
     return read
+
+
+def is_readable(text: bytes) -> bool:
+    """Whether no text in PostgreSQL's JSON has to be changed: quick looks at the whole spare a look at each value."""
+    if b"\x7f" in text or (b"\\" in text and _ESCAPED.search(text)):
+        return False
+    return text.isascii() or not ((b"\xc2" in text or b"\xe2" in text) and _UNPRINTABLE.search(text))
 
 
 def _make_readable(rows: Iterable[Row], texts: tuple[str, ...], nested: tuple[str, ...]) -> None:

@@ -45,7 +45,7 @@ class SearchTool(Tool):
             result=_RESULT,
         )
 
-    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
+    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> bytes:
         """Return the passages as JSON text.
 
         Raises RefusedError without a tier, WithheldError, UnavailableError and MisconfiguredError as TenantAccess does.
@@ -64,7 +64,7 @@ class SearchTool(Tool):
             for one in found
         ]
         left_out = {"left_out": found.left_out} if found.left_out else {}
-        return to_json({"passages": passages, "tier": access.context.tier or "", **left_out}).decode()
+        return to_json({"passages": passages, "tier": access.context.tier or "", **left_out})
 
 
 _LABEL: Final = {

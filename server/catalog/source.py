@@ -6,6 +6,7 @@ from typing import Final
 from server.catalog.compile import CompiledTable
 from server.catalog.declarations import Table
 from server.catalog.facts import RelationFacts
+from server.catalog.rollups import rollup_of
 from server.errors import UnavailableError
 
 _NOT_YET: Final = "The database is not available; nothing was read. Retry in a few seconds."
@@ -22,8 +23,10 @@ class TableSource:
     def bind(self, facts: Mapping[str, RelationFacts]) -> None:
         """Take what the database says now; statements that were made for the same facts are kept."""
         found = facts[self.table.name]
-        if self._compiled is None or self._compiled.facts != found:
-            self._compiled = CompiledTable(self.table, found)
+        rollup = rollup_of(self.table)
+        rolled = facts.get(rollup.name) if rollup else None
+        if self._compiled is None or (self._compiled.facts, self._compiled.rolled) != (found, rolled):
+            self._compiled = CompiledTable(self.table, found, rolled)
 
     def compiled(self) -> CompiledTable:
         """Return the statements; raises UnavailableError while the database has not been reached yet."""

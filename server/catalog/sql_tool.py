@@ -11,12 +11,11 @@ from pydantic_core import CoreSchema, core_schema, to_json
 from server.catalog import schema
 from server.catalog.access import TenantAccess
 from server.catalog.columns import TEXT_CHARACTERS
-from server.catalog.compile import Row
 from server.catalog.declarations import Parameter, ResultColumn, SqlTool
 from server.catalog.expressions import shown_as
 from server.catalog.filters import bound
 from server.catalog.results import object_of, row_schema
-from server.catalog.rows import rows_reader
+from server.catalog.rows import page_reader
 from server.catalog.schema import Argument, ArgumentSchema
 from server.catalog.texts import titled
 from server.catalog.tool import Tool, description_of
@@ -66,16 +65,16 @@ class DeclaredSqlTool(Tool):
                 except ArgumentsError as error:
                     yield name, str(error).partition(f": {name}: ")[2].removesuffix(".")
 
-    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
+    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> bytes:
         """Return the rows as JSON text; raises ArgumentsError, and UnavailableError without the database."""
         asked = self._arguments.parse(arguments)
         most = self._declared.max_rows
         values = (_sent(asked[name]) for name in self._declared.parameters)
         rows = await access.fetch(self.statement, *values, shown=most)
-        return to_json({"rows": rows[:most], "truncated": len(rows) > most}).decode()
+        return b'{"rows":[' + b",".join(rows[:most]) + b'],"truncated":' + to_json(len(rows) > most) + b"}"
 
 
-def compiled(declared: SqlTool) -> Statement[Row]:
+def compiled(declared: SqlTool) -> Statement[bytes]:
     """Return the statement: the declared columns of the operator's SELECT, one row more than are shown."""
     # The tokenizer is loaded where a catalog has SQL tools.
     from server.catalog.sql_text import read_sql
@@ -86,8 +85,8 @@ def compiled(declared: SqlTool) -> Statement[Row]:
     columns = sql.SQL(", ").join(_column(name, column) for name, column in declared.columns.items())
     # The line break keeps a comment at the end of the text from swallowing the bracket.
     wrapped = sql.SQL("SELECT {} FROM ({}\n) AS r LIMIT {}").format(columns, text, sql.Literal(declared.max_rows + 1))
-    read = rows_reader(declared.columns)
-    return Statement(f"sql {declared.name}", wrapped, Row, parameters=len(declared.parameters), read=read)
+    read = page_reader(declared.columns)
+    return Statement(f"sql {declared.name}", wrapped, bytes, parameters=len(declared.parameters), read=read)
 
 
 def _column(name: str, column: ResultColumn) -> sql.Composed:

@@ -12,9 +12,10 @@ from server.catalog.access import TenantAccess
 from server.catalog.brief import brief_schema, brief_text, column_texts
 from server.catalog.columns import Bucket, Column
 from server.catalog.declarations import Summary, Table
-from server.catalog.filters import Filters
+from server.catalog.filters import Filtered, Filters
 from server.catalog.measures import MEASURES
 from server.catalog.results import nullable, object_of
+from server.catalog.rollups import is_one_moment
 from server.catalog.schema import Argument, ArgumentSchema
 from server.catalog.source import TableSource
 from server.catalog.texts import readable, shortened, titled
@@ -68,7 +69,7 @@ class SummaryTool(Tool):
             view=self.view,
         )
 
-    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
+    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> bytes:
         """Return the groups and totals as JSON text.
 
         Raises ArgumentsError for contradicting filters, UnavailableError without the database.
@@ -77,7 +78,8 @@ class SummaryTool(Tool):
         today = access.now.astimezone(self._zone).date()
         filtered = self._filters.read(asked, today)
         group = self._groups.get(asked.get("group_by") or "")
-        statement = self._source.compiled().summary(filtered.filters, group)
+        rolled = self._is_by_whole_days(filtered)
+        statement = self._source.compiled().summary(filtered.filters, group, rolled=rolled)
         total, *groups = await access.fetch(statement, *filtered.values, shown=self._declared.max_groups + 1)
         del total["key"]
         answer = {
@@ -87,7 +89,12 @@ class SummaryTool(Tool):
             "as_of": today.isoformat(),
             **filtered.days,
         }
-        return to_json(answer).decode()
+        return to_json(answer)
+
+    def _is_by_whole_days(self, filtered: Filtered) -> bool:
+        """Whether each limit of days is one moment, so that the days of a roll-up begin and end where rows are cut."""
+        asked = zip(filtered.filters, filtered.values, strict=True)
+        return all(is_one_moment(value, self._zone) for (_, how), value in asked if how in {"from", "before"})
 
     def _result_schema(self) -> dict[str, Any]:
         table = self._source.table

@@ -53,7 +53,7 @@ class Tool(ABC):
         """Return the entry of tools/list."""
 
     @abstractmethod
-    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
+    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> bytes:
         """Return the result as JSON text; raises ToolError for what the model should read."""
 
 
@@ -123,11 +123,11 @@ class CodeTool(Tool, Generic[A, R]):
     def _names(self) -> dict[str, bool]:
         return {field.alias or name: field.is_required() for name, field in self.arguments.model_fields.items()}
 
-    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> str:
+    async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> bytes:
         """Validate the arguments, call the function and return its result as JSON text."""
         validator = cast("SchemaValidator", self.arguments.__pydantic_validator__)
         fields = parse(validator, self._names, arguments)
-        return (await self.call(fields, access)).model_dump_json()
+        return (await self.call(fields, access)).model_dump_json().encode()
 
 
 def _schema(model: type[BaseModel], mode: Literal["validation", "serialization"]) -> dict[str, Any]:

@@ -24,15 +24,15 @@ def keys(
     """Make a key pair that signs checkpoints, for audit.signing_key, and print it once."""
     import secrets
 
-    from server.audit.configured import configured_key
+    from server.audit.configured import configured_public_key
     from server.audit.keys import SigningKey
     from server.configuration import load_settings
 
     if public:
-        key = configured_key(load_settings(config).audit)
-        if key is None:
+        text = configured_public_key(load_settings(config).audit)
+        if text is None:
             raise SettingsError("audit.signing_key is not set; make one with `tenantgate audit keys`")
-        typer.echo(key.public_text())
+        typer.echo(text)
         return
     key = SigningKey(secrets.token_bytes(32))
     typer.echo(f'signing_key = "{key.text()}"  # secret: [audit] of the settings')

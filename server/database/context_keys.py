@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 _KID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -14,6 +15,7 @@ _SECRET_BYTES: Final = 32
 _BLOCK_BYTES: Final = 64
 # How long a signed context is accepted: longer than any statement, and than clocks disagree.
 CONTEXT_LIFETIME_S: Final = 60
+_PERSONS_KEPT: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,17 @@ class ContextKey:
         `digest` is the SHA-256, in hexadecimal, of the one statement that it is for. An empty tenant or tier is none;
         an empty `request` is what the server asks by itself. The form stands beside tenancy.verified_context().
         """
-        encoded = base64.urlsafe_b64encode("\n".join(person).encode()).decode().rstrip("=")
-        body = f"v3|{self.kid}|{tenant}|{encoded}|{tier}|{request}|{expiry_s}|{digest}"
+        body = f"v3|{self.kid}|{tenant}|{_encoded(person)}|{tier}|{request}|{expiry_s}|{digest}"
         return f"{body}|{hmac.digest(self.secret, body.encode(), 'sha256').hex()}"
 
     def text(self) -> str:
         """Return `kid:BASE64`, the form that the settings take."""
         return f"{self.kid}:{base64.b64encode(self.secret).decode()}"
+
+
+@lru_cache(_PERSONS_KEPT)
+def _encoded(person: tuple[str, str]) -> str:
+    return base64.urlsafe_b64encode("\n".join(person).encode()).decode().rstrip("=")
 
 
 def parse_context_key(text: str) -> ContextKey:

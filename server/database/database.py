@@ -102,7 +102,7 @@ class Database:
         if row is None or row[0] != wanted or row[1] is None:
             _log.critical("the database enforced another tenant than the token's", statement=statement.name)
             raise WithheldError(_WITHHELD)
-        return statement.read(row[1])
+        return statement.read(*row[1:])
 
     def _sign(self, statement: Statement[Any], principal: Principal) -> str:
         """Return the context that the database verifies, for this statement alone."""

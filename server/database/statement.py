@@ -3,11 +3,11 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import GenericAlias
-from typing import Any, Final, Generic, LiteralString, TypeVar, cast
+from typing import Any, Final, Generic, LiteralString, NamedTuple, TypeVar, cast
 
 from psycopg.sql import Composed
 from pydantic import TypeAdapter
@@ -18,41 +18,60 @@ R = TypeVar("R")
 _CONTEXT: Final[LiteralString] = "tenantgate_context"
 
 
+class Outputs(NamedTuple):
+    """What an answer has of rows `r`: the columns that are shown, and further texts that are made of all rows."""
+
+    shown: Composed
+    texts: Sequence[Composed]
+
+
 class Statement(Generic[R]):
     """A named query, wrapped once so that the signed context is set before any row is read.
 
     The placeholders of `sql` are `$1`, `$2`, …; the context takes the number after the last of them. The answer is
-    one row: the tenant that the database enforced, and the rows as a JSON array.
+    one row: the tenant that the database enforced, the rows as a JSON array, and what `outputs` adds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts of a statement
         self,
         name: str,
         sql: LiteralString | Composed,
         row: type[R],
         *,
         parameters: int | None = None,
-        read: Callable[[bytes], list[R]] | None = None,
+        read: Callable[..., list[R]] | None = None,
+        outputs: Outputs | None = None,
     ) -> None:
         """Wrap `sql`, whose columns are the fields of `row`, and compute what the signature binds to.
 
         `parameters` is the number of its placeholders; without it they are counted in the text. `read` converts the
-        JSON array of its rows; without it, pydantic does.
+        JSON array of its rows, and the texts of `outputs`; without it, pydantic does.
         """
         text = sql.as_string() if isinstance(sql, Composed) else sql
         if parameters is None:
             parameters = max((int(number) for number in re.findall(r"\$(\d+)", text)), default=0)
         self.name: Final = name
-        self.read: Final[Callable[[bytes], list[R]]] = read or _reader(row)
+        self.read: Final[Callable[..., list[R]]] = read or _reader(row)
         context = f"${parameters + 1}"
         self.text: Final = (
             f"WITH {_CONTEXT} AS MATERIALIZED (SELECT set_config('tenancy.context', {context}, true) AS {_CONTEXT}) "
-            f"SELECT answer.tenant, answer.rows FROM {_CONTEXT} CROSS JOIN LATERAL ("
-            "SELECT (SELECT tenancy.current_tenant()) AS tenant, coalesce(json_agg(r)::text, '[]') AS rows "
-            f"FROM ({text}\n) AS r WHERE {_CONTEXT}.{_CONTEXT} IS NOT NULL) AS answer"
+            f"SELECT answer.* FROM {_CONTEXT} CROSS JOIN LATERAL ("
+            f"SELECT (SELECT tenancy.current_tenant()) AS tenant, {_outputs(outputs)} "
+            f"FROM ({text}\n) AS r{_shown(outputs)} WHERE {_CONTEXT}.{_CONTEXT} IS NOT NULL) AS answer"
         )
         self.sent: Final = self.text.encode()
         self.digest: Final = hashlib.sha256(self.sent).hexdigest()
+
+
+def _outputs(outputs: Outputs | None) -> str:
+    if outputs is None:
+        return "coalesce(json_agg(r)::text, '[]') AS rows"
+    texts = "".join(f", {one.as_string()} AS text{place}" for place, one in enumerate(outputs.texts))
+    return f"coalesce(json_agg(s)::text, '[]') AS rows{texts}"
+
+
+def _shown(outputs: Outputs | None) -> str:
+    return "" if outputs is None else f" CROSS JOIN LATERAL (SELECT {outputs.shown.as_string()}) AS s"
 
 
 Row = dict[str, Any]

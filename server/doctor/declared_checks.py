@@ -13,6 +13,7 @@ from server.doctor.offender import Offender
 from server.doctor.policies import policy_offenders
 from server.doctor.relations import relation_offenders
 from server.doctor.report import Check
+from server.doctor.rollups import rollup_offenders
 from server.doctor.sql_tools import sql_tool_offenders
 from server.doctor.undeclared import undeclared
 from server.doctor.views import view_offenders
@@ -47,6 +48,11 @@ def declared_checks(
             "views",
             "Declared views read their tables as somebody whom the policies bind.",
             lambda: view_offenders(connection, declared),
+        ),
+        (
+            "rollups",
+            "Every declared roll-up is kept by the triggers of its table.",
+            lambda: rollup_offenders(connection, declared),
         ),
         (
             "sql_tools",

@@ -9,6 +9,7 @@ import psycopg
 from server.catalog.facts import RelationFacts
 from server.catalog.letter_case import ASCII
 from server.catalog.loading import Catalog
+from server.catalog.rollups import rollups_in
 from server.doctor.asking import login_connection, made, settled
 from server.doctor.contexts import CONTEXT_PROOFS, Signer, signer_of
 from server.doctor.counts import compare_with_administrator
@@ -19,6 +20,7 @@ from server.doctor.orders import order_notices
 from server.doctor.reach import Grant
 from server.doctor.report import Check as Check  # noqa: PLC0414  # offered here too
 from server.doctor.report import Report as Report  # noqa: PLC0414  # offered here too
+from server.doctor.rollups import figure_offenders
 from server.doctor.rows import RowProofs
 from server.doctor.sql_checks import sql_checks
 from server.doctor.tenants import registered_tenants
@@ -183,6 +185,17 @@ class _Examination:
         self._check("foreign_rows", "A tenant that does not exist sees no row.", find)
         self._check("own_rows", "Every row that a real tenant sees is theirs.", lambda: proofs.foreign)
         self._notices.extend(proofs.notices)
+        self._compare_rollups(tenants)
+
+    def _compare_rollups(self, tenants: Sequence[str]) -> None:
+        declared, signer = self.declared, self.signer
+        if declared is not None and rollups_in(declared.tables):
+            purpose = "What a roll-up says of a day is what the rows of that day say."
+            self._check(
+                "rollup_figures",
+                purpose,
+                lambda: figure_offenders(self._connection, declared, tenants, signer) if signer else (),
+            )
 
     def _real_tenants(self) -> list[str]:
         if self.signer is None:

@@ -7,6 +7,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _NAME: Final = b"cache-control"
 
 
+def not_stored(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer with `no-store`, unless they have a Cache-Control of their own."""
+    return headers if any(name.lower() == _NAME for name, _ in headers) else [*headers, (_NAME, b"no-store")]
+
+
 class NotStored:
     """Adds `Cache-Control: no-store` (RFC 9111 section 5.2.2.5) to every answer without a Cache-Control of its own."""
 
@@ -19,9 +24,7 @@ class NotStored:
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = message.get("headers", [])
-                if all(name.lower() != _NAME for name, _ in headers):
-                    message = {**message, "headers": [*headers, (_NAME, b"no-store")]}
+                message = {**message, "headers": not_stored(list(message.get("headers", [])))}
             await send(message)
 
         await self._app(scope, receive, marked)

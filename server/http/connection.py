@@ -105,7 +105,15 @@ class Connection(Framing):
 
     def _go_on(self) -> None:
         super().on_response_complete()
+        if not self._in_body and self.is_idle:
+            self._forget_request()
         self._parse_kept()
+
+    def _forget_request(self) -> None:
+        """Keep nothing of an answered request: an idle connection would hold its token and headers, 5 kB."""
+        self.cycle = self._running = None  # type: ignore[assignment]
+        if not self._in_head:
+            self.scope, self.headers, self.url = None, [], b""  # type: ignore[assignment]
 
     def on_message_begin(self) -> None:
         """Begin to count the head."""
@@ -115,7 +123,7 @@ class Connection(Framing):
                 self._expect()
         super().on_message_begin()
         if not self._muted:
-            self.scope.setdefault("state", {})["trust"] = self._trust
+            self.scope.setdefault("state", {}).update(trust=self._trust, distrust=self._distrust)
 
     def on_url(self, url: bytes) -> None:
         """Count the request target."""
@@ -152,6 +160,9 @@ class Connection(Framing):
 
     def _trust(self, person: Person) -> None:
         self._all.trust(self, person)
+
+    def _distrust(self) -> None:
+        self._all.distrust(self, self.client[0] if self.client else None)
 
     def pause_writing(self) -> None:
         """Expect the client to take what is waiting for it."""
@@ -192,6 +203,13 @@ def trust(scope: Scope, person: Person) -> None:
     told = scope.get("state", {}).get("trust")
     if told is not None:
         told(person)
+
+
+def distrust(scope: Scope) -> None:
+    """Tell the connection of a request that its person sends more than they may."""
+    told = scope.get("state", {}).get("distrust")
+    if told is not None:
+        told()
 
 
 def _companion(server: ServerState) -> Connections:

@@ -101,6 +101,12 @@ class Connections:
             self._drop(self._trusted.oldest_idle(person))
         self._trusted.put(connection, person)
 
+    def distrust(self, connection: Held, address: str | None) -> None:
+        """Count a connection for its source again: its person sends more than they may, so it waits for its turns."""
+        source = self._source(address)
+        if source is not None and self._trusted.take(connection) is not None:
+            self._waiting.put(connection, source)
+
     def forget(self, connection: Held) -> None:
         """Stop counting a connection that is closed."""
         self._held.discard(connection)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from types import TracebackType
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -18,14 +18,25 @@ from server.auth.verifier import TokenVerifier
 from server.errors import IssuerUnavailableError, LimitError, TokenRefusedError, TokenTooLongError
 from server.http.address import Address, tenant_asked
 from server.http.bounds import out_of_bounds
-from server.http.connection import trust
-from server.http.outcome import LIMITED, UNAUTHORIZED, UNAVAILABLE, Decision, Outcome, VerifiedRequest, refusal
+from server.http.caching import not_stored
+from server.http.connection import distrust, trust
+from server.http.departure import Departure, departed
+from server.http.outcome import (
+    LIMITED,
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    Decision,
+    Outcome,
+    VerifiedRequest,
+    encoded,
+    refusal,
+)
+from server.http.paced_refusals import PacedRefusals
 from server.http.recorder import Recorder, new_request_id
 from server.settings import Settings
 from server.tenancy.limits import Limits
 
 BODY_TIMEOUT_S: Final = 10.0
-_WATCHED_AFTER_S: Final = 0.05
 _LENGTH_DIGITS: Final = 15
 _CLOSE: Final = ("connection", "close")
 _RETRY: Final = ("retry-after", "5")
@@ -54,6 +65,7 @@ class Gate:
         self._metadata: Final = metadata
         self._limits: Final = limits
         self._recorder: Final = recorder or Recorder(settings)
+        self.refusals: Final = PacedRefusals()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Decide, record, answer, and log one line."""
@@ -62,10 +74,12 @@ class Gate:
         scope["request_id"] = request_id = new_request_id()
         scope["started"] = started
         outcome = await self._decided(scope, headers, receive)
+        if outcome.status == 429:
+            outcome = await self._paced(outcome, scope, receive)
         outcome, line = self._recorder.recorded(outcome, scope, headers, started)
         length = () if outcome.status == 204 else ((b"content-length", str(len(outcome.body)).encode()),)
         added = ((b"x-request-id", request_id.encode()), *self._address.readable_by(headers.get(b"origin")))
-        sent = [*outcome.headers, *length, *added]
+        sent = not_stored([*outcome.headers, *length, *added])
         try:
             await send({"type": "http.response.start", "status": outcome.status, "headers": sent})
             await send({"type": "http.response.body", "body": outcome.body})
@@ -84,15 +98,15 @@ class Gate:
             if isinstance(verified, Outcome):
                 return verified
             token = verified
-            trust(scope, (token.issuer, token.subject))
             # Before anything else is done for them, whatever the method will be.
             await self._limits.admit(token)
+            trust(scope, (token.issuer, token.subject))
             body = self._unreadable(headers, token) or await self._body(receive, token)
             if isinstance(body, Outcome):
                 return body
             await self._limits.weigh(token, body)
             request = VerifiedRequest(scope, headers, body, token, asked)
-            with _Departure(receive, request.cancellation.cancel):
+            with Departure(receive, request.cancellation.cancel):
                 return await self._endpoint(request)
         except LimitError as error:
             return _over_budget(error, token)
@@ -100,6 +114,13 @@ class Gate:
             decision = Decision(scope["method"]) if token is None else Decision.of(token)
             _log.exception("unhandled", **decision.recorded(500))
             return refusal(500, INTERNAL_ERROR, "Internal error; the error was logged.", decision)
+
+    async def _paced(self, outcome: Outcome, scope: Scope, receive: Receive) -> Outcome:
+        """Return a refusal of somebody over their budget when it is time for it."""
+        distrust(scope)
+        decision = outcome.decision
+        leaves = self.refusals.wait((decision.issuer, decision.subject), lambda: departed(receive, self._maximum_bytes))
+        return outcome if await leaves else replace(outcome, headers=(*outcome.headers, *encoded(_CLOSE)))
 
     async def _verified(self, headers: _Headers, asked: str | None) -> AccessToken | Outcome:
         credentials = credentials_of(headers)
@@ -153,36 +174,6 @@ class Gate:
 
     def _too_large(self, token: AccessToken) -> Outcome:
         return _unread(413, f"The body is over {self._maximum_bytes} bytes.", token)
-
-
-class _Departure:
-    """Calls `leave` when the client goes, as long as this context is open."""
-
-    __slots__ = ("_leave", "_receive", "_task", "_timer")
-
-    def __init__(self, receive: Receive, leave: Callable[[], None]) -> None:
-        self._receive: Final = receive
-        self._leave: Final = leave
-        self._task: asyncio.Task[None] | None = None
-
-    def __enter__(self) -> None:
-        # Most calls are over sooner, and need no task to watch over them.
-        self._timer = asyncio.get_running_loop().call_later(_WATCHED_AFTER_S, self._begin)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-
-    def _begin(self) -> None:
-        self._task = asyncio.create_task(self._watch())
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._leave()
 
 
 def _over_budget(error: LimitError, token: AccessToken | None) -> Outcome:

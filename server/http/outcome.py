@@ -1,6 +1,6 @@
 """A request that was let in, and what it came to: the answer that leaves and the decision that is recorded before."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -50,8 +50,11 @@ class Decision(NamedTuple):
     token_id: str | None = None
     """In the audit record alone: the digest of the token's `jti`, and the scopes that it grants here."""
     scopes: str | None = None
-    evidence: Mapping[str, Any] | None = None
-    """In the audit record alone: what a call asked for and read; its fields are listed in docs/audit.md."""
+    evidence: Callable[[], Mapping[str, Any]] | None = None
+    """In the audit record alone: what a call asked for and read; its fields are listed in docs/audit.md.
+
+    Digests are made when a record is.
+    """
 
     @classmethod
     def of(cls, token: AccessToken, **known: Any) -> "Decision":
@@ -69,7 +72,7 @@ class Decision(NamedTuple):
         found: dict[str, Any] = {"token_id": self.token_id} if self.token_id else {}
         if self.scopes:
             found["scopes"] = self.scopes
-        return {**found, **(self.evidence or {})}
+        return {**found, **(self.evidence() if self.evidence else {})}
 
 
 _IN_ONE: Final = frozenset({"cause", "token_id", "scopes", "evidence"})
@@ -120,5 +123,9 @@ class VerifiedRequest:
 def refusal(status: int, code: int, message: str, decision: Decision, *headers: tuple[str, str]) -> Outcome:
     """Return a JSON-RPC error of no particular request, so that a client can show the reason."""
     body = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
-    added = ((name.encode(), value.encode()) for name, value in headers)
-    return Outcome(status, to_json(body), (*JSON, *added), decision)
+    return Outcome(status, to_json(body), (*JSON, *encoded(*headers)), decision)
+
+
+def encoded(*headers: tuple[str, str]) -> Headers:
+    """Return headers as an Outcome has them."""
+    return tuple((name.encode(), value.encode()) for name, value in headers)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 from starlette.types import Scope
 
+from server.audit.over_budget import OverBudget
 from server.audit.refusals import INTERVAL_S, Refusals
 from server.audit.trail import AuditTrail
 from server.errors import AuditError
@@ -22,6 +23,7 @@ from server.telemetry.parent import span_of_header
 from server.telemetry.telemetry import Telemetry
 
 _TICK_S: Final = 1.0
+_TOO_MANY: Final = 429
 _RETRY: Final = ("retry-after", "5")
 _log: Final = structlog.get_logger("request")
 _audit_log: Final = structlog.get_logger("audit")
@@ -33,7 +35,11 @@ def new_request_id() -> str:
 
 
 class Recorder:
-    """Records decisions; refusals of callers that nobody authenticated are counted, in the log as in the trail."""
+    """Records decisions.
+
+    Refusals of callers that nobody authenticated, and those over a budget but for the first few, are counted, in the
+    log as in the trail.
+    """
 
     def __init__(self, settings: Settings, trail: AuditTrail | None = None, telemetry: Telemetry | None = None) -> None:
         """Write to `trail`, where there is one; count in `telemetry`, where there is that."""
@@ -41,6 +47,7 @@ class Recorder:
         self._telemetry: Final = telemetry
         self._sources: Final = Sources(settings.trusted_proxies)
         self._refusals: Final = Refusals()
+        self._over_budget: Final = OverBudget()
         self._said_at: float | None = None
 
     @property
@@ -68,12 +75,19 @@ class Recorder:
         if (trace := _trace(scope, headers)) is not None:
             line["trace"] = trace
         key = None if outcome.is_authenticated else (_reason(outcome), network_of(address) or "unknown")
+        counted = key is not None
         try:
             if key is not None and not self._refusals.is_first(*key):
                 if self.problem is not None:
                     raise AuditError  # noqa: TRY301  # not even counts can be kept for good
                 return outcome, None
             line |= outcome.decision.recorded(outcome.status)
+            if outcome.status == _TOO_MANY and key is None and not self._over_budget.is_written(*_person(outcome)):
+                counted = True
+                if self.problem is not None:
+                    raise AuditError  # noqa: TRY301  # as above
+                self._over_budget.count(line | outcome.decision.recorded_alone() | _of_answer(outcome, started))
+                return outcome, None
             if self._trail:
                 self._trail.append(line | outcome.decision.recorded_alone() | _of_answer(outcome, started))
         except AuditError as error:
@@ -81,7 +95,7 @@ class Recorder:
             if key is not None:
                 self._refusals.forget(*key)
             unrecorded = refusal(503, UNAVAILABLE, str(error), outcome.decision, _RETRY)
-            return unrecorded, None if key else line | outcome.decision.recorded(503)
+            return unrecorded, None if counted else line | outcome.decision.recorded(503)
         self._recovered()
         return outcome, line
 
@@ -128,6 +142,7 @@ class Recorder:
     def _flush(self, *, at_once: bool) -> None:
         with suppress(AuditError):
             self._refusals.flush(self._counted, at_once=at_once)
+            self._over_budget.flush(self._counted, at_once=at_once)
 
     def _counted(self, record: Mapping[str, Any]) -> None:
         if self._trail:
@@ -157,6 +172,10 @@ class Recorder:
 def _reason(outcome: Outcome) -> str:
     """Return the constant text that says why a caller whom nobody authenticated got this answer."""
     return outcome.decision.refused or str(outcome.status)
+
+
+def _person(outcome: Outcome) -> tuple[str, str]:
+    return outcome.decision.issuer or "", outcome.decision.subject or ""
 
 
 def _trace(scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:

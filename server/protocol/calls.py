@@ -1,7 +1,8 @@
 """One tool call: the tool, the scope, the tenant and its budget, the arguments, the tool's answer, the Outcome."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -76,11 +77,10 @@ class ToolCalls:
             return _error(call, INVALID_PARAMS, mistake, request.decision(outcome="InvalidParams", mcp_method=_METHOD))
         context: TenantContext | None = None
         evidence = Evidence()
-        asked = {"definition": tool.definition, "arguments": self._digests.of(call.arguments)}
 
-        def decision(came_to: str | Exception, text: str = "") -> Decision:
-            result = {"result": digest_of(text.encode())} if text else {}
-            return _decision(request, tool, context, came_to, asked | evidence.fields() | result)
+        def decision(came_to: str | Exception, text: bytes = b"") -> Decision:
+            recorded = partial(self._evidence, tool, call, evidence, text)
+            return _decision(request, tool, context, came_to, recorded)
 
         with request.cancellation:
             try:
@@ -93,7 +93,7 @@ class ToolCalls:
             except ToolError as error:
                 if context is not None and isinstance(error, ArgumentsError):
                     await self._parts.limits.refund(context.tenant)
-                return _result(call, str(error), decision(error), failed=True)
+                return _failure(call, str(error), decision(error))
             except (ForbiddenError, LimitError) as error:
                 return self._refusal(call, error, request, decision(error))
             except Exception as error:  # noqa: BLE001  # a defect of ours: its text is for the operator alone
@@ -102,6 +102,12 @@ class ToolCalls:
                 return _error(call, INTERNAL_ERROR, message, decision(error))
         message = "The client left before the answer was ready."
         return _error(call, INTERNAL_ERROR, message, decision("cancelled"))
+
+    def _evidence(self, tool: Tool, call: Call, evidence: Evidence, text: bytes) -> dict[str, Any]:
+        """Return what the audit record has of a call and of the answer `text`, if there is one."""
+        asked = {"definition": tool.definition, "arguments": self._digests.of(call.arguments or {})}
+        result = {"result": digest_of(text)} if text else {}
+        return asked | evidence.fields() | result
 
     def _require_scope(self, tool: Tool, token: AccessToken) -> None:
         if tool.scope is not None and tool.scope not in token.scopes:
@@ -130,7 +136,7 @@ def _decision(
     tool: Tool,
     context: TenantContext | None,
     came_to: str | Exception,
-    evidence: dict[str, Any],
+    evidence: Callable[[], dict[str, Any]],
 ) -> Decision:
     error = came_to if isinstance(came_to, Exception) else None
     return Decision.of(
@@ -153,14 +159,24 @@ def _reason(error: Exception) -> str | None:
     return str(error) if isinstance(error, ForbiddenError | LimitError) else None
 
 
-def _result(call: Call, text: str, decision: Decision, *, failed: bool = False) -> Outcome:
-    """Return a result: the JSON `text`, as structured content too, or, where it `failed`, a sentence for the model."""
-    if failed:
-        text = _short(text)
-    begin = b'{"jsonrpc":"2.0","id":' + to_json(call.id) + b',"result":{"content":[{"type":"text","text":'
-    structured = b'}],"isError":true' if failed else b'}],"structuredContent":' + text.encode() + b',"isError":false'
-    end = _MODERN_END if call.modern else b"}}"
-    return Outcome(200, begin + to_json(text) + structured + end, JSON, decision)
+def _result(call: Call, text: bytes, decision: Decision) -> Outcome:
+    """Return a result: the JSON `text`, once as a text for the model and once as structured content."""
+    structured = b'}],"structuredContent":' + text + b',"isError":false'
+    return Outcome(200, _begin(call) + to_json(text) + structured + _end(call), JSON, decision)
+
+
+def _failure(call: Call, message: str, decision: Decision) -> Outcome:
+    """Return a result that is a sentence for the model."""
+    text = to_json(_short(message))
+    return Outcome(200, _begin(call) + text + b'}],"isError":true' + _end(call), JSON, decision)
+
+
+def _begin(call: Call) -> bytes:
+    return b'{"jsonrpc":"2.0","id":' + to_json(call.id) + b',"result":{"content":[{"type":"text","text":'
+
+
+def _end(call: Call) -> bytes:
+    return _MODERN_END if call.modern else b"}}"
 
 
 def _short(message: str) -> str:

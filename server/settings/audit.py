@@ -1,18 +1,23 @@
 """The settings of the audit trail."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
 from server.settings.values import Section
+
+KMS_PREFIX: Final = "kms:"
+# Of a key itself: an alias could lead to another one tomorrow.
+_KMS_KEY: Final = re.compile(r"kms:arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}")
 
 
 class AuditSettings(Section):
     """The audit trail; no path, no trail."""
 
     path: Path | None = None
-    # Signs checkpoints, Ed25519; without it the chain alone is there.
+    # Signs checkpoints, Ed25519, here or in KMS; without it the chain alone is there.
     signing_key: SecretStr = SecretStr("")
     # Those of former keys, whose checkpoints still verify.
     public_keys: tuple[str, ...] = ()
@@ -25,7 +30,11 @@ class AuditSettings(Section):
     @field_validator("signing_key")
     @classmethod
     def _is_a_key(cls, key: SecretStr) -> SecretStr:
-        if text := key.get_secret_value():
+        text = key.get_secret_value()
+        if text.startswith(KMS_PREFIX):
+            if not _KMS_KEY.fullmatch(text):
+                raise ValueError("must name a key of KMS by its ARN: kms:arn:aws:kms:REGION:ACCOUNT:key/ID, no alias")
+        elif text:
             # Only here: reading keys loads a library that most verbs do without.
             from server.audit.keys import parse_signing_key
 

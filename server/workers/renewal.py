@@ -7,6 +7,7 @@ from typing import Final
 from starlette.applications import Starlette
 
 from server.app import create_app
+from server.aws_secrets import forget
 from server.catalog.loading import Catalog, load_catalog
 from server.configuration import SERVING, load_settings
 from server.doctor.examination import Report
@@ -48,6 +49,8 @@ def read_anew(served: Served) -> Reading:
 
     Raises StartupError for a mistake in them, for a database that is away, and where isolation does not hold.
     """
+    # Also a secret of AWS that was rotated a moment ago.
+    forget()
     said = load_settings(needs=SERVING)
     settings = said.model_copy(update={name: getattr(served.settings, name) for name in FIXED})
     found = Served(settings, load_catalog(settings.catalog))

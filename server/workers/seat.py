@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -14,9 +15,12 @@ from server.workers.link import Message, messages
 from server.workers.loads import Loads
 from server.workers.share import Place
 
-# Without a sign of life for this long, a worker no longer answers; it is given up after the second time.
+# Without a sign of life for this long, a worker no longer answers.
 NOTICED_S: Final = 1.75
+# It is given up after this long where it does nothing at all, and after the longer time where it is busy: on a machine
+# that has far too much to do, a worker that answers is late, and one that starts in its place would be later still.
 GIVEN_UP_S: Final = 4.0
+GIVEN_UP_BUSY_S: Final = 12.0
 _LOOKED_AT_S: Final = 0.25
 # Isolation is proved at the start, and a large database takes its time.
 _STARTED_WITHIN_S: Final = 120.0
@@ -128,7 +132,7 @@ class Seat:
                 self._signal(signal.SIGHUP)
 
     async def _watch(self) -> None:
-        noticed = False
+        noticed: int | None = None
         while True:
             before = time.monotonic()
             await asyncio.sleep(_LOOKED_AT_S)
@@ -136,26 +140,35 @@ class Seat:
             if now - before > 2 * _LOOKED_AT_S:
                 # This process itself was held up: what was said meanwhile is heard first.
                 self._beat_at = now
-            silent_s = now - (self._beat_at if self.said else self._started_at)
-            if noticed := self._judge(silent_s, noticed=noticed):
-                continue
-
-    def _judge(self, silent_s: float, *, noticed: bool) -> bool:
-        """Whether the worker does not answer now; it is ended where that has lasted too long."""
-        if not self.said:
-            if silent_s > _STARTED_WITHIN_S:
+            if self.said:
+                noticed = self._judge(now - self._beat_at, noticed)
+            elif now - self._started_at > _STARTED_WITHIN_S:
                 _log.error("a worker does not start in time and is ended", **self._whose())
                 self.kill()
-            return False
-        if silent_s > GIVEN_UP_S:
-            _log.error("a worker does not answer and is ended", **self._whose())
-            self.kill()
-        elif silent_s > NOTICED_S and not noticed:
+
+    def _judge(self, silent_s: float, noticed: int | None) -> int | None:
+        """End a worker that has not answered for too long; return what it had worked when that was noticed."""
+        if silent_s <= NOTICED_S:
+            if noticed is not None:
+                _log.warning("a worker answers again", **self._whose())
+            return None
+        worked = self._worked()
+        if noticed is None:
             self._loads.leave(self.place.worker)
             _log.warning("a worker does not answer", **self._whose())
-        elif silent_s <= NOTICED_S and noticed:
-            _log.warning("a worker answers again", **self._whose())
-        return silent_s > NOTICED_S
+        elif silent_s > (GIVEN_UP_S if worked == noticed else GIVEN_UP_BUSY_S):
+            _log.error("a worker does not answer and is ended", **self._whose())
+            self.kill()
+        return worked if noticed is None else noticed
+
+    def _worked(self) -> int:
+        """Return the CPU time of the worker so far, in ticks; 0 where the system does not tell."""
+        try:
+            fields = Path(f"/proc/{self._process.pid if self._process else 0}/stat").read_text(encoding="utf-8")
+        except OSError:
+            return 0
+        user, system = fields.rpartition(")")[2].split()[11:13]
+        return int(user) + int(system)
 
     def _goes_on(self, code: int) -> bool:
         """Say how a worker ended, and whether another one is started."""

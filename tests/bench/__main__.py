@@ -1,5 +1,5 @@
 """`make bench`: what a call costs; `ARGS`: `children` (no tenant column), `startup`, `flood`, `fairness`,
-`peers` (other servers), `workers`, `memory`."""
+`peers` (other servers), `workers`, `memory`, `growth` (one large tenant)."""
 
 import argparse
 import json
@@ -29,6 +29,7 @@ def main() -> int:
         "peers": _peers,
         "workers": _workers,
         "memory": _memory,
+        "growth": _growth,
     }
     arguments.add_argument("what", nargs="?", choices=measures, default="calls")
     arguments.add_argument("--rounds", type=int, default=5)
@@ -39,6 +40,7 @@ def main() -> int:
     arguments.add_argument(
         "--write-docs", action="store_true", help="write docs/performance.* anew (peers, workers, memory)"
     )
+    arguments.add_argument("--full", action="store_true", help="growth with ten million rows in place of two")
     wanted = arguments.parse_args()
     wanted.folder.mkdir(parents=True, exist_ok=True, mode=0o711)
     console = Console(width=120)
@@ -132,6 +134,14 @@ def _memory(wanted: argparse.Namespace, say: Any, console: Console) -> tuple[dic
     from memory import is_met, measured, show
 
     result = measured(wanted.folder, say, wanted.rounds, wanted.calls)
+    show(result, console)
+    return result, is_met(result)
+
+
+def _growth(wanted: argparse.Namespace, say: Any, console: Console) -> tuple[dict[str, Any], bool]:
+    from growth import is_met, measured, show
+
+    result = measured(wanted.folder, say, wanted.rounds, full=wanted.full)
     show(result, console)
     return result, is_met(result)
 

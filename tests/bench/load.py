@@ -14,13 +14,20 @@ from urllib.parse import urlsplit
 import uvloop
 
 _WARM_UP_S: Final = 0.3
+_PATIENCE_S: Final = 20.0
 
 
 class Client(asyncio.Protocol):
     """One connection; HTTP/1.1 answers with a Content-Length are all it understands, which keeps it cheap."""
 
-    def __init__(self, requests: list[bytes], first: int, every_s: float, tolerant: bool) -> None:
-        """Send `requests` in turn, from number `first` on, one every `every_s` at most; `tolerant` counts refusals."""
+    def __init__(
+        self, address: tuple[str, int], requests: list[bytes], first: int, every_s: float, tolerant: bool
+    ) -> None:
+        """Send `requests` in turn, from number `first` on, one every `every_s` at most.
+
+        `tolerant` counts refusals, and opens a new connection where one was closed.
+        """
+        self._address = address
         self._requests = requests
         self._next = first
         self._every_s = every_s
@@ -30,13 +37,16 @@ class Client(asyncio.Protocol):
         self.transport: Any = None
         self.stopped: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.stopping = False
+        self._rests = False
+        self._opening: asyncio.Task[Any] | None = None
         self.latencies_s: list[float] = []
         self.calls = 0
         self.refused = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Begin, or begin anew."""
         self.transport = transport
+        self._received.clear()
         self._send()
 
     def _send(self) -> None:
@@ -66,41 +76,58 @@ class Client(asyncio.Protocol):
         self._received.clear()
         rest_s = self._sent_at + self._every_s - time.perf_counter()
         if rest_s > 0:
+            self._rests = True
             asyncio.get_running_loop().call_later(rest_s, self._go_on)
         else:
             self._go_on()
 
     def _go_on(self) -> None:
+        self._rests = False
         if self.stopping:
             self.transport.close()
-            self.stopped.set_result(None)
+            if not self.stopped.done():
+                self.stopped.set_result(None)
+        elif self.transport.is_closing():
+            self._opening = asyncio.create_task(self.connect())
         else:
             self._send()
 
+    async def connect(self) -> None:
+        """Open the connection."""
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: self, *self._address)
+        except OSError as error:
+            self.stopped.set_exception(error)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell of an end that nobody asked for."""
-        if not self.stopped.done():
+        if self._tolerant and not self._rests:
+            self._go_on()
+        elif not self._tolerant and not self.stopped.done():
             self.stopped.set_exception(exc or RuntimeError("the server closed the connection"))
 
 
 async def run(job: dict[str, Any]) -> dict[str, Any]:
     """Load one address for `seconds` with `clients` connections; return the latencies in seconds and the calls.
 
-    Each client sends all `requests` in turn or, with `each`, its own alone.
+    Each client sends all `requests` in turn or, with `each`, its own alone. The last `late` clients come when all
+    others were answered.
     """
-    address = urlsplit(job["url"])
+    url = urlsplit(job["url"])
+    address = (url.hostname or "", url.port or 0)
     requests = [request.encode() for request in job["requests"]]
     pace = job.get("every_s", 0.0), job.get("tolerant", False)
 
     def client_of(number: int) -> Client:
-        return Client([requests[number]], 0, *pace) if job.get("each") else Client(requests, number, *pace)
+        return Client(address, *((requests[number:][:1], 0) if job.get("each") else (requests, number)), *pace)
 
-    loop = asyncio.get_running_loop()
     clients: list[Client] = []
+    late = job["clients"] - job.get("late", 0)
     for number in range(job["clients"]):
-        _, client = await loop.create_connection(
-            lambda number=number: client_of(number), address.hostname, address.port
-        )
+        if number == late:
+            await _answered(clients)
+        client = client_of(number)
+        await client.connect()
         clients.append(client)
     await asyncio.sleep(job.get("warm_up_s", _WARM_UP_S))
     for client in clients:
@@ -122,6 +149,15 @@ async def run(job: dict[str, Any]) -> dict[str, Any]:
         "all_calls": sum(client.calls for client in clients),
         **({"refused_per_s": refused / elapsed, "of_client": of_client} if job.get("tolerant") else {}),
     }
+
+
+async def _answered(clients: list[Client]) -> None:
+    """Wait until each of them has had an answer."""
+    until = time.perf_counter() + _PATIENCE_S
+    while not all(client.calls or client.refused for client in clients):
+        if time.perf_counter() > until:
+            raise RuntimeError("not every client was answered")
+        await asyncio.sleep(0.05)
 
 
 def _at(latencies: list[float], share: float) -> float:

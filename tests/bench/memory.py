@@ -1,8 +1,8 @@
 """Memory and the start of `tenantgate serve`: `make bench ARGS=memory`; `--calls` sets how many calls, 200,000.
 
-Memory is the resident memory of a worker process: at the start, after a tenth of the calls, after all of them, and
-with ten thousand idle connections. The start is the time until the first tools/call is answered. Where memory and
-time of the imports go is measured in a process of its own.
+Memory is the resident memory of a worker process, with its audit trail and its metrics: at the start, after a tenth
+of the calls, after all of them, and with ten thousand idle connections. The start is the time until the first
+tools/call is answered. Where memory and time of the imports go is measured in a process of its own.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any, Final
 from dataset import prepare
 from peers.endpoint import whole_answer
 from peers.generator import Generator, generator
-from processes import PEOPLE, Process, issuer_running, person
+from processes import PEOPLE, Process, free_port, issuer_running, person
 from rich.console import Console
 from run import ERAS, ROOT, call, settings_file
 from serving import Start, imports_ms
@@ -47,7 +47,11 @@ def measured(directory: Path, say: Any, wanted: int, calls: int) -> dict[str, An
         key = development_key(directory / "context.key")
         url = prepare(postgres, key)[_DATABASE]
         file = settings_file(directory, "memory", issuer.url, resource, url, key)
-        file.write_text(file.read_text() + _LIMITS)
+        trail = directory / "memory-audit.jsonl"
+        for old in directory.glob("memory-audit*"):
+            old.unlink()
+        kept = f'[audit]\npath = "{trail}"\nrotate_bytes = 4194304\n[telemetry]\nmetrics_port = {free_port()}\n'
+        file.write_text(file.read_text() + _LIMITS + kept)
         requests = [call(ERAS[0], issuer.mint(person(number))) for number in range(PEOPLE)]
         sender = generator(stack, directory)
         about = measured_on(sender.name, wanted, 0, {})

@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from peers.ratios import MEASURES
+from peers.ratios import MEASURES, cores
 from peers.report import busiest, spread
-from workers import cores
 
 
 def measured_on(result: dict[str, Any]) -> str:
     """Return the sentence that says on what it was measured."""
     known = result["measured_on"]
     versions = ", ".join(f"{name} {version}" for name, version in known["versions"].items())
+    each = f" of {known['seconds']:g} s each" if known["seconds"] else ""
     return (
         f"Measured on {known['processors']} processors ({known['system']}) with {versions}; "
-        f"{known['rounds']} rounds of {known['seconds']:g} s for each, sent by {known['load_generator']}. "
+        f"{known['rounds']} rounds{each}; load from {known['load_generator']}. "
         f"The load average was {known['load_before']} before and {known['load_after']} after."
     )
 

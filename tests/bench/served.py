@@ -62,7 +62,7 @@ def bare_app() -> Starlette:
             cursor = await connection.execute(statement.sent, (21, context))
             row = await cursor.fetchone()
         assert row is not None
-        enforced, rows = row
+        enforced, rows = row[:2]
         assert enforced == tenant
         return JSONResponse({"claims": json.loads(rows)[:20]})
 

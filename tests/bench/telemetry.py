@@ -25,7 +25,7 @@ def measured(directory: Path, say: Any, rounds: int, seconds: float) -> dict[str
     """Return the CPU time of a call in each mode, and its ratio to that without telemetry, medians of the rounds."""
     with ExitStack() as stack:
         issuer, resource = stack.enter_context(issuer_running(directory))
-        endpoint = stack.enter_context(_receiving())
+        endpoint = stack.enter_context(receiving())
         say("filling the claims (the first time takes half a minute)")
         version = prepared(ROOT, directory, issuer.url, resource, stack)
         calls = [call(ERAS[0], token) for token in tokens_of(issuer)]
@@ -69,7 +69,7 @@ def _served(version: Version, endpoint: str) -> tuple[Process, int]:
 
 
 @contextmanager
-def _receiving() -> Generator[str]:
+def receiving() -> Generator[str]:
     """Take what is exported, and drop it."""
 
     class Handler(BaseHTTPRequestHandler):

@@ -13,6 +13,7 @@ from typing import Any, Final
 from peers.endpoint import Endpoint
 from peers.field import Builder
 from peers.generator import Generator, generator
+from peers.ratios import cores
 from rich.console import Console
 from rich.table import Table
 from sockets import connections_of
@@ -31,7 +32,7 @@ def measured(directory: Path, say: Any, wanted: int, seconds: float) -> dict[str
         builder = Builder(stack, directory, say)
         for workers in WORKERS:
             say(f"starting {workers} of {max(WORKERS)} workers")
-            builder.ours(str(workers), f"workers = {workers}\n")
+            builder.ours(str(workers), "", "--workers", str(workers))
         sender = generator(stack, directory)
         about = measured_on(sender.name, wanted, seconds, builder.field.versions)
         for number in range(wanted):
@@ -86,11 +87,6 @@ def show(result: dict[str, Any], console: Console) -> None:
     console.print(table)
     worst = max(one["most_to_even"] for one in result["figures"].values())
     console.print(f"most connections of one worker, of an even share: {worst:.2f} (at most {TARGET})", highlight=False)
-
-
-def cores(one: dict[str, Any]) -> tuple[float, float]:
-    """Return how many cores the server and PostgreSQL kept busy."""
-    return tuple(one[key] * one["calls_per_s"] / 1e6 for key in ("cpu_us", "postgres_us"))  # pyright: ignore[reportReturnType]
 
 
 def is_met(result: dict[str, Any]) -> bool:

@@ -25,7 +25,7 @@ def write(docs: Path, name: str, result: dict[str, Any]) -> None:
     page, data, drawing = (docs / file for file in FILES)
     known = json.loads(data.read_text()) if data.exists() else {}
     known[name] = result
-    data.write_text(json.dumps(known, indent=2, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+    data.write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     page.write_text(rewritten(page.read_text(encoding="utf-8"), known), encoding="utf-8")
     if "peers" in known:
         drawing.write_text(picture.drawn(known["peers"]), encoding="utf-8")

@@ -7,9 +7,11 @@ import psycopg
 from server.catalog.declarations import Table
 from server.catalog.protection.exposure import losers as losers
 from server.catalog.protection.own_column import own_column_steps as own_column_steps
+from server.catalog.protection.rollup import protect_rollup
 from server.catalog.protection.subject import subject_of
 from server.catalog.protection.table import protect_table
 from server.catalog.protection.view import protect_view
+from server.catalog.rollups import rollups_in
 from server.catalog.tenant_columns import Family, Tables
 
 
@@ -21,5 +23,7 @@ def protection_sql(
     `tables` are all declared tables, by schema.table. `connection` has psycopg's RawCursor as its cursor, and is only
     read from. Raises StartupError when no policy can isolate the table, each reason with its remedy.
     """
+    if (rollup := rollups_in(tables).get(table.name)) is not None:
+        return protect_rollup(subject_of(connection, rollup.source, tables, login, id_type), rollup).text()
     subject = subject_of(connection, table, tables, login, id_type)
     return (protect_view if subject.own.kind == "v" else protect_table)(subject).text()

@@ -1,13 +1,13 @@
 """A text of SQL statements with comments that say why, to be read by a person before they run it."""
 
-import hashlib
 from textwrap import wrap
 from typing import Final, LiteralString, cast
 
 from psycopg import sql
 
+from server.catalog.object_names import object_name as object_name  # noqa: PLC0414  # offered here too
+
 _WIDTH: Final = 110
-_NAME_BYTES: Final = 63
 
 
 class Script:
@@ -68,13 +68,3 @@ def block(body: sql.Composable) -> sql.Composed:
         tag = f"{tag[:-1]}_$"
     quote = sql.SQL(cast("LiteralString", tag))
     return sql.Composed([quote, body, quote])
-
-
-def object_name(*parts: str) -> str:
-    """Return a name for a new index, constraint or function, never longer than PostgreSQL allows."""
-    name = "_".join(parts)
-    encoded = name.encode()
-    if len(encoded) <= _NAME_BYTES:
-        return name
-    digest = hashlib.sha256(encoded).hexdigest()[:8]
-    return f"{encoded[: _NAME_BYTES - 9].decode(errors='ignore')}_{digest}"

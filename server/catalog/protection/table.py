@@ -12,6 +12,7 @@ from server.catalog.protection.grants import write_grants
 from server.catalog.protection.indexes import write_indexes
 from server.catalog.protection.script import Script, block, listed
 from server.catalog.protection.subject import Subject
+from server.catalog.rollups import rollup_of
 
 FLOOR: Final = "tenant_floor"
 READS: Final = "tenant_reads"
@@ -41,6 +42,9 @@ def protect_table(subject: Subject, *, indexes: bool = True) -> Script:
     write_grants(script, subject)
     script.gap()
     script.run(sql.SQL("COMMIT"))
+    if rollup := rollup_of(subject.table):
+        script.gap()
+        script.say(f"Its roll-up has SQL of its own: `tenantgate tools sql {rollup.name}`.")
     return script
 
 

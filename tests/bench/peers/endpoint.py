@@ -20,10 +20,13 @@ _ROWS: Final = 20
 class Endpoint:
     """A server that is running and has answered each of its requests with twenty rows once."""
 
-    def __init__(self, name: str, pid: int, port: int, requests: list[str], postmaster: int) -> None:
-        """Measure the tree of processes under `pid`; the backends are those of `postmaster`."""
+    def __init__(
+        self, name: str, child: subprocess.Popen[Any], port: int, requests: list[str], postmaster: int
+    ) -> None:
+        """Measure `child` and what it started; the backends are those of `postmaster`."""
         self.name: Final = name
-        self.pid: Final = pid
+        self.pid: Final = child.pid
+        self._child: Final = child
         self.port: Final = port
         self._requests: Final = requests
         self._postmaster: Final = postmaster
@@ -44,8 +47,8 @@ class Endpoint:
             rows = answer.count(b"CLM-") // (2 if b"structuredContent" in answer else 1)
             if answer.startswith(b"HTTP/1.1 200") and rows == _ROWS:
                 return len(answer)
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{self.name} answered request {number} with {answer[:600]!r}")
+            if self._child.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{self.name} answered request {number} with {answer[:600]!r}; its log may say why")
             time.sleep(0.1)
 
     def measure(self, generator: Generator, clients: int, seconds: float) -> dict[str, float]:
@@ -83,8 +86,8 @@ def whole_answer(port: int, request: str) -> bytes:
 
 def started(
     stack: ExitStack, log: Path, command: list[str], root: Path | None = None, **variables: str
-) -> tuple[int, int]:
-    """Start a server in `root`, with `{port}` in its command; return its process id and its port. `stack` ends it."""
+) -> tuple[subprocess.Popen[Any], int]:
+    """Start a server in `root`, with `{port}` in its command; return it and its port. `stack` ends it."""
     port = free_port()
     with log.open("wb") as output:
         child = subprocess.Popen(
@@ -95,7 +98,7 @@ def started(
             stderr=output,
         )
     stack.callback(_end, child)
-    return child.pid, port
+    return child, port
 
 
 def _end(child: subprocess.Popen[Any]) -> None:

@@ -44,7 +44,8 @@ async def query_claims(limit: int = 20) -> list[dict[str, Any]]:
         )
         cursor = await connection.execute(
             "SELECT claim_number, customer_name, claim_amount::text AS claim_amount, status, line_of_business, "
-            "filed_at::text AS filed_at, description FROM app.claims ORDER BY filed_at DESC, id DESC LIMIT %s",
+            "filed_at::text AS filed_at, description FROM app.claims "
+            "ORDER BY claims.filed_at DESC, claims.id DESC LIMIT %s",
             [limit],
         )
         return await cursor.fetchall()

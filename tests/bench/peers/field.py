@@ -5,35 +5,29 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 from dataset import prepare
-from processes import PEOPLE, issuer_running, person
+from processes import PEOPLE, free_port, issuer_running, person
 from run import ERAS, ROOT, call, prepared, settings_file
 from served import first_page
+from telemetry import receiving
 
 from peers import installed, toolbox
 from peers.endpoint import Endpoint, started
 from peers.floor_program import Floor
 from peers.installed import NotRunError
+from peers.names import BEFORE, FASTMCP, RECORDED, TOOLBOX
 from peers.plain_database import prepare_plain
 from peers.statement import Signed
 from server.dev.folder import folder_lock
 from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.postgres.site import cluster_in, places_of
 from server.dev.preparation import development_key
-from server.settings import Settings
 
-OURS: Final = "tenantgate"
-RECORDED: Final = "tenantgate, recorded"
-TOOLBOX: Final = "MCP Toolbox"
-FASTMCP: Final = "FastMCP"
-REMEMBERS: Final = "bare, remembers tokens"
-VERIFIES: Final = "bare, verifies each call"
-BEFORE: Final = "tenantgate, other checkout"
-FLOOR: Final = "floor: C and libpq"
 _LARGE: Final = "claims_1m"
 _HERE: Final = Path(__file__).parent
 
@@ -67,18 +61,22 @@ class Builder:
         self._postmaster: Final = postmaster_of(directory / "postgres")
         self.field: Final = Field(versions={"PostgreSQL": _version_of(postgres)})
 
-    def ours(self, name: str, more: str = "") -> None:
-        """Start `tenantgate serve` of this checkout, with `more` settings."""
+    def ours(self, name: str, more: str = "", *options: str, **variables: str) -> None:
+        """Start `tenantgate serve` of this checkout, with `more` settings at the end of its file."""
         slug = name.replace(", ", "-")
         file = settings_file(self._directory, f"peers-{slug}", self._issuer.url, self._resource, self._url, self._key)
         file.write_text(file.read_text() + more)
-        self._serve(name, ROOT, file, self._postmaster)
+        self._serve(name, ROOT, file, self._postmaster, *options, **variables)
 
     def recorded(self) -> None:
-        """Start another one that writes an audit trail and telemetry."""
+        """Start another one that writes an audit trail, shows metrics and sends traces to somebody who drops them."""
         for file in self._directory.glob("peers-audit*"):
             file.unlink()
-        self.ours(RECORDED, recording(self._directory / "peers-audit.jsonl"))
+        more, variables = recording(self._directory / "peers-audit.jsonl"), dict[str, str]()
+        if find_spec("opentelemetry") and find_spec("opentelemetry.sdk"):
+            endpoint = self._stack.enter_context(receiving())
+            variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_SDK_DISABLED": "false"}
+        self.ours(RECORDED, more, **variables)
 
     def other_checkout(self, root: Path) -> None:
         """Start `tenantgate serve` of the checkout at `root`, on its own databases."""
@@ -86,9 +84,9 @@ class Builder:
         other = prepared(root, folder, self._issuer.url, self._resource, self._stack)
         self._serve(BEFORE, root, Path(other.files[_LARGE]), postmaster_of(folder / "postgres"))
 
-    def _serve(self, name: str, root: Path, settings: Path, postmaster: int) -> None:
-        command = [sys.executable, "-m", "server", "serve", "--config", str(settings), "--port", "{port}"]
-        self._start(name, command, [call(ERAS[0], token) for token in self._tokens], postmaster, root)
+    def _serve(self, name: str, root: Path, settings: Path, postmaster: int, *options: str, **variables: str) -> None:
+        command = [sys.executable, "-m", "server", "serve", "--config", str(settings), "--port", "{port}", *options]
+        self._start(name, command, [call(ERAS[0], token) for token in self._tokens], postmaster, root, **variables)
 
     def toolbox(self) -> None:
         """Start MCP Toolbox."""
@@ -130,12 +128,19 @@ class Builder:
         return Signed(statement.text, statement.digest, 21, self._key.text(), self._issuer.url)
 
     def _start(
-        self, name: str, command: list[str], requests: list[str], postmaster: int = 0, root: Path = ROOT
+        self,
+        name: str,
+        command: list[str],
+        requests: list[str],
+        postmaster: int = 0,
+        root: Path = ROOT,
+        **variables: str,
     ) -> None:
         log = self._directory / f"peers-{name.replace(', ', '-').replace(' ', '-')}.log"
-        pid, port = started(self._stack, log, command, root, PYTHONPATH=f"{root}{os.pathsep}{root / 'tests' / 'bench'}")
+        variables["PYTHONPATH"] = os.pathsep.join([str(root), str(root / "tests" / "bench")])
+        child, port = started(self._stack, log, command, root, **variables)
         requests = [request.replace("{port}", str(port)) for request in requests]
-        endpoint = Endpoint(name, pid, port, requests, postmaster or self._postmaster)
+        endpoint = Endpoint(name, child, port, requests, postmaster or self._postmaster)
         endpoint.check()
         self.field.endpoints.append(endpoint)
 
@@ -146,11 +151,8 @@ def bare_call(token: str) -> str:
 
 
 def recording(trail: Path) -> str:
-    """Return the settings of a server that writes its audit trail and, where this version has it, telemetry."""
-    text = f'[audit]\npath = "{trail}"\n'
-    if "telemetry" in Settings.model_fields:
-        text += "[telemetry]\n"
-    return text
+    """Return the settings of a server that writes its audit trail and shows metrics."""
+    return f'[audit]\npath = "{trail}"\n[telemetry]\nmetrics_port = {free_port()}\n'
 
 
 def postmaster_of(folder: Path) -> int:

@@ -8,19 +8,9 @@ from typing import Any, Final
 from surroundings import measured_on
 
 from peers import ratios
-from peers.field import (
-    BEFORE,
-    FASTMCP,
-    FLOOR,
-    OURS,
-    RECORDED,
-    REMEMBERS,
-    TOOLBOX,
-    VERIFIES,
-    Builder,
-    Field,
-)
+from peers.field import Builder, Field
 from peers.generator import Generator, generator
+from peers.names import BEFORE, FASTMCP, FLOOR, OURS, RECORDED, REMEMBERS, TOOLBOX, VERIFIES
 from peers.processor_time import is_counted
 
 CLIENTS: Final = (8, 32)
@@ -37,6 +27,9 @@ def measured(directory: Path, say: Any, wanted: int, seconds: float, against: Pa
         _start(builder, against)
         field, sender = builder.field, generator(stack, directory)
         about = measured_on(sender.name, wanted, seconds, field.versions)
+        for endpoint in field.endpoints:
+            say(f"warming up {endpoint.name}")
+            endpoint.measure(sender, CLIENTS[0], 1)
         rounds: Rounds = {}
         for number in range(wanted):
             say(f"round {number + 1} of {wanted}")

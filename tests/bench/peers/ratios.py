@@ -3,7 +3,7 @@
 from statistics import median
 from typing import Any, Final
 
-from peers.field import BEFORE, FLOOR, OURS, RECORDED, REMEMBERS, TOOLBOX
+from peers.names import BEFORE, FLOOR, OURS, RECORDED, REMEMBERS, TOOLBOX
 
 Rounds = dict[str, list[dict[str, float]]]
 # What is compared, in the words of the report.
@@ -83,3 +83,8 @@ def _verdict(
         "spread": [low, high],
         "met": met,
     }
+
+
+def cores(one: dict[str, Any]) -> tuple[float, float]:
+    """Return how many cores the server and PostgreSQL kept busy."""
+    return one["cpu_us"] * one["calls_per_s"] / 1e6, one["postgres_us"] * one["calls_per_s"] / 1e6

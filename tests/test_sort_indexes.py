@@ -1,0 +1,200 @@
+"""Each declared sort has an index that PostgreSQL really uses, in both directions, or it is said that none can."""
+
+import re
+
+import psycopg
+import pytest
+from protected import declared, protected_database, shop
+from second_server import MISSING, PROGRAMS, second_server
+
+from server.catalog.compile import CompiledTable
+from server.catalog.ordering import unserved_orders
+
+COLUMNS = {
+    "plain": ("text", {"type": "text", "max_length": 40}),
+    "short": ("varchar(20)", {"type": "text"}),
+    "local": ("varchar(20) COLLATE {local}", {"type": "text"}),
+    "cut_local": ("text COLLATE {local}", {"type": "text", "max_length": 10}),
+    "cut_varchar": ("varchar", {"type": "text", "max_length": 10}),
+    "kind": ("shop.kind", {"type": "text"}),
+    "amount": ("numeric(10, 2) NOT NULL", {"type": "decimal"}),
+    "placed_at": ("timestamptz", {"type": "timestamp"}),
+    "flag": ("boolean", {"type": "boolean"}),
+}
+KEYS = {
+    "own": ("account text NOT NULL, id int PRIMARY KEY", "account", []),
+    "whole": ("account uuid NOT NULL, id int NOT NULL, PRIMARY KEY (account, id)", "account", ["account", "id"]),
+    "text": ("account int NOT NULL, id text COLLATE {local} PRIMARY KEY", "account", []),
+    "shared": ("id int PRIMARY KEY", None, []),
+}
+FORCED = "SET enable_sort = off; SET enable_seqscan = off; SET enable_bitmapscan = off"
+
+
+LOCAL = "SELECT quote_ident(collname) FROM pg_collation WHERE collname = 'und-x-icu' AND collisdeterministic"
+
+
+@pytest.fixture(scope="module")
+def newest(stack):
+    with protected_database(stack.admin_url) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def oldest(tmp_path_factory):
+    if PROGRAMS is None:
+        pytest.skip(MISSING)
+    with second_server(tmp_path_factory.mktemp("second") / "postgres") as url, protected_database(url) as found:
+        yield found
+
+
+@pytest.fixture(scope="module", params=["newest", "oldest"])
+def place(request):
+    return request.getfixturevalue(request.param)
+
+
+def table_of(kind: str, name: str = "shop.orders", sort: str | None = "-placed_at"):
+    columns = {column: {**said, "sort": True} for column, (_, said) in COLUMNS.items()}
+    tenant, key = KEYS[kind][1:]
+    whose = {"tenant": tenant} if tenant else {"shared": True}
+    return declared(name, **whose, key=key, list={"tool": "orders", "sort": sort}, columns=columns)
+
+
+def local_collation(place) -> str:
+    """Return one that orders texts otherwise than by their code points, where this PostgreSQL has one."""
+    for (name,) in place.rows(LOCAL):
+        try:
+            place.rows(f"SELECT 'a' < 'b' COLLATE {name}")
+        except psycopg.Error:
+            continue
+        return name
+    return '"C"'
+
+
+def created(place, kind: str, end: str = "") -> tuple[str, ...]:
+    local = local_collation(place)
+    columns = ", ".join(f"{name} {text}" for name, (text, _) in COLUMNS.items())
+    return (
+        "CREATE TYPE shop.kind AS ENUM ('large', 'small')",
+        f"CREATE TABLE shop.orders ({KEYS[kind][0]}, {columns}){end}".replace("{local}", local),
+    )
+
+
+def plan(place, statement) -> str:
+    """Return how the login runs a statement, whatever its values are."""
+    with place.login.transaction(force_rollback=True):
+        place.login.execute(FORCED)
+        place.login.execute(b"SET plan_cache_mode = force_generic_plan")
+        place.login.execute(f"PREPARE one AS {statement.text}".encode())
+        values = ", ".join(["NULL"] * len(set(re.findall(r"\$\d+", statement.text))))
+        rows = place.login.execute(f"EXPLAIN (COSTS OFF) EXECUTE one ({values})".encode()).fetchall()
+        place.login.execute(b"DEALLOCATE one")
+    return "\n".join(line for (line,) in rows)
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_the_index_that_is_proposed_has_the_rows_in_order_in_both_directions(place, kind) -> None:
+    table = table_of(kind)
+    tables = {table.name: table}
+    with shop(place, *created(place, kind)):
+        assert set(unserved_orders(table, place.facts(tables)[table.name])) == set(COLUMNS)
+        place.protect(tables)
+        facts = place.facts(tables)[table.name]
+        assert unserved_orders(table, facts) == []
+        compiled = CompiledTable(table, facts)
+        for sort in COLUMNS:
+            for descending in (False, True):
+                said = plan(place, compiled.listing((), sort, descending=descending, start="beginning"))
+                assert "Sort" not in said, f"{sort}, {descending}: {said}"
+                assert f"_{sort}" in said or sort == "placed_at", said
+        assert "CREATE INDEX" not in place.sql(tables, table.name)
+        # Numbers are compared after the policy, one by one: but in the index alone.
+        deep = plan(place, compiled.listing((), "amount", descending=True, start="value"))
+        assert "Index Only Scan" in deep, deep
+
+
+def test_an_index_in_another_order_is_not_taken_for_one_that_serves(place) -> None:
+    table = declared(
+        "shop.orders",
+        tenant="account",
+        list={"tool": "orders", "sort": "amount"},
+        columns={"amount": {"type": "decimal", "sort": True}},
+    )
+    tables = {table.name: table}
+    wrong = (
+        "(account, amount)",
+        "(account, amount DESC, id)",
+        "(account, amount NULLS FIRST, id NULLS FIRST)",
+        "(amount, account, id)",
+        "(account, id, amount)",
+        "(account, (amount + 1), id)",
+        "(account, amount, id) WHERE amount > 0",
+    )
+    right = ("(account, amount, id)", "(account DESC, amount DESC, id DESC)", "(account, amount, id, plain)")
+    with shop(place, *created(place, "own")):
+        for text in (*wrong, *right):
+            place.run(f"CREATE INDEX one ON shop.orders {text}")
+            assert unserved_orders(table, place.facts(tables)[table.name]) == (["amount"] if text in wrong else [])
+            place.run("DROP INDEX shop.one")
+        # No two rows of a tenant tie, so that nothing is left to be sorted.
+        place.run("CREATE UNIQUE INDEX one ON shop.orders (account, amount)")
+        assert unserved_orders(table, place.facts(tables)[table.name]) == []
+
+
+def test_a_partitioned_table_gets_its_indexes_and_a_child_hears_what_is_possible(place) -> None:
+    orders = table_of("whole")
+    items = declared(
+        "shop.items",
+        tenant={"through": "order_id", "parent": "shop.parents"},
+        list={"tool": "items", "sort": "note"},
+        columns={"note": {"type": "text", "sort": True}},
+    )
+    parents = declared("shop.parents", tenant="account", columns={"account": {"type": "text"}})
+    tables = {one.name: one for one in (orders, parents, items)}
+    texts = (
+        *created(place, "whole", " PARTITION BY HASH (account)"),
+        "CREATE TABLE shop.part PARTITION OF shop.orders FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
+        "CREATE TABLE shop.parents (id int PRIMARY KEY, account text NOT NULL)",
+        "CREATE TABLE shop.items (id int PRIMARY KEY, order_id int REFERENCES shop.parents, note text)",
+    )
+    with shop(place, *texts):
+        place.protect(tables)
+        facts = place.facts(tables)
+        assert unserved_orders(orders, facts[orders.name]) == unserved_orders(items, facts[items.name]) == []
+        assert "--own-column" in place.sql(tables, "shop.items")
+
+
+def test_a_text_without_end_is_indexed_only_when_a_person_says_so(place) -> None:
+    """A value of more than a third of a page cannot be in an index: its INSERT would fail."""
+    columns = {"plain": {"type": "text", "sort": True}}
+    table = declared("shop.orders", tenant="account", list={"tool": "orders", "sort": "plain"}, columns=columns)
+    tables = {table.name: table}
+    with shop(place, *created(place, "own"), "CREATE INDEX ON shop.orders (account)"):
+        said = place.sql(tables, table.name)
+        assert "DECIDE" in said
+        assert "\nCREATE INDEX" not in said
+        assert '--   CREATE INDEX IF NOT EXISTS "orders_plain_sorted"' in said
+
+
+TRIGRAMS = "CREATE INDEX ON shop.orders USING gin (lower(plain) gin_trgm_ops)"
+PARTS = "SELECT id FROM shop.orders WHERE lower(plain) LIKE '%abc%'"
+
+
+def test_a_trigram_index_serves_everybody_but_those_whom_policies_bind(place) -> None:
+    """LIKE is not leakproof, so that under row level security its index is never read before the policy."""
+    table = declared("shop.orders", tenant="account", columns={"plain": {"type": "text"}})
+    try:
+        place.run("CREATE EXTENSION pg_trgm SCHEMA public")
+    except psycopg.Error as error:
+        pytest.skip(f"this PostgreSQL has no pg_trgm: {error}")
+    with shop(place, "SET LOCAL search_path = shop, public", *created(place, "own"), TRIGRAMS):
+        place.run("SET enable_seqscan = off")
+        owner = "\n".join(line for (line,) in place.rows(f"EXPLAIN {PARTS}"))
+        place.protect({table.name: table})
+        with place.login.transaction(force_rollback=True):
+            place.login.execute("SET enable_seqscan = off")
+            login = "\n".join(line for (line,) in place.login.execute(f"EXPLAIN {PARTS}".encode()).fetchall())
+        place.run("RESET enable_seqscan")
+    place.run("DROP EXTENSION pg_trgm CASCADE")
+    assert "Index Cond: (lower(plain) ~~" in owner, owner
+    assert "Index Cond: (account =" in login, login
+    assert "Filter: (lower(plain) ~~" in login, login
