@@ -2,17 +2,21 @@
 
 import json
 import logging
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from telemetry_support import PACKAGES
+from telemetry_support import PACKAGES, variables
 
-from server.errors import SettingsError
+from server.dev.stack import Stack
+from server.errors import SettingsError, StartupError
 from server.logs import configure_logs
-from server.settings import TelemetrySettings
+from server.settings import AuditSettings, TelemetrySettings
 from server.telemetry.environment import exports
+from server.telemetry.sharing import gathering
+from server.workers.kept import Kept
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 
@@ -67,6 +71,17 @@ def test_an_export_without_its_packages_is_one_line_with_the_remedy(monkeypatch:
     with pytest.raises(SettingsError, match=r"install tenantgate\[telemetry\]"):
         exports(ENDPOINT)
     assert not exports({}).traces
+
+
+def test_a_port_that_is_taken_stops_the_start_with_one_line(stack: Stack) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, variables():
+        telemetry = TelemetrySettings(metrics_port=taken.getsockname()[1])
+        settings = stack.settings.model_copy(update={"telemetry": telemetry, "audit": AuditSettings()})
+        with pytest.raises(StartupError, match="cannot listen on 127"):
+            Kept.begun(settings).shown(settings)
+        # And where the process that starts several workers has the port.
+        with pytest.raises(StartupError, match="cannot listen on 127"), gathering(telemetry):
+            pass
 
 
 @pytest.mark.parametrize("wrong", [{"metrics_port": 0}, {"tenants": ["a b"]}, {"log_level": "loud"}, {"port": 1}])

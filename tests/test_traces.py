@@ -126,10 +126,15 @@ def test_nothing_that_was_sent_or_read_is_in_a_span_or_a_metric(watched: Watched
     trace = "6" * 32
     meta = {"traceparent": traceparent(trace, SPAN), "tracestate": f"v={CANARY}-state", "baggage": f"a={CANARY}-b"}
     watched.send("query_claims", meta, search=f"{CANARY}-argument", claim_number=f"{CANARY}-number")
+    watched.send("query_claims", meta, customer_name=f"{CANARY}-customer")
     watched.send("search_policies", meta, query=f"{CANARY}-question")
     watched.send("fail", meta)
-    watched.send("query_claims", meta, {"authorization": f"Bearer {CANARY}.token"}, id=f"{CANARY}-id")
-    watched.receiver.trace(trace, 4)
+    headers, body = watched.server.request("whoami")
+    body |= {"id": f"{CANARY}-id", "params": body["params"] | {"_meta": meta}}
+    assert httpx2.post(f"{watched.server.url}/mcp", headers=headers, json=body).status_code == 200
+    headers |= {"authorization": f"Bearer {CANARY}.token", "mcp-protocol-version": f"{CANARY}-version"}
+    assert httpx2.post(f"{watched.server.url}/mcp", headers=headers, json=body).status_code == 401
+    assert len(watched.receiver.trace(trace, 6)) == 6
     wait_until(lambda: any(path == "/v1/metrics" for path, _ in watched.receiver.bodies))
     everything = b"".join(body for _, body in watched.receiver.bodies) + watched.scrape().encode()
     assert b"query_claims" in everything

@@ -106,6 +106,11 @@ METRICS: Final = (
     Metric("tenantgate.audit.unsealed", "gauge", "Records that no checkpoint follows yet."),
     Metric("tenantgate.audit.checkpoint.age", "gauge", "Time since the last checkpoint.", (), "s"),
     Metric("tenantgate.audit.writable", "gauge", "1 while the audit trail can be written, else 0."),
+    Metric("tenantgate.limits.shared", "gauge", "1 while the store of limits counts, 0 while each process does."),
+    Metric("tenantgate.limits.store.failures", "counter", "How often the store of limits did not answer."),
+    Metric(
+        "tenantgate.limits.local", "counter", "Requests that a process counted on its own although there is a store."
+    ),
     LAG,
     Metric("tenantgate.connections.open", "gauge", "Client connections."),
     Metric("tenantgate.connections.trusted", "gauge", "Client connections that have carried a valid token."),

@@ -59,6 +59,12 @@ def read(telemetry: Telemetry, watched: Watched) -> Snapshot:
         **_connections(watched.connections),
         **_process(),
     }
+    if (shared := watched.parts.limits.shared) is not None:
+        found |= {
+            "tenantgate.limits.shared": shared.is_shared,
+            "tenantgate.limits.store.failures": shared.failures,
+            "tenantgate.limits.local": shared.counted_locally,
+        }
     if documents is not None:
         counts = documents.counts
         found |= {
