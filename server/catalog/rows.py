@@ -28,9 +28,7 @@ class Page(list[bytes]):
         self.position: Final = position
 
 
-def page_reader(
-    columns: Mapping[str, Column | ResultColumn], rewritten: Collection[str] = ()
-) -> Callable[..., list[bytes]]:
+def page_reader(columns: Mapping[str, Column | ResultColumn], rewritten: Collection[str] = ()) -> Callable[..., Page]:
     """Return the function that takes the JSON array of a statement apart, and the texts of a position.
 
     Texts are made readable. JSON that may hold blanks or numbers of another form than ours is written anew: that of
