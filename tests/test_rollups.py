@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
+from adoption.place import place_for
 from protected import KEY, LOGIN, protected_database, shop
 
 from server.catalog.checks import problems_of
@@ -348,3 +349,31 @@ def test_a_table_whose_partitions_can_be_written_has_no_roll_up(place) -> None:
         tables = with_rollups({"shop.orders": orders(key=["id"])})
         with pytest.raises(StartupError, match="partitions"):
             protection_sql(place.admin, tables["shop.orders_by_day"], tables, LOGIN)
+
+
+SHOP = """
+CREATE SCHEMA shop;
+CREATE TABLE shop.orders (id bigint PRIMARY KEY, account text NOT NULL, placed_at timestamptz NOT NULL,
+  amount numeric(10, 2) NOT NULL);
+INSERT INTO shop.orders SELECT n, 'acme', '2026-01-01', n FROM generate_series(1, 9) AS n;
+"""
+
+
+def test_adopting_again_leaves_a_roll_up_to_the_table_that_declares_it(stack, tmp_path) -> None:
+    with place_for(stack.admin_url, "rolled_shop", tmp_path / "adopted", SHOP) as adopted:
+        adopted.adopt("account")
+        adopted.migrate()
+        adopted.register(["acme"])
+        (file,) = (tmp_path / "adopted" / "tools").glob("*.toml")
+        text = file.read_text(encoding="utf-8")
+        assert "period = true" in text
+        file.write_text(text.replace("summary = {", 'summary = { rollup = "day",'), encoding="utf-8")
+        tables = adopted.tables
+        with psycopg.connect(adopted.url, autocommit=True, cursor_factory=psycopg.RawCursor) as admin:
+            admin.execute("SET search_path = pg_catalog")
+            admin.execute(protection_sql(admin, tables["shop.orders_by_day"], tables, adopted.login).encode())
+        assert adopted.doctor() == []
+        again = adopted.adopt("account", update=True)
+        assert set(again.decisions.declared) == {"shop.orders"}
+        adopted.migrate()
+        assert adopted.doctor() == []

@@ -15,6 +15,7 @@ COLUMNS = {
     "short": ("varchar(20)", {"type": "text"}),
     "local": ("varchar(20) COLLATE {local}", {"type": "text"}),
     "cut_local": ("text COLLATE {local}", {"type": "text", "max_length": 10}),
+    "limited": ("varchar(20) NOT NULL", {"type": "text", "max_length": 40}),
     "cut_varchar": ("varchar", {"type": "text", "max_length": 10}),
     "kind": ("shop.kind", {"type": "text"}),
     "amount": ("numeric(10, 2) NOT NULL", {"type": "decimal"}),
@@ -110,6 +111,8 @@ def test_the_index_that_is_proposed_has_the_rows_in_order_in_both_directions(pla
         # Numbers are compared after the policy, one by one: but in the index alone.
         deep = plan(place, compiled.listing((), "amount", descending=True, start="value"))
         assert "Index Only Scan" in deep, deep
+        deep = plan(place, compiled.listing((), "limited", descending=False, start="value"))
+        assert re.search(r"Index Cond: .*ROW\(", deep), deep
 
 
 def test_an_index_in_another_order_is_not_taken_for_one_that_serves(place) -> None:

@@ -1,7 +1,9 @@
 """The order of a listing, key by key: what its statements sort by, and which index has the rows in that order."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from psycopg import sql
@@ -56,8 +58,16 @@ def ordering(table: Table, own: RelationFacts, sort: str | None) -> tuple[OrderK
     facts = own.columns[name]
     # A text counts with what is shown of it: a cursor has an end.
     is_cut = column.type == "text" and bool(column.max_length) and facts.kind != "e"
+    if is_cut and _most_characters(facts) <= (column.max_length or 0):
+        # It is never cut, and a plain column is compared by the index where left() is not.
+        is_cut = False
     first = OrderKey(name, column.max_length if is_cut else None, _is_ordered_otherwise(facts))
     return (first, *(_of_key(own, one) for one in key if is_cut or one != name))
+
+
+def _most_characters(facts: ColumnFacts) -> float:
+    limited = re.fullmatch(r"character varying\((\d+)\)", facts.type)
+    return int(limited[1]) if limited else inf
 
 
 def _of_key(own: RelationFacts, column: str) -> OrderKey:
