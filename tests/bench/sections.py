@@ -13,7 +13,7 @@ def measured_on(result: dict[str, Any]) -> str:
     each = f" of {known['seconds']:g} s each" if known["seconds"] else ""
     return (
         f"Measured on {known['processors']} processors ({known['system']}) with {versions}; "
-        f"{known['rounds']} rounds{each}; load from {known['load_generator']}. "
+        f"rounds: {known['rounds']}{each}; load from {known['load_generator']}. "
         f"The load average was {known['load_before']} before and {known['load_after']} after."
     )
 
