@@ -93,7 +93,7 @@ def written(connection: psycopg.Connection, columns: dict[str, ResultColumn], ro
 @pytest.mark.parametrize("kinds", [["text"], SCALARS, list(VALUES)], ids=["texts", "scalars", "every type"])
 @pytest.mark.parametrize("texts", [PLAIN, [*PLAIN, *BEYOND], TEXTS], ids=["plain", "beyond ASCII", "changed"])
 def test_r243_rows_are_the_same_bytes_in_both_ways(login: psycopg.Connection, kinds, texts) -> None:
-    """R243: random rows of each mixture."""
+    """R245: random rows of each mixture."""
     chance = random.Random(243)
     columns = {f"c{place}": ResultColumn.model_validate({"type": kind}) for place, kind in enumerate([*kinds, "text"])}
     read = page_reader(columns)
