@@ -108,7 +108,7 @@ lock: install  ## resolve the dependencies anew
 	  --output-file requirements-demo.lock
 	@echo 'mcp>=2.3' | $(COMPILE) --extra dev --group test pyproject.toml - --output-file requirements-newest.lock
 	@$(COMPILE) --group pyproject.toml:installer --output-file requirements-installer.lock
-	@for image in server agent; do $(COMPILE) --extra $$([ $$image = agent ] && echo agent || echo valkey) \
+	@for image in server agent; do $(COMPILE) $$([ $$image = agent ] && echo --extra agent || echo --extra valkey --extra telemetry) \
 	  --constraint requirements.lock pyproject.toml --output-file deploy/image/$$image.lock || exit; done
 	@printf 'hatchling>=1.27\ncyclonedx-bom>=7.5\n' | $(COMPILE) - --output-file deploy/image/tools.lock
 	@printf 'sqlmap\nschemathesis\nmyjwt\nclick\nexrex\npyopenssl\npyperclip\nquestionary\nrequests\n' | \
