@@ -44,6 +44,12 @@ def store(tmp_path: Path) -> Generator[Store]:
         yield running
 
 
+@pytest.fixture
+def patient(monkeypatch) -> None:
+    """Let the store have all the time that a busy machine takes: these tests are about the count."""
+    monkeypatch.setattr("server.tenancy.shared_budgets.ANSWER_S", 20.0)
+
+
 def settings(url: str, of_person: int = 3_000, of_tenant: int = 12_000) -> LimitsSettings:
     return LimitsSettings(
         store=SecretStr(url), calls_per_minute_per_person=of_person, calls_per_minute_per_tenant=of_tenant
@@ -95,6 +101,7 @@ def in_threads(*replicas: Coroutine[Any, Any, int]) -> list[int]:
         return list(threads.map(asyncio.run, replicas))
 
 
+@pytest.mark.usefixtures("patient")
 def test_r210_replicas_admit_exactly_one_budget_together(store) -> None:
     """R210: of persons and of tenants, whoever asks; a body counts by its size, and what did not run is given back."""
     begin = threading.Barrier(2)
@@ -121,6 +128,7 @@ def test_r210_replicas_admit_exactly_one_budget_together(store) -> None:
     assert (mikes, emmas, tenants) == (500, 34, 750)
 
 
+@pytest.mark.usefixtures("patient")
 def test_r210_each_person_tenant_and_deployment_has_a_count_of_its_own(store) -> None:
     """R210, R213: and the store learns no name."""
 
@@ -141,6 +149,7 @@ def test_r210_each_person_tenant_and_deployment_has_a_count_of_its_own(store) ->
     assert not [name for name in names if any(word in name for word in ("mike", "emma", "broker", "idp"))]
 
 
+@pytest.mark.usefixtures("patient")
 def test_r211_without_the_store_each_process_limits_on_its_own_until_it_is_back(store) -> None:
     """R211: a start without it, its end by SIGKILL, and its return."""
 
@@ -171,8 +180,26 @@ def test_r211_without_the_store_each_process_limits_on_its_own_until_it_is_back(
 
 
 @timed
+def test_r211_an_answer_that_came_while_the_event_loop_was_held_is_in_time(store) -> None:
+    """R211: so that a busy process does not take its own delay for the store's."""
+
+    async def run() -> None:
+        async with opened(store.url, 10) as limits:
+            store.signal(signal.SIGSTOP)
+            asking = asyncio.create_task(limits.admit(person()))
+            # Until it was sent.
+            await asyncio.sleep(0.02)
+            store.signal(signal.SIGCONT)
+            time.sleep(0.5)  # noqa: ASYNC251  # holds the loop
+            await asking
+            assert (shared(limits).failures, shared(limits).counted_locally) == (0, 0)
+
+    asyncio.run(run())
+
+
+@timed
 def test_r211_no_request_waits_for_a_store_that_hangs(store) -> None:
-    """R211: but those that were under way when it stopped, and these for a fifth of a second."""
+    """R211: but those that were under way when it stopped, and these for a quarter of a second."""
 
     async def run() -> None:
         took: list[float] = []
@@ -185,7 +212,7 @@ def test_r211_no_request_waits_for_a_store_that_hangs(store) -> None:
         async with opened(store.url, 10**6) as limits:
             store.signal(signal.SIGSTOP)
             assert await admitted(10, ask) == 10
-            assert max(took) < 5 * 0.2
+            assert max(took) < 5 * 0.25
             took.clear()
             ended = time.monotonic() + 2.5 * AWAY_S
             while time.monotonic() < ended:
@@ -365,6 +392,7 @@ def is_ready(url: str) -> bool:
         return False
 
 
+@timed
 def test_r210_r211_two_servers_admit_one_budget_and_keep_answering_without_the_store(stack, store, tmp_path) -> None:
     """R210, R211: exactly 20 of 60 requests; with the store killed each has a budget; and shared again."""
     resource = "https://mcp.example.com/mcp"
