@@ -35,7 +35,7 @@ def serving(stack: Stack, monkeypatch) -> Serving:
             super().__init__(**options)
             made.append(self)
 
-    monkeypatch.setattr("server.app.Connections", Watched)
+    monkeypatch.setattr("server.workers.kept.Connections", Watched)
 
     @contextmanager
     def serve(
