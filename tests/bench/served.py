@@ -76,7 +76,7 @@ def bare_app() -> Starlette:
     return Starlette(routes=[Route("/claims", claims, methods=["POST"])], lifespan=lifespan)
 
 
-def first_page(settings: Settings) -> Statement[dict[str, Any]]:
+def first_page(settings: Settings) -> Statement[bytes]:
     """Return the statement that query_claims sends without arguments."""
     table = load_catalog(["sample"]).tables["app.claims"]
     with psycopg.connect(settings.database.url.get_secret_value(), cursor_factory=psycopg.RawCursor) as connection:
