@@ -135,7 +135,9 @@ class OneConnection:
         return await self.database.fetch(statement, values, Principal(self.issuer, person.subject, person.tenant, None))
 
     async def look(self):
-        return await self.database._pool.run(CONTEXT, (), None)
+        row = await self.database._pool.run(CONTEXT, (), None)
+        assert row is not None
+        return row
 
 
 NUMBERS = Statement("numbers", "SELECT claim_number FROM app.claims ORDER BY claim_number", dict[str, str])
