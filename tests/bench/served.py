@@ -36,14 +36,13 @@ from server.database.session import Session
 from server.database.statement import Principal, Statement
 from server.http.serving import Server, listen, server_config
 from server.logs import configure_logs
-from server.settings import Settings
 
 
 def bare_app() -> Starlette:
     """Return one route without token, protocol, checks or log: the rows as JSON, for the tenant in the query."""
     settings = load_settings()
     database = Database(settings.database)
-    statement = first_page(settings)
+    statement = first_page(settings.database.url.get_secret_value())
     issuer = settings.issuers[0].issuer
     # The usual way: psycopg's own pool and cursors, each statement prepared at once.
     pool = AsyncConnectionPool[AsyncConnection[Any]](
@@ -76,10 +75,10 @@ def bare_app() -> Starlette:
     return Starlette(routes=[Route("/claims", claims, methods=["POST"])], lifespan=lifespan)
 
 
-def first_page(settings: Settings) -> Statement[bytes]:
+def first_page(database_url: str) -> Statement[bytes]:
     """Return the statement that query_claims sends without arguments."""
     table = load_catalog(["sample"]).tables["app.claims"]
-    with psycopg.connect(settings.database.url.get_secret_value(), cursor_factory=psycopg.RawCursor) as connection:
+    with psycopg.connect(database_url, cursor_factory=psycopg.RawCursor) as connection:
         facts = read_facts(connection, [table.name])[table.name]
     return CompiledTable(table, facts).listing((), "filed_at", descending=True, start="beginning")
 
