@@ -126,7 +126,7 @@ def test_a_flood_over_the_budget_takes_a_constant_space_and_loses_no_refusal(rec
 def test_a_count_over_the_budget_names_person_tenant_tool_and_reason(recorder, trail) -> None:
     for tool in ("query_claims", "query_claims", "whoami"):
         for _ in range(WRITTEN_EACH):
-            refused = over_budget(tenant="acme", tier="regular", tool=tool, evidence={"database_ms": 1.5})
+            refused = over_budget(tenant="acme", tier="regular", tool=tool, evidence=lambda: {"database_ms": 1.5})
             recorder.recorded(refused, scope("192.0.2.1"), HEADERS, 0.0)
     recorder._flush(at_once=True)
     counts = [one for one in everything(trail) if "event" in one]

@@ -102,10 +102,10 @@ def test_a_database_without_room_for_all_connections_is_named_with_its_numbers(
     with psycopg.connect(stack.admin_url), capture_logs() as logs:
         require_room(settings.model_copy(update={"pool_size": 95}), 1)
     assert [line["log_level"] for line in logs] == ["warning"]
-    admin.execute("ALTER ROLE app_user CONNECTION LIMIT 9")
+    admin.execute("ALTER ROLE app_user CONNECTION LIMIT 60")
     try:
-        with pytest.raises(StartupError, match=r"the login can have 9 \(.*the login's own limit 9\); lower"):
-            require_room(settings.model_copy(update={"pool_size": 8}), 1)
+        with pytest.raises(StartupError, match=r"the login can have 60 \(.*the login's own limit 60\); lower"):
+            require_room(settings.model_copy(update={"pool_size": 64}), 1)
     finally:
         admin.execute("ALTER ROLE app_user CONNECTION LIMIT -1")
     # One that is away is reached later.

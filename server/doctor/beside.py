@@ -1,4 +1,4 @@
-"""The first proof of isolation, made by a process of its own while this one loads libraries."""
+"""What a start asks the database, in a process of its own while this one loads libraries: isolation first."""
 
 import multiprocessing
 import signal
@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Final
 
 from server.catalog.loading import Catalog
+from server.database.room import require_room
 from server.doctor.proof import FirstProof, require_isolation
 from server.doctor.report import Report
 from server.errors import StartupError
@@ -20,6 +21,8 @@ _ENDED: Final = "the process that proves isolation was ended before it had an an
 @contextmanager
 def proof_beside(settings: Settings, catalog: Catalog) -> Generator[FirstProof]:
     """Begin the proof, and yield what waits for it; that raises StartupError when isolation does not hold.
+
+    It does so too where the database cannot have the connections that the workers may open.
 
     A thread would not do: it and the loading of libraries would wait for each other's interpreter lock. Nothing else
     may run in this process yet, since a fork copies one thread alone.
@@ -54,6 +57,7 @@ def _prove(answer: Connection, settings: Settings, catalog: Catalog) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         proof = require_isolation(settings, catalog)
+        require_room(settings.database, settings.workers)
     except Exception as error:  # noqa: BLE001  # the parent raises it
         answer.send(error)
     else:

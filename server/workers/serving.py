@@ -5,7 +5,6 @@ import gc
 import signal
 import socket
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +12,6 @@ import structlog
 
 from server.audit.notices import audit_notices
 from server.catalog.loading import load_catalog
-from server.database.room import require_room
 from server.doctor.beside import proof_beside
 from server.errors import StartupError
 from server.http.serving import SignalledServer, listen, server_config
@@ -36,8 +34,7 @@ def serve(settings: Settings) -> None:
     catalog = load_catalog(settings.catalog)
     check_store(settings.limits)
     # Here too, not in the workers alone: this process can still end with one line and its exit code.
-    with proof_beside(settings, catalog) as proof, ThreadPoolExecutor(1) as beside:
-        room = beside.submit(require_room, settings.database, settings.workers)
+    with proof_beside(settings, catalog) as proof:
         # While the database is asked, the libraries of the protocol are loaded.
         from server.workers.live import LiveApplication
         from server.workers.renewal import Served
@@ -45,7 +42,6 @@ def serve(settings: Settings) -> None:
         served = Served(settings, catalog)
         live = LiveApplication(served, first_proof=proof) if settings.workers == 1 else None
         proof()
-        room.result()
     for notice in audit_notices(settings.audit):
         _log.warning("about the audit trail", notice=notice)
     listener = listen(settings.host, settings.port)
