@@ -65,7 +65,7 @@ class UsedProofs:
         return own.issued.pop(next(iter(own.issued)))
 
     def _forget_people(self, now: float) -> None:
-        """Forget people, longest inactive first: all with proofs that are too old, and more while there are too many."""
+        """Forget people, longest inactive first: all with too old proofs, and more while there are too many proofs."""
         while self._people:
             person, own = next(iter(self._people.items()))
             is_old = own.newest < now - WINDOW_S
