@@ -107,5 +107,5 @@ def _client_claims(client_id: str, scopes: Sequence[str], resource: str) -> dict
 
 
 def _person_claims(person: Person) -> dict[str, Any]:
-    """Return a person's claims in both kinds of tokens; without a group or tenant the claim is left out, as in Cognito."""
+    """Return a person's claims for both kinds of tokens; as in Cognito, an empty group or tenant has no claim."""
     return {"sub": person.subject, "cognito:groups": list(person.groups) or None, "custom:tenant_id": person.tenant}
