@@ -48,7 +48,7 @@ def choose_model(setting: str | None = None) -> Model:
 
 
 def model_label(model: Model) -> str:
-    """Return the model's label, so that nobody takes the offline rules for a language model."""
+    """Return the model's label, so that nobody mistakes the offline rules for a language model."""
     if isinstance(model, OfflineModel):
         return OFFLINE_LABEL
     config: Any = model.get_config()

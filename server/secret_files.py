@@ -100,7 +100,7 @@ def _read(file: Path) -> str:
 
 
 def _is_open(file: Path) -> bool:
-    """Whether accounts other than the owner can read or change the file, against the intention of its mount.
+    """Whether an account that should not be able to read or change the file can do so.
 
     The group may read a file of root's: that is how a service reads a file that it must not change. A read-only mount,
     as Docker and Kubernetes make for a secret, is for this container only, and nobody can change its modes.

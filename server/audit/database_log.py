@@ -18,7 +18,7 @@ _LINE: Final = re.compile(
     r'(?:LOG:  |,LOG,[0-9A-Z]{5},"|"message":")'
     r"tenantgate request=(\S*) statement=([0-9a-f]{64}) tenant=(\S*) issuer="
 )
-# Text after one of these words was written by the sender of a statement.
+# The sender of a statement wrote the text after one of these words.
 _FOREIGN: Final = re.compile(r"(?:ERROR|FATAL|WARNING|NOTICE|INFO|STATEMENT|QUERY|CONTEXT|DETAIL|HINT):  ")
 # PL/pgSQL's text for NULL.
 _NULL: Final = "<NULL>"

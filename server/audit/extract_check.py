@@ -1,4 +1,4 @@
-"""Verifies a tenant's extract with the public key alone: each record is genuine, and none is missing."""
+"""Verify a tenant's extract with only the public key: each record is genuine, and none is missing."""
 
 import json
 from collections.abc import Iterable

@@ -21,7 +21,7 @@ def head_path(live: Path) -> Path:
 
 
 def rotated_path(live: Path, first: int) -> Path:
-    """Return the name for a full live file that begins with record number `first`."""
+    """Return the new name for a live file that is set aside and begins with record number `first`."""
     return live.with_name(f"{live.name}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.{first:012d}")
 
 

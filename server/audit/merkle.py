@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 
 def unhex(text: str) -> bytes:
-    """Return the bytes that `text` stands for in lower-case hexadecimal; raises ValueError for any other form."""
+    """Return the bytes of lower-case hexadecimal `text`; raise ValueError for any other form."""
     found = bytes.fromhex(text)
     if found.hex() != text:
         raise ValueError("a hash is not in its one form")

@@ -13,7 +13,7 @@ ABSENT: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """What a verified token says; a person is the pair (issuer, subject), never the subject alone.
+    """The content of a verified token; a person is the pair (issuer, subject), never only the subject.
 
     `claims` are those that the issuer's settings read. `is_client`: a machine acts for itself, without a person.
     `bound_to` is the thumbprint of the key that the sender must prove to hold (RFC 9449). `token_id` is the digest of

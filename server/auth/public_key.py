@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import Algorithm, get_default_algorithms
 
 _MINIMUM_RSA_BITS: Final = 2_048
-# A longer modulus is no safer in practice, and each verification with it holds up the event loop.
+# A longer modulus is not safer in practice, and each verification with it blocks the event loop.
 _MAXIMUM_RSA_BITS: Final = 8_192
 # The type of key and curve for each algorithm (RFC 7518 section 3.1, RFC 8037). Symmetric algorithms are excluded.
 _KEYS: Final[Mapping[str, tuple[str, str | None]]] = {

@@ -7,7 +7,7 @@ from typing import Final
 
 from server.auth.proofs import WINDOW_S, Proof
 
-# Of one person, and of all persons together.
+# Proofs of one person, and of all persons together.
 MAXIMUM_OWN: Final = 2_048
 MAXIMUM_PROOFS: Final = 32_768
 _DIGEST_BYTES: Final = 16

@@ -37,7 +37,7 @@ def dev(  # noqa: PLR0913, PLR0917  # the options of a verb
         raise SettingsError("--catalog and --database go together; give both, or neither for the sample")
     if database is not None and not _is_postgresql(database):
         raise SettingsError("--database must look like postgresql://user@host:5432/database")
-    # A start creates no garbage, and looking for it takes a sixth of the time; the server turns collection on again.
+    # A start creates no garbage, and the collector takes a sixth of its time; the server turns it on again.
     gc.disable()
     from server.dev.command import run_development
     from server.dev.own_database import OwnDatabase

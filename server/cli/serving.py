@@ -15,7 +15,7 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="Worker processes, in place of the setting.")] = None,
 ) -> None:
     """Run the server on configured services until it is stopped."""
-    # A start creates no garbage, and looking for it takes a sixth of the time; the server turns collection on again.
+    # A start creates no garbage, and the collector takes a sixth of its time; the server turns it on again.
     gc.disable()
     from server.configuration import SERVING, load_settings
 

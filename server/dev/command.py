@@ -75,7 +75,7 @@ def _refuse_beside_production(documents: Path | None) -> None:
 
 
 def _warn_about(documents: Path | None) -> None:
-    """Warn about mistakes in a developer's own folder: it is served in any case, but nobody can find some documents."""
+    """Warn about mistakes in a developer's folder: it is served in any case, but some documents cannot be found."""
     if documents is not None:
         for finding in check_folder(documents, Rules(tiers=TIERS)).findings:
             _PROGRESS.print(Text(f"warning: {finding.path} {finding.message}"), soft_wrap=True)

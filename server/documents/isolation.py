@@ -26,7 +26,7 @@ _NO_TENANT: Final = (
 
 
 class Caller(Protocol):
-    """Who searches: a TenantContext, which is made only from a verified token."""
+    """The person who searches: a TenantContext, which is made only from a verified token."""
 
     @property
     def tenant(self) -> str | None:

@@ -34,7 +34,7 @@ class Counts:
 
 
 class ProvedStore:
-    """A store that obeys the verdict of the last proof; the proof itself searches `unproved`."""
+    """A store that callers can search as far as its last proof allows; the proof itself searches `unproved`."""
 
     def __init__(self, unproved: DocumentStore, patience_s: float, name: str = "") -> None:
         """Refuse every search until the first verdict; a search waits for it at most `patience_s`.

@@ -27,7 +27,7 @@ class DatabaseSettings(Section):
     # A token of AWS IAM instead of a password, for each new connection of `url`; the region defaults to the host's.
     iam: bool = False
     region: str | None = None
-    # Other machines whose certificates need not be verified (sslmode=verify-full).
+    # Remote hosts whose certificates need not be verified (sslmode=verify-full).
     unverified_tls: tuple[str, ...] = ()
     # Relations that PUBLIC may read and that cannot be revoked here; doctor and the start-up log always list them.
     accepted_relations: tuple[str, ...] = ()

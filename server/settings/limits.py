@@ -20,7 +20,7 @@ class LimitsSettings(Section):
     calls_per_minute_per_person: Annotated[int, Field(ge=0)] = 3_000
     # The Valkey or Redis server that keeps the counts.
     store: SecretStr = SecretStr("")
-    # Other machines that may receive the password and the counts without TLS.
+    # Remote hosts that may receive the password and the counts without TLS.
     store_clear_text: tuple[str, ...] = ()
 
     @field_validator("store", mode="after")

@@ -72,7 +72,7 @@ class Gathered:
             writer.close()
 
     def _take(self, number: int, snapshot: Snapshot) -> None:
-        """Keep a worker's numbers; after a reload they start again, and are added to what it had counted."""
+        """Keep a worker's numbers; those that a reload reset are added to its earlier ones."""
         if (last := self.workers.get(number)) is not None:
             self.departed = added([self.departed, fallen(last, snapshot)])
         self.workers[number] = snapshot

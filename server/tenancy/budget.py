@@ -12,7 +12,7 @@ MINUTE_S: Final = 60.0
 
 
 class Budget:
-    """A number of requests per minute for each one; a minute begins with its first request.
+    """A number of requests per minute for each person or tenant; a minute begins with its first request.
 
     Counting a request takes constant time, and only those of the last minute are kept. The in-memory counters of
     the package `limits` look at everybody for each request: 1.4 ms for 10,000 people.

@@ -26,7 +26,7 @@ _log: Final = structlog.get_logger("tenancy")
 
 @dataclass(frozen=True, slots=True)
 class TenantContext:
-    """Who acts, for which one tenant, with which tier; made only from a verified token.
+    """The person, their one tenant and their tier; made only from a verified token.
 
     `tenant` is None only where no tenant is needed, for a person who has none, or has several and named none of them.
     `why_no_tier` explains why a person's tier cannot be known.

@@ -127,7 +127,7 @@ def _copy(installed: Path, copy: Path) -> None:
     libraries = installed.parent.with_name(f"{PACKAGE}.libs")
     if libraries.is_dir():
         shutil.copytree(libraries, partial / libraries.name)
-    # What closed the environment, such as a umask, must not close the copy.
+    # The cause that made the environment unreadable, such as a umask, must not make the copy unreadable.
     for path in (partial, *partial.rglob("*")):
         path.chmod(0o755)
     # A copy gets its name only when it is complete.

@@ -32,7 +32,7 @@ class AnswerTooLargeError(Exception):
 
 
 class CallOverError(Exception):
-    """The call's deadline has passed or it was broken off; no further attempt is made."""
+    """The call's deadline has passed or it was cancelled; no further attempt is made."""
 
 
 class BoundedCall:

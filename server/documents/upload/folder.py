@@ -7,7 +7,7 @@ from typing import Final
 
 from server.documents.upload.sidecar import SUFFIX
 
-# What Bedrock's data sources accept, and the largest file of each kind.
+# The files that Bedrock's data sources accept, and the largest size of each kind.
 MAXIMUM_BYTES: Final = 50 * 1024 * 1024
 MAXIMUM_IMAGE_BYTES: Final = 3_932_160
 IMAGES: Final = frozenset({".jpeg", ".png"})
