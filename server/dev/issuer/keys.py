@@ -74,5 +74,5 @@ def _read(file: Path) -> list[jwt.PyJWK]:
     try:
         return jwt.PyJWKSet.from_json(file.read_text()).keys
     except (OSError, ValueError, jwt.PyJWTError):
-        # No `from` with the cause: its text may hold a private key.
+        # Not chained to its cause, whose text may hold a private key.
         raise StartupError(f"The signing keys {file} cannot be read; delete it and new ones are made.") from None
