@@ -74,7 +74,7 @@ def _demonstrate(folder: Path | None, mcp_url: str | None, *, as_json: bool) -> 
 
 @contextmanager
 def _server(folder: Path | None, mcp_url: str | None) -> Generator[tuple[str, Path]]:
-    """Yield the MCP address and the folder of the `dev` that issues tokens for it; stop what was started here."""
+    """Yield the MCP address and the folder of the `dev` that issues its tokens; stop what was started here."""
     chosen = folder or (Path(os.environ[FOLDER_VARIABLE]) if os.environ.get(FOLDER_VARIABLE) else None)
     place = chosen or _DEFAULT_FOLDER
     if address := mcp_url or running_address(place, PEOPLE[0]):

@@ -69,7 +69,7 @@ def ask(question: str, token: str, url: str, model: Model | None = None) -> Turn
 
 @contextmanager
 def open_agent(token: str, url: str, model: Model | None = None) -> Generator[Agent]:
-    """Yield an agent on a connection that the server accepted for this person; raises as `ask` does, inside as well."""
+    """Yield an agent on a connection that the server accepted for this person; raises as `ask` does, also later."""
     _check_token(token)
     check_address(url)
     connection = _Connection(url, token)

@@ -6,7 +6,7 @@
     │   │   └── CatalogError    files of the catalog are wrong: one line for each mistake
     │   └── UnreachableError    the database does not answer: a verb fails, a server waits for it
     ├── TokenRefusedError       401: the bearer token is not acceptable; one constant sentence, whatever the reason
-    │   └── ProofRefusedError   the DPoP proof beside the token is not acceptable
+    │   └── ProofRefusedError   the DPoP proof sent with the token is not acceptable
     ├── TokenTooLongError       431: the access token is longer than this server reads; a new sign-in does not help
     ├── IssuerUnavailableError  503: the issuer's keys cannot be fetched, so its tokens cannot be checked
     │   └── KeyNotYetKnownError the issuer had no such key a moment ago, and is not asked again yet

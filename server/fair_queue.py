@@ -95,8 +95,7 @@ class FairQueue:
     async def take(self, holder: Hashable) -> Place:
         """Return a place for `holder`, in its turn.
 
-        Raises LimitError when too many of its calls wait already, and UnavailableError when no place comes free in
-        time.
+        Raises LimitError when too many of its calls already wait, and UnavailableError when no place is free in time.
         """
         line = self._line(holder)
         if not line.waiting:

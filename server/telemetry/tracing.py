@@ -92,7 +92,7 @@ class Tracing:
         return Trace(self._tracer, span)
 
     def close(self) -> None:
-        """Send what is left and stop; with a receiver that does not answer this takes seconds."""
+        """Send the remaining spans and stop; this takes seconds when the receiver does not answer."""
         self._provider.shutdown()
 
 

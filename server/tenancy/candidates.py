@@ -94,7 +94,7 @@ class Candidates:
         return await self._directory.find(token.issuer, token.subject, tenant, claimed=False)
 
     def _confirms(self, entry: DirectoryEntry, tenant: str, *, is_claimed: bool) -> bool:
-        """Whether every source that knows the person gives them the tenant."""
+        """Whether the tenant is in every source that has tenants of the person: the token and the registry."""
         if is_claimed and (not self._settings.looks_up or entry.mappings == 0):
             return True
         return tenant in entry.mapped

@@ -31,7 +31,7 @@ class _Tenant:
     active_mappings: int
 
 
-# The tenant that is asked about comes first, so that the limit never hides it.
+# The requested tenant comes first, so that the limit never cuts it off.
 _FIND: Final = Statement(
     "find_tenant",
     """

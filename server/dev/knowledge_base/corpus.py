@@ -114,7 +114,7 @@ def _text(path: Path) -> str:
 
 
 def _chunk(text: str, uri: str, index: int, attributes: dict[str, Attribute]) -> Chunk:
-    """Add to the document's attributes what Bedrock adds."""
+    """Return a chunk with the document's attributes and those that Bedrock adds."""
     chunk_id = hashlib.sha256(f"{uri}\n{index}\n{text}".encode()).hexdigest()[:32]
     metadata: dict[str, Attribute] = {
         **attributes,

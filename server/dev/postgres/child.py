@@ -45,7 +45,7 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Whether it has neither ended nor been reaped."""
+        """Whether it still runs."""
         return self._thread.is_alive()
 
     def wait(self, timeout_s: float) -> int | None:

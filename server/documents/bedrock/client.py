@@ -64,7 +64,7 @@ class KnowledgeBase:
         self._managed = False
 
     def close(self) -> None:
-        """Close idle connections and take no more calls; those that run end by their own deadline."""
+        """Close idle connections and accept no more calls; running calls end by their own deadlines."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
