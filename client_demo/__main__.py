@@ -33,7 +33,7 @@ def main(
     """Ask as six people and compare every answer with what it must be; exit code 1 if one differs."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
-    # A refusal is an answer here; the libraries would log it with a trace.
+    # A refusal is an expected answer here; the libraries would log it with a traceback.
     logging.getLogger("strands").setLevel(logging.CRITICAL)
     logging.getLogger("mcp").setLevel(logging.CRITICAL)
     try:
@@ -74,33 +74,33 @@ def _demonstrate(folder: Path | None, mcp_url: str | None, *, as_json: bool) -> 
 
 @contextmanager
 def _server(folder: Path | None, mcp_url: str | None) -> Generator[tuple[str, Path]]:
-    """Yield the MCP address and the folder of the `dev` that issues tokens for it; stop what was started here."""
+    """Yield the MCP address and the folder of the `dev` that issues its tokens; stop what was started here."""
     chosen = folder or (Path(os.environ[FOLDER_VARIABLE]) if os.environ.get(FOLDER_VARIABLE) else None)
     place = chosen or _DEFAULT_FOLDER
     if address := mcp_url or running_address(place, PEOPLE[0]):
         yield address, place
         return
-    # A folder apart from the developer's own, whose data may differ from the sample.
+    # A folder separate from the developer's own, whose data may differ from the sample.
     private = chosen or _PRIVATE_FOLDER
     with dev_server(private) as server:
-        # Strands takes a second to load, and the server a few to start: both at once.
+        # Strands takes a second to load, and the server a few to start: do both at once.
         importlib.import_module("client_demo.demo")
         yield server.wait_until_ready(), private
 
 
 @contextmanager
 def _progress(notes: Console) -> Generator[Callable[[str], None]]:
-    """Yield a function that shows what is going on, on a terminal; it shows nothing through a pipe."""
+    """Yield a function that shows progress on a terminal; it shows nothing through a pipe."""
     if not notes.is_terminal:
         yield lambda _: None
         return
     with notes.status("Starting the server ...") as status:
-        # Questions may hold square brackets, which are no markup.
+        # Questions may hold square brackets, which are not markup.
         yield lambda text: status.update(escape(text))
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
-    """Turn a signal into an orderly exit, so that the server is stopped as well."""
+    """Turn a signal into an orderly exit, so that the server is stopped too."""
     raise SystemExit(128 + number)
 
 

@@ -1,4 +1,4 @@
-"""What is decided about a request before its body is read, and the answer to one that is refused."""
+"""The decision on a request before its body is read, and the answer to a refused one."""
 
 from typing import Final
 
@@ -10,21 +10,21 @@ from client_demo.errors import AgentError, RefusedError, TokenError
 from client_demo.invocation import InvalidError, TokenMissingError, bearer
 
 PATH: Final = "/invocations"
-# The longest question with the longest history is below it, in any but the rarest of scripts.
+# The longest question with the longest history is shorter, in all but the rarest scripts.
 LARGEST_BODY_BYTES: Final = 1024 * 1024
 UNCACHED: Final = {"Cache-Control": "no-store"}
 _RETRY_AFTER: Final = {"Retry-After": "5"}
 
 
 class Admission:
-    """Middleware that lets no invocation without a bearer token have its body read."""
+    """Middleware that refuses an invocation without a bearer token before its body is read."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Stand in front of `app`."""
+        """Wrap `app`."""
         self._app: Final = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 401 or 400 by the headers alone, or hand the request on."""
+        """Answer 401 or 400 from the headers alone, or pass the request on."""
         try:
             if scope["type"] == "http" and scope["path"] == PATH:
                 bearer(Request(scope))
@@ -42,7 +42,7 @@ def refusal(error: AgentError | InvalidError) -> Response:
         case RefusedError():
             status, headers = error.status, _challenge(error) if error.status == 401 else {}
         case AgentError():
-            # Never 500: AgentCore takes that for a container that does not start, and tries again for two minutes.
+            # Never 500: AgentCore treats that as a container that does not start, and retries for two minutes.
             status, headers = 503, _RETRY_AFTER
         case InvalidError():
             status, headers = 400, {}
@@ -50,5 +50,5 @@ def refusal(error: AgentError | InvalidError) -> Response:
 
 
 def _challenge(error: AgentError) -> dict[str, str]:
-    """Return the challenge of RFC 6750 section 3; where no token was sent it names no error."""
+    """Return the challenge of RFC 6750 section 3; without a token it names no error."""
     return {"WWW-Authenticate": "Bearer" if isinstance(error, TokenMissingError) else 'Bearer error="invalid_token"'}

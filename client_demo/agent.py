@@ -1,7 +1,7 @@
 """The agent: one question, one person's token, the server's tools, and nothing else.
 
-The token travels with every request as it came; the agent neither stores nor exchanges it, and every call of `ask`
-has a connection of its own, so that two people never share one. The server decides what the person may see.
+The token is sent unchanged with every request; the agent neither stores nor exchanges it, and every call of `ask` has
+its own connection, so that two people never share one. The server decides what the person may see.
 """
 
 import json
@@ -34,13 +34,13 @@ _TIMEOUT_SECONDS: Final = 30.0
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 # Creating a context is most of the cost of connecting (17 of 20 ms), and it holds nothing of a person: share one.
 _TLS: Final = httpx2.create_ssl_context()
-# Strands 1.62 forgets one coroutine of its own whenever a connection is refused; the refusal itself is reported.
+# Strands 1.62 forgets one of its coroutines whenever a connection is refused; the refusal itself is reported.
 warnings.filterwarnings("ignore", message=r"coroutine 'MCPClient\.stop", category=RuntimeWarning)
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One call that the model asked for, and what the server answered: JSON text, or a reason when `is_error`."""
+    """One call that the model requested, and the server's answer: JSON text, or a reason when `is_error`."""
 
     name: str
     arguments: dict[str, Any]
@@ -50,7 +50,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The answer to one question, with every tool call behind it."""
+    """The answer to one question, with all its tool calls."""
 
     answer: str
     calls: tuple[ToolCall, ...]
@@ -59,7 +59,7 @@ class Turn:
 def ask(question: str, token: str, url: str, model: Model | None = None) -> Turn:
     """Answer `question` as the person whose access token is given; safe to call from many threads.
 
-    Raises RefusedError when the server turns the person away (401, 403), TokenError when the token has expired (before
+    Raises RefusedError when the server refuses the person (401, 403), TokenError when the token has expired (before
     anything is sent), and AgentError when the server cannot be reached or the model fails.
     """
     with open_agent(token, url, model) as agent:
@@ -69,7 +69,7 @@ def ask(question: str, token: str, url: str, model: Model | None = None) -> Turn
 
 @contextmanager
 def open_agent(token: str, url: str, model: Model | None = None) -> Generator[Agent]:
-    """Yield an agent on a connection that the server accepted for this person; raises as `ask` does, inside as well."""
+    """Yield an agent on a connection that the server accepted for this person; raises as `ask` does, also later."""
     _check_token(token)
     check_address(url)
     connection = _Connection(url, token)
@@ -87,13 +87,13 @@ def open_agent(token: str, url: str, model: Model | None = None) -> Generator[Ag
     except MCPClientInitializationError as error:
         raise connection.failure or AgentError(f"{url} does not answer as an MCP server: is it running?") from error
     except Exception as error:
-        # Each model provider has errors of its own, and a person needs one sentence, not a trace.
+        # Each model provider has its own errors, and a person needs one sentence, not a traceback.
         raise connection.failure or AgentError(f"The agent could not answer: {error}") from error
 
 
 @dataclass(slots=True)
 class _Connection:
-    """One person's connection; `failure` keeps the server's words, which the client's own errors lose."""
+    """One person's connection; `failure` keeps the server's message, which the client's own errors lose."""
 
     url: str
     token: str
@@ -107,7 +107,7 @@ class _Connection:
                 verify=_TLS,
                 headers={"Authorization": f"Bearer {self.token}"},
                 timeout=_TIMEOUT_SECONDS,
-                # A redirect would carry the token to another address.
+                # A redirect would send the token to another address.
                 follow_redirects=False,
                 event_hooks={"response": [self._remember_failure]},
             ) as http,
@@ -117,14 +117,14 @@ class _Connection:
 
     async def _remember_failure(self, response: httpx2.Response) -> None:
         status = response.status_code
-        # Other 4xx are part of how client and server find a protocol version that both speak.
+        # Client and server use other 4xx answers to find a protocol version that both support.
         if status in {401, 403, 429} or status >= 500:
             reason = _reason(await response.aread()) or f"The server answered HTTP {status}."
             self.failure = RefusedError(status, reason) if status in {401, 403} else AgentError(reason)
 
 
 def _reason(body: bytes) -> str:
-    """Take the sentence out of a JSON-RPC error body; empty when there is none."""
+    """Return the message in a JSON-RPC error body; empty when there is none."""
     try:
         return str(json.loads(body)["error"]["message"])
     except (ValueError, KeyError, TypeError):
@@ -132,7 +132,7 @@ def _reason(body: bytes) -> str:
 
 
 def _check_token(token: str) -> None:
-    """Refuse a token that cannot be accepted anyway; whether it is genuine is the server's business alone."""
+    """Refuse a token that cannot be accepted; only the server decides whether it is genuine."""
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except jwt.InvalidTokenError:
@@ -143,14 +143,14 @@ def _check_token(token: str) -> None:
 
 
 def check_address(url: str) -> None:
-    """Refuse to send a bearer token in the clear (RFC 6750 section 5.3)."""
+    """Refuse to send a bearer token without TLS (RFC 6750 section 5.3)."""
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise AgentError(f"{url} is not an https address; a bearer token is sent in the clear on loopback only.")
 
 
 def _calls(messages: Messages) -> tuple[ToolCall, ...]:
-    """List the tool calls of a conversation, in the order in which the model asked for them."""
+    """Return the tool calls of a conversation, in the order in which the model requested them."""
     blocks = [block for message in messages for block in message["content"]]
     results = {block["toolResult"]["toolUseId"]: block["toolResult"] for block in blocks if "toolResult" in block}
     calls: list[ToolCall] = []

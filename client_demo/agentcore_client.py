@@ -1,4 +1,4 @@
-"""InvokeAgentRuntime over HTTPS with a bearer token, which the AWS SDK cannot: it signs with SigV4.
+"""InvokeAgentRuntime over HTTPS with a bearer token; the AWS SDK cannot send one, because it signs with SigV4.
 
     POST https://bedrock-agentcore.REGION.amazonaws.com/runtimes/URL-ENCODED-ARN/invocations?qualifier=DEFAULT
     Authorization: Bearer TOKEN
@@ -20,7 +20,7 @@ import httpx2
 from client_demo.errors import AgentError, RefusedError, TokenError
 
 SESSION_HEADER: Final = "X-Amzn-Bedrock-AgentCore-Runtime-Session-Id"
-# The AWS SDK's own variable: another address for this one service.
+# The AWS SDK's own variable: another address for only this service.
 ENDPOINT_VARIABLE: Final = "AWS_ENDPOINT_URL_BEDROCK_AGENTCORE"
 _ARN: Final = re.compile(r"arn:(aws|aws-cn|aws-us-gov):bedrock-agentcore:([a-z0-9-]+):\d{12}:runtime/[A-Za-z0-9_-]+")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -40,7 +40,7 @@ Event = dict[str, Any]
 
 
 def arn_address(arn: str, qualifier: str) -> str:
-    """Return the invocation address of a runtime's ARN; AgentError when it is not one."""
+    """Return the invocation address of a runtime's ARN; raise AgentError when it is not one."""
     match = _ARN.fullmatch(arn)
     if match is None:
         raise AgentError(
@@ -48,7 +48,7 @@ def arn_address(arn: str, qualifier: str) -> str:
         )
     suffix = "amazonaws.com.cn" if match[1] == "aws-cn" else "amazonaws.com"
     endpoint = os.environ.get(ENDPOINT_VARIABLE) or f"https://bedrock-agentcore.{match[2]}.{suffix}"
-    # The ARN is one segment of the path: its colons and its slash are encoded too.
+    # The ARN is one segment of the path, so its colons and its slash are encoded too.
     path = f"/runtimes/{quote(arn, safe='')}/invocations"
     return f"{endpoint.rstrip('/')}{path}?{urlencode({'qualifier': qualifier})}"
 
@@ -71,7 +71,7 @@ def invoke(address: str, token: str, session_id: str, body: dict[str, Any]) -> I
     }
     try:
         with (
-            # A redirect would carry the token to another address.
+            # A redirect would send the token to another address.
             httpx2.Client(timeout=_TIMEOUT, follow_redirects=False) as http,
             http.stream("POST", address, headers=headers, json=body) as response,
         ):
@@ -98,7 +98,7 @@ def read_events(lines: Iterable[str]) -> Iterator[Event]:
         elif not line and data:
             event: Event = json.loads("\n".join(data))
             data = []
-            # What BedrockAgentCoreApp itself says when an agent fails has no type.
+            # BedrockAgentCoreApp's own message about a failed agent has no type.
             yield event if "type" in event else {"type": "error", "message": event.get("error", "The agent failed.")}
             if event.get("type") in {"done", "error"} or "error" in event:
                 return
@@ -114,7 +114,7 @@ def _check(address: str, token: str) -> None:
 
 
 def _refused(response: httpx2.Response) -> AgentError:
-    """Say what a status means here, what to do, and the service's own words."""
+    """Return an error with the meaning of a status here, the remedy, and the service's own message."""
     status = response.status_code
     remedy = _REMEDIES.get(status) or f"The service failed with HTTP {status}; retry in a few seconds"
     reason = _reason(response.read())
@@ -123,11 +123,11 @@ def _refused(response: httpx2.Response) -> AgentError:
 
 
 def _reason(body: bytes) -> str:
-    """Take the sentence out of an error body: AgentCore calls it `message`, the runtime `error`."""
+    """Return the message in an error body: AgentCore calls it `message`, the runtime `error`."""
     try:
         said = json.loads(body)
         text = str(said.get("message") or said.get("Message") or said["error"])
     except (ValueError, KeyError, TypeError, AttributeError):
         text = body.decode("utf-8", "replace")
-    # It goes to a terminal: one line, nothing that steers it.
+    # It is printed on a terminal: one line, without control characters.
     return "".join(one if one.isprintable() else " " for one in text.strip()[:_LONGEST_REASON])

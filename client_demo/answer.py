@@ -1,4 +1,4 @@
-"""The offline model's second half: from one tool result to one sentence, in the result's own figures."""
+"""The offline model's second half: one sentence from one tool result, with the result's own figures."""
 
 import json
 import re
@@ -13,12 +13,12 @@ Result = Mapping[str, Any]
 
 _ASKS_FOR_NUMBER: Final = re.compile(r"\bhow many\b|\bnumber of\b", re.IGNORECASE)
 _ASKS_FOR_AMOUNT: Final = re.compile(r"\bhow much\b|\btotal\b|\bworth\b|\baverage\b|\blargest\b", re.IGNORECASE)
-# Strands puts these words before an error that came as a JSON-RPC error and not as a result.
+# Strands puts these words before an error that came as a JSON-RPC error instead of a result.
 _CLIENT_PREFIX: Final = "Tool execution failed: "
 
 
 def answer_to(question: str, request: ToolRequest, result: str, *, is_error: bool) -> str:
-    """Say in one sentence what `result`, the text of the tool result, answers; a refusal starts with "Refused"."""
+    """Return one sentence with what `result`, the text of the tool result, answers; a refusal starts with "Refused"."""
     if is_error:
         return _failed(result.removeprefix(_CLIENT_PREFIX))
     try:
@@ -30,7 +30,7 @@ def answer_to(question: str, request: ToolRequest, result: str, *, is_error: boo
 
 
 def _failed(reason: str) -> str:
-    # Who may retry was not refused: something is down, and the reason says so by itself.
+    # A caller who may retry was not refused: something is down, and the reason says so.
     return reason if reason.startswith("Refused") or re.search(r"\bRetry\b", reason) else f"Refused: {reason}"
 
 
@@ -77,13 +77,13 @@ def _introduced(_question: str, _arguments: Result, values: Result) -> str:
 
 
 def _kind(arguments: Result, count: int) -> str:
-    """Name what was counted, such as "open auto claims"."""
+    """Return the name of what was counted, such as "open auto claims"."""
     adjectives = [str(arguments[name]) for name in ("status", "line_of_business") if arguments.get(name)]
     return " ".join([*adjectives, "claim" if count == 1 else "claims"])
 
 
 def _filed(arguments: Result, count: int, values: Result) -> str:
-    """Say when, with the dates that the server resolved, such as "were filed last week (2026-11-16 to 2026-11-22)"."""
+    """Return the time with the server's dates, such as "were filed last week (2026-11-16 to 2026-11-22)"."""
     verb = "was" if count == 1 else "were"
     period = arguments.get("period")
     if not period:

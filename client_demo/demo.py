@@ -1,4 +1,4 @@
-"""The demo itself: ask every question as its person, keep what came back, and compare it with the script."""
+"""The demo itself: ask every question as its person, keep the answers, and compare them with the script."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One question with its answer, and everything that reached the agent on the way."""
+    """One question with its answer, and everything that the agent received for it."""
 
     question: Question
     tenant: str | None
@@ -28,18 +28,18 @@ class Answered:
 
     @property
     def tool(self) -> str:
-        """The names of the tools that were called; empty when the server turned the person away at once."""
+        """The names of the tools that were called; empty when the server refused the person at once."""
         return ", ".join(call.name for call in self.calls)
 
     @property
     def refusal(self) -> str:
-        """The server's own words of refusal; empty when it answered, if only that it found nothing."""
+        """The server's own refusal; empty when it answered, even if it found nothing."""
         failures = [call.result for call in self.calls if call.is_error]
         return self.answer if self.turned_away else "\n".join(failures)
 
     @property
     def received(self) -> str:
-        """All text that reached the agent, and its answer, without the claim numbers that the person typed."""
+        """All text that the agent received, and its answer, without the claim numbers that the person typed."""
         text = "\n".join([*(call.result for call in self.calls), self.answer])
         for number in _claim_numbers(self.question.text):
             text = text.replace(number, "(the number)")
@@ -67,7 +67,7 @@ def run(
 
 
 def _answered(question: Question, token: str, mcp_url: str) -> Answered:
-    # For the table only: the agent has no say in it, and the server reads the token for itself.
+    # Only for the table: the agent does not use it, and the server reads the token itself.
     claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
     tenant = claims.get("custom:tenant_id")
     tier = ", ".join(claims.get("cognito:groups", [])) or None
@@ -79,7 +79,7 @@ def _answered(question: Question, token: str, mcp_url: str) -> Answered:
 
 
 def differences(answers: Sequence[Answered]) -> list[str]:
-    """Return one sentence for every answer that is not exactly as the script says; empty when all are."""
+    """Return one sentence for every answer that differs from the script; empty when none does."""
     found = [
         f"{answered.question.person}, {answered.question.text!r}: {problem}; the answer was: {answered.answer}"
         for answered in answers

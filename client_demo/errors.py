@@ -1,4 +1,4 @@
-"""What the demo raises on purpose.
+"""The errors that the demo raises on purpose.
 
 DemoError
 ├── AgentError         the agent could not answer; the message says why and what to do
@@ -13,7 +13,7 @@ class DemoError(Exception):
 
 
 class AgentError(DemoError):
-    """The agent could not answer; nothing was invented in its place."""
+    """The agent could not answer; it made nothing up."""
 
 
 class TokenError(AgentError):
@@ -24,7 +24,7 @@ class RefusedError(AgentError):
     """The server refused the person before any tool ran; `status` is 401 or 403."""
 
     def __init__(self, status: int, reason: str) -> None:
-        """Keep the server's own words: they say what to do next."""
+        """Keep the server's own message, which says what to do next."""
         super().__init__(reason)
         self.status = status
 

@@ -1,4 +1,4 @@
-"""One request to the runtime: its body, its token and its session id, each judged before anything is done."""
+"""One request to the runtime: its body, its token and its session id, each checked before anything is done."""
 
 from typing import Any, Final, Literal
 
@@ -12,7 +12,7 @@ _SESSION_CHARACTERS: Final = range(33, 257)
 
 
 class InvalidError(DemoError):
-    """The request is wrong in itself; the message names what, and never echoes a value."""
+    """The request itself is wrong; the message names the part, and never repeats a value."""
 
 
 class TokenMissingError(TokenError):
@@ -20,7 +20,7 @@ class TokenMissingError(TokenError):
 
 
 class Said(BaseModel):
-    """One earlier message of the conversation, as the caller's own page kept it."""
+    """One earlier message of the conversation, as the caller's page kept it."""
 
     model_config = ConfigDict(extra="forbid")
     role: Literal["user", "assistant"]
@@ -28,7 +28,7 @@ class Said(BaseModel):
 
 
 class Invocation(BaseModel):
-    """The body of an invocation: a question with what was said before, or the question of who is asking."""
+    """The body of an invocation: a question with earlier messages, or the request to name the caller."""
 
     model_config = ConfigDict(extra="forbid")
     prompt: str = Field(default="", max_length=4_000)
@@ -37,7 +37,7 @@ class Invocation(BaseModel):
 
     @classmethod
     def read(cls, payload: Any) -> "Invocation":
-        """Return the body as it should be, or raise InvalidError."""
+        """Return the valid body, or raise InvalidError."""
         try:
             asked = cls.model_validate(payload)
         except ValidationError as error:
@@ -50,7 +50,7 @@ class Invocation(BaseModel):
 
     @property
     def messages(self) -> list[Message]:
-        """What was said before, as Strands takes it."""
+        """The earlier messages, in the form that Strands takes."""
         return [{"role": said.role, "content": [{"text": said.text}]} for said in self.history]
 
 
@@ -73,6 +73,6 @@ def bearer(request: Request | None) -> str:
 
 
 def check_session(session_id: str | None) -> None:
-    """Raise InvalidError for a session id that AgentCore would refuse, so that a mistake shows up at home."""
+    """Raise InvalidError for a session id that AgentCore would refuse, so that a local run finds the mistake."""
     if session_id is not None and len(session_id) not in _SESSION_CHARACTERS:
         raise InvalidError("The session id has 33 to 256 characters; two joined UUIDs are one way to make it.")

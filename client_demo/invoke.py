@@ -3,8 +3,8 @@
     python -m client_demo.invoke --arn ARN "How many claims were filed last week?"
     python -m client_demo.invoke --url http://127.0.0.1:8080 "How many claims were filed last week?"
 
-The access token comes from TENANTGATE_TOKEN or, with --token-stdin, from standard input: every process of a machine can
-read arguments. The answer goes to standard output, and what the tools were asked to standard error.
+The access token comes from TENANTGATE_TOKEN or, with --token-stdin, from standard input: every process on a machine can
+read arguments. The answer goes to standard output, and the tool calls to standard error.
 """
 
 import json
@@ -35,7 +35,7 @@ def main(  # noqa: PLR0913, PLR0917  # a command line
     if (arn is None) == (url is None):
         typer.echo("Name either --arn or --url.", err=True)
         raise typer.Exit(2)
-    # New for every call: AgentCore keeps each session apart from all others.
+    # New for every call: AgentCore isolates each session from all others.
     session = session_id or f"{uuid.uuid4()}-{uuid.uuid4()}"
     try:
         address = arn_address(arn, qualifier) if arn is not None else local_address(str(url))
@@ -82,11 +82,11 @@ def _print_answer(event: Event) -> None:
 
 
 def _ignore(_event: Event) -> None:
-    """Leave out what is of no use to a reader."""
+    """Leave out an event that is of no use to a reader."""
 
 
 def _safe(text: str) -> str:
-    """Drop what would steer a terminal: the text may quote a claim or a document."""
+    """Remove control characters: the text may quote a claim or a document."""
     return "".join(one for one in text if one.isprintable() or one in "\n\t")
 
 

@@ -1,4 +1,4 @@
-"""Which model answers: the offline one, or a real one that a single setting names."""
+"""The model that answers: the offline one, or a real one that a single setting names."""
 
 import os
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _MAX_TOKENS: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class _Provider:
-    """How one provider's model is made; `key` is the environment variable it cannot work without."""
+    """How to make one provider's model; `key` is the environment variable that it needs."""
 
     make: Callable[[str], Model]
     needs_name: bool = True
@@ -25,9 +25,9 @@ class _Provider:
 
 
 def choose_model(setting: str | None = None) -> Model:
-    """Make the model that `setting`, or else TENANTGATE_DEMO_MODEL, names: `provider` or `provider:name`.
+    """Return the model that `setting`, or else TENANTGATE_DEMO_MODEL, names: `provider` or `provider:name`.
 
-    Nothing but the setting decides: credentials that happen to be in the environment never pick a provider.
+    Only the setting decides: credentials that happen to be in the environment never select a provider.
     Raises AgentError naming what to install or to set.
     """
     setting = os.environ.get(MODEL_VARIABLE, "") if setting is None else setting
@@ -48,7 +48,7 @@ def choose_model(setting: str | None = None) -> Model:
 
 
 def model_label(model: Model) -> str:
-    """Say which model answers, so that nobody mistakes the offline rules for a language model."""
+    """Return the model's label, so that nobody mistakes the offline rules for a language model."""
     if isinstance(model, OfflineModel):
         return OFFLINE_LABEL
     config: Any = model.get_config()
@@ -90,6 +90,6 @@ _PROVIDERS: Final = {
     "anthropic": _Provider(_anthropic, key="ANTHROPIC_API_KEY"),
     "openai": _Provider(_openai, key="OPENAI_API_KEY"),
     "ollama": _Provider(_ollama),
-    # A llama.cpp server holds one model: what follows the colon is its address.
+    # A llama.cpp server has one model, so the text after the colon is its address.
     "llamacpp": _Provider(_llamacpp),
 }

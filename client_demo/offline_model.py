@@ -1,4 +1,4 @@
-"""A rule-based model for machines without a language model; it is not one, and the demo says so."""
+"""A rule-based stand-in for machines without a language model; the demo says that it is not one."""
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -21,14 +21,14 @@ Output = TypeVar("Output", bound=BaseModel)
 class OfflineModel(Model):
     """Picks one tool for a question and puts its result into a sentence: deterministic, stateless, thread-safe.
 
-    It sees what any model sees, the messages and the tools' specifications, and knows nothing else.
+    It sees what any model sees, the messages and the tools' specifications, and nothing else.
     """
 
     @override
     async def stream(
         self, messages: Messages, tool_specs: list[ToolSpec] | None = None, system_prompt: str | None = None, **_: Any
     ) -> AsyncIterator[StreamEvent]:
-        """Ask for a tool when the last message is a question; answer when it is a tool result."""
+        """Request a tool when the last message is a question; answer when it is a tool result."""
         last = messages[-1]["content"]
         question = _last_text(messages)
         result = next((block["toolResult"] for block in last if "toolResult" in block), None)
@@ -45,24 +45,24 @@ class OfflineModel(Model):
 
     @override
     def update_config(self, **model_config: Any) -> None:
-        """There is nothing to configure."""
+        """Do nothing: there is nothing to configure."""
 
     @override
     def get_config(self) -> dict[str, Any]:
-        """There is nothing to configure."""
+        """Return no configuration: there is none."""
         return {}
 
     @override
     async def structured_output(
         self, output_model: type[Output], prompt: Messages, system_prompt: str | None = None, **kwargs: Any
     ) -> AsyncGenerator[dict[str, Output | Any], None]:
-        """Not offered: the rules write sentences."""
+        """Refuse: the rules write sentences."""
         raise NotImplementedError("The offline model writes sentences only.")
         yield {}
 
 
 def _last_text(messages: Messages) -> str:
-    """Find the newest words of the person; tool results travel in messages of the same role."""
+    """Return the person's newest words; tool results are in messages of the same role."""
     for message in reversed(messages):
         text = " ".join(block["text"] for block in message["content"] if "text" in block)
         if message["role"] == "user" and text:

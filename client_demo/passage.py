@@ -1,4 +1,4 @@
-"""One passage of a document: the sentence in it that answers a question."""
+"""The sentence of a document's passage that answers a question."""
 
 import re
 from typing import Final
@@ -8,15 +8,15 @@ _BLOCK_END: Final = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*|]|\d+\.)\s)")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
 _FIGURE: Final = re.compile(r"\$\s?\d")
 _STOP_WORDS: Final = frozenset({"does", "many", "much", "show", "tell", "there", "what", "when", "which", "with"})
-# Words that change what a figure means: the maximum deductible does not answer a question for the deductible.
+# Words that change the meaning of a figure: the maximum deductible does not answer a question about the deductible.
 _QUALIFIERS: Final = frozenset({"maximum", "minimum", "highest", "lowest", "largest", "reduced", "waived"})
 
 
 def answering_sentence(question: str, text: str) -> str:
-    """Return the sentence of `text` that shares most with `question`, one with a sum of money before one without.
+    """Return the sentence of `text` that shares most with `question`; sentences with a sum of money come first.
 
-    The sentence is quoted, never rephrased. A sentence about a maximum, minimum and the like loses against others
-    unless the question asks for exactly that.
+    The sentence is quoted, never rephrased. A sentence about a maximum, minimum and the like comes last, unless the
+    question is about exactly that.
     """
     asked = _words(question)
 
@@ -36,6 +36,6 @@ def _sentences(text: str) -> list[str]:
 
 
 def _words(text: str) -> frozenset[str]:
-    """Words of four letters or more; plurals lose their s, so that "deductibles" meets "deductible"."""
+    """Return words of four letters or more; plurals lose their s, so that "deductibles" matches "deductible"."""
     words = re.findall(r"[a-z]{4,}", text.lower())
     return frozenset(word.removesuffix("s") for word in words if word not in _STOP_WORDS)

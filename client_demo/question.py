@@ -1,7 +1,7 @@
 """The offline model's first half: from a question to one tool call, by rules that a person can read.
 
-The rules know words, not answers. Like a language model they see only the question and the tools that the server
-listed, and like one they are gullible: whatever the question asks for is tried. The boundary is not here.
+The rules know words, not answers. Like a language model they see only the question and the server's list of tools,
+and they try whatever the question asks for. The server protects the data, not these rules.
 """
 
 import re
@@ -13,7 +13,7 @@ Schema = Mapping[str, Any]
 
 _CLAIM_NUMBER: Final = re.compile(r"\bCLM-[A-Z0-9-]*[A-Z0-9]\b", re.IGNORECASE)
 _ASSIGNMENT: Final = re.compile(r"\b(\w+)\s*=\s*[\"']?([\w.:-]*\w)")
-# First match wins; of the tools named, the first that the server listed is called.
+# The first match wins; if it names several tools, the first that the server listed is called.
 _RULES: Final = (
     (re.compile(r"\bwho am i\b|\bmy (tenant|tier)\b", re.IGNORECASE), ("whoami",)),
     (_CLAIM_NUMBER, ("query_claims",)),
@@ -40,7 +40,7 @@ _AMOUNTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ToolRequest:
-    """The one tool call that the question seems to ask for."""
+    """The one tool call that the question seems to request."""
 
     name: str
     arguments: dict[str, Any]
@@ -52,13 +52,13 @@ def request_for(question: str, tools: Mapping[str, Schema]) -> ToolRequest | Non
     if not name:
         return None
     arguments = {"query": question} if name == "search_policies" else _filters(question, tools[name])
-    # Gullible on purpose: what the question spells out as name=value is passed on, known to the tool or not.
+    # Unchecked on purpose: every name=value in the question is passed on, whether or not the tool knows it.
     arguments.update(_ASSIGNMENT.findall(question))
     return ToolRequest(name, arguments)
 
 
 def _filters(question: str, schema: Schema) -> dict[str, Any]:
-    """Read filters out of the question, as far as the tool's own schema knows them."""
+    """Read filters from the question, as far as the tool's own schema has them."""
     known = cast("Schema", schema.get("properties", {}))
     found: dict[str, Any] = {}
     if "claim_number" in known and (number := _CLAIM_NUMBER.search(question)):
@@ -80,7 +80,7 @@ def _mentions(question: str, leading: str, value: str) -> bool:
 
 
 def _allowed_values(part: Schema, schema: Schema) -> list[str]:
-    """Collect a property's enumerated values, also from behind `anyOf` and `$ref` into `$defs`."""
+    """Return a property's enumerated values, also through `anyOf` and `$ref` into `$defs`."""
     if reference := part.get("$ref"):
         part = cast("Schema", schema.get("$defs", {})).get(str(reference).rpartition("/")[2], {})
     nested = [value for branch in part.get("anyOf", []) for value in _allowed_values(branch, schema)]

@@ -1,4 +1,4 @@
-"""What the demo prints: two tables and a verdict, readable on a terminal and through a pipe."""
+"""The demo's output: two tables and a verdict, readable on a terminal and through a pipe."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from rich.text import Text
 from client_demo.demo import Answered
 from client_demo.scenario import INTRUDER
 
-# Six columns need this much; a narrower screen gets the same cells stacked in three.
+# Six columns need this width; a narrower screen gets the same cells stacked in three columns.
 _WIDE_COLUMNS = 130
 
 
@@ -30,13 +30,13 @@ def print_answers(console: Console, answers: Sequence[Answered]) -> None:
         who = (person, answered.tenant or "no tenant", answered.tier or "no tier")
         asked = (question.text, answered.tool or "none")
         cells = (*who, *asked) if console.width >= _WIDE_COLUMNS else ("\n".join(who), "\n→ ".join(asked))
-        # Plain text: what a tool returned must not be read as markup.
+        # As plain text, because a tool's result must not be read as markup.
         table.add_row(*map(Text, cells), Text(answered.answer))
     console.print(table)
 
 
 def print_attempts(console: Console, attempts: Sequence[Answered]) -> None:
-    """Print what was tried across the boundary, the call that the model made of it, and what came back."""
+    """Print what was tried across the boundary, the model's call for it, and the result."""
     console.print(f"{INTRUDER} tries to read the claims of broker-b:", highlight=False)
     table = _table("attempt", "call sent", "what came back")
     for attempt in attempts:
@@ -49,7 +49,7 @@ def print_attempts(console: Console, attempts: Sequence[Answered]) -> None:
 
 
 def print_verdict(console: Console, differences: Sequence[str], count: int) -> None:
-    """Print the one line that matters, or every difference."""
+    """Print the verdict in one line, or every difference."""
     if not differences:
         console.print(Text(f"All {count} answers are exactly as expected.", style="green"), soft_wrap=True)
     for difference in differences:

@@ -1,13 +1,13 @@
 """The agent as AgentCore Runtime hosts it: `POST /invocations` and `GET /ping`, on port 8080.
 
 `python -m client_demo.runtime` serves it for the MCP server that TENANTGATE_MCP_URL names. The body is
-`{"prompt": "…", "history": [{"role": "user", "text": "…"}, …]}`, history being optional, and the answer streams as
-server-sent events (client_demo.turn says which); or `{"action": "whoami"}`, which answers as JSON and asks no model.
+`{"prompt": "…", "history": [{"role": "user", "text": "…"}, …]}`, where history is optional, and the answer streams as
+server-sent events (listed in client_demo.turn); or `{"action": "whoami"}`, which answers as JSON without a model.
 
-The runtime holds no keys and remembers nothing. It reads no body without a bearer token, and none over 1 MiB.
-It believes a token once the MCP server has: the connection is opened
-before the first byte of an answer, so a missing, expired or foreign token is an HTTP status and no event. AgentCore
-hands the Authorization header over only where the runtime's header allow-list names it.
+The runtime holds no keys and keeps nothing. It reads no body without a bearer token, and none over 1 MiB.
+It trusts a token only after the MCP server has accepted it: the connection is opened before the first byte of an
+answer, so a missing, expired or foreign token gives an HTTP status and no event. AgentCore passes the Authorization
+header on only where the runtime's header allow-list names it.
 """
 
 import asyncio
@@ -35,13 +35,13 @@ PORT: Final = 8080
 
 
 def create_runtime(mcp_url: str) -> BedrockAgentCoreApp:
-    """Return the ASGI application; AgentError for an address that a token may not be sent to or a wrong model setting.
+    """Return the ASGI application; AgentError for an address that must not get a token, or a wrong model setting.
 
-    Nothing of a person outlives its request, and no credential is read here: AgentCore may snapshot what starts.
+    Nothing of a person is kept after its request, and no credential is read here: AgentCore may snapshot the process.
     """
     check_address(mcp_url)
     choose_model()
-    # A refusal is an answer, and the caller reads it; Strands would log it with a trace.
+    # A refusal is an answer for the caller; Strands would log it with a traceback.
     logging.getLogger("strands.tools.mcp").setLevel(logging.CRITICAL)
     app = BedrockAgentCoreApp(middleware=[Middleware(Admission)])
     # The package reads the whole body before it calls anything here.
@@ -55,7 +55,7 @@ def create_runtime(mcp_url: str) -> BedrockAgentCoreApp:
             if asked.action == "whoami":
                 return await _whoami(token, mcp_url)
             events = turn(asked.prompt, asked.messages, token, mcp_url)
-            # The first event comes once the server has accepted the token: until then the status is still open.
+            # The first event comes once the server has accepted the token; until then the status can still change.
             first = await anext(events)
         except (AgentError, InvalidError) as error:
             return refusal(error)
@@ -71,7 +71,7 @@ async def _whoami(token: str, url: str) -> Response:
         answered = await asyncio.to_thread(agent.tool.whoami, record_direct_tool_call=False)
         identity, model = structured(answered), model_label(agent.model)
         if answered["status"] == "error":
-            # The connection knows whether the server refused the person or something behind it is down, and says so.
+            # The connection's error says whether the server refused the person or something behind it is down.
             raise LookupError(identity)
     return JSONResponse({"identity": identity, "model": model}, headers=UNCACHED)
 

@@ -1,4 +1,4 @@
-"""What every answer of the web demo says to the browser: whose scripts run, where requests go, what is kept."""
+"""The security headers of every answer of the web demo: allowed scripts, allowed requests, caching."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ POPUP: Final = "/popup.html"
 
 
 class SecurityHeaders:
-    """Add to every answer what keeps the page to itself: no foreign script, no frame, no referrer, no stale page."""
+    """Add headers to every answer that isolate the page: no foreign script, no frame, no referrer, no outdated page."""
 
     def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
         """Write the policy once."""
@@ -25,13 +25,13 @@ class SecurityHeaders:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and add the headers to what comes back."""
+        """Pass the request on, and add the headers to its answer."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(self._headers)
-                # The page that a sign-in window ends on must keep its tie to the page that opened it.
+                # The last page of a sign-in window must keep its connection to the page that opened it.
                 if scope["path"] != POPUP:
                     headers["Cross-Origin-Opener-Policy"] = "same-origin-allow-popups"
                 # The names of assets change with their contents.
@@ -43,7 +43,7 @@ class SecurityHeaders:
 
 
 def content_security_policy(settings: WebSettings) -> str:
-    """Return the policy: everything from this origin, requests to the identity provider as well, nothing inline."""
+    """Return the policy: everything from this origin, requests also to the identity provider, nothing inline."""
     return "; ".join(
         (
             "default-src 'none'",

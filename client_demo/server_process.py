@@ -1,4 +1,4 @@
-"""The development server as a process of its own: started, asked for tokens, and always stopped."""
+"""The development server as a separate process: start it, get tokens from it, and always stop it."""
 
 import json
 import os
@@ -24,7 +24,7 @@ _PING_SECONDS: Final = 10
 
 
 class DevServer:
-    """A `tenantgate dev` that was started here and may still be on its way."""
+    """A `tenantgate dev` that was started here and may not be ready yet."""
 
     def __init__(self, process: subprocess.Popen[str], folder: Path, log: IO[str]) -> None:
         """Keep the process, its data folder, and the file that its standard error goes to."""
@@ -33,7 +33,7 @@ class DevServer:
         self._log = log
 
     def wait_until_ready(self) -> str:
-        """Return the MCP address once the server is ready; ServerError with its own words if it gives up."""
+        """Return the MCP address once the server is ready; raise ServerError with its message if it does not start."""
         assert self._process.stdout is not None  # noqa: S101  # it was made with a pipe
         line = self._process.stdout.readline()
         try:
@@ -44,7 +44,7 @@ class DevServer:
             raise ServerError(_last_line(self._log) or silent) from None
 
     def stop(self) -> None:
-        """Ask the server to end and wait for it, so that nothing is left behind."""
+        """Ask the server to end and wait for it, so that no process is left."""
         self._process.terminate()
         try:
             self._process.wait(_STOP_PATIENCE_SECONDS)
@@ -55,8 +55,8 @@ class DevServer:
 
 @contextmanager
 def dev_server(folder: Path) -> Generator[DevServer]:
-    """Start a development server on `folder`, without waiting, and stop it in the end, whatever happens."""
-    # A file, because a pipe that nobody reads would block the server once it is full.
+    """Start a development server on `folder` without waiting; stop it at the end in any case."""
+    # A file, because an unread pipe would block the server once it is full.
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         process = subprocess.Popen(  # noqa: S603  # this program's own command
             [*_SERVER, "dev", "--json", "--port", "0"],
@@ -65,7 +65,7 @@ def dev_server(folder: Path) -> Generator[DevServer]:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            # Out of the terminal's group: Ctrl-C is for us, and we stop the server once.
+            # Outside the terminal's process group: Ctrl-C goes to this process, which stops the server once.
             start_new_session=True,
         )
         with process:
@@ -77,14 +77,14 @@ def dev_server(folder: Path) -> Generator[DevServer]:
 
 
 def running_address(folder: Path, person: str) -> str | None:
-    """Return the MCP address of the development server that already runs on `folder`; None when there is none."""
+    """Return the MCP address of the development server that already runs on `folder`; None without one."""
     if not folder.is_dir():
         return None
     try:
         token = _token(folder, person)
     except ServerError:
         return None
-    # A token names the protected resource that it is for (RFC 8707), and that is the MCP address.
+    # A token names the protected resource that it is for (RFC 8707), which is the MCP address.
     address = str(jwt.decode(token, options={"verify_signature": False}).get("aud"))
     return address if _answers(address) else None
 
@@ -106,7 +106,7 @@ def _token(folder: Path, person: str) -> str:
 
 
 def _answers(address: str) -> bool:
-    """Whether a server is there: a killed one leaves its traces in the folder."""
+    """Whether a server answers: a killed one leaves its files in the folder."""
     try:
         return httpx2.get(urljoin(address, "/ping"), timeout=_PING_SECONDS).is_success
     except (httpx2.HTTPError, httpx2.InvalidURL):

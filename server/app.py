@@ -46,9 +46,9 @@ def create_app(
 ) -> Starlette:
     """Return the ASGI application; connections are opened when it starts and closed when it stops.
 
-    A process that has read the `catalog` and proved isolation already hands both over, so that neither is done twice.
-    `kept` is what outlives this application where another may replace it; whoever hands it over closes it. Raises
-    SettingsError for a mistake in the settings or in the files of the catalog.
+    A process that has already read the `catalog` and proved isolation passes both, so that neither is done twice.
+    `kept` outlives this application where another one may replace it; the caller closes it. Raises SettingsError for
+    a mistake in the settings or in the files of the catalog.
     """
     catalog = catalog or load_catalog(settings.catalog)
     check_scopes(settings, catalog.scopes)
@@ -61,7 +61,7 @@ def create_app(
     metadata = ResourceMetadata(settings, offer.scopes)
     calls = ToolCalls(offer.tools, settings, tenancy, parts, metadata)
     protocol = Protocol(offer, calls)
-    # Plain JSON answers and no sessions: every request carries its own identity, any replica can answer it.
+    # Plain JSON answers without sessions: every request carries its own identity, so any replica can answer it.
     sessions = StreamableHTTPSessionManager(
         protocol.server, json_response=True, stateless=True, max_request_body_size=settings.max_body_bytes
     )
@@ -103,6 +103,6 @@ def create_app(
             *health_routes(parts.database, recorder),
         ],
     )
-    # A redirect to a URL built from Host would send a token wherever the caller says.
+    # A redirect to a URL built from Host would send a token to an address that the caller chooses.
     app.router.redirect_slashes = False
     return app

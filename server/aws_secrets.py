@@ -1,7 +1,7 @@
-"""Secrets that stand in AWS Secrets Manager or Parameter Store, read where a secret setting names one.
+"""Secrets in AWS Secrets Manager or Parameter Store, read where a secret setting names one.
 
 `aws-secret:NAME` is a secret's text, `aws-secret:NAME#key` one field of its JSON, `aws-parameter:/path` a parameter. A
-URL can hold one in braces in place of its password. Names and keys are no secrets; values stand in no message.
+URL can have one of these in braces as its password. Messages may show names and keys, but never values.
 """
 
 import json
@@ -19,11 +19,11 @@ from pydantic import BaseModel
 from server.errors import SettingsError
 from server.setting_names import secret_names
 
-# The characters that AWS allows in names; an exclamation mark stands in those that RDS gives.
+# The characters that AWS allows in names; RDS uses exclamation marks in its names.
 _REFERENCE: Final = re.compile(r"aws-(secret|parameter):([A-Za-z0-9/_+=.@:!-]+)(?:#([A-Za-z0-9_.-]+))?")
 _IN_BRACES: Final = re.compile(r"\{(aws-[^{}]*)\}")
 _PREFIX: Final = ("aws-secret:", "aws-parameter:")
-# A secret that was rotated is taken after so long at the latest by whoever reads the settings again.
+# When settings are read again, a rotated secret is found after at most this time.
 KEPT_S: Final = 60.0
 _CONNECT_S: Final = 2
 _READ_S: Final = 5
@@ -41,17 +41,17 @@ _KEPT: Final[dict[tuple[str, str], _Kept]] = {}
 
 
 def forget() -> None:
-    """Read every secret anew the next time, such as at a reload."""
+    """Forget all secrets, so that the next use reads them again, such as at a reload."""
     _KEPT.clear()
 
 
 def without_references(text: str) -> str:
-    """Return what is left of a value when what only names a secret is taken out."""
+    """Return a value without the parts that only name a secret."""
     return _REFERENCE.sub("", _IN_BRACES.sub("", text))
 
 
 def resolved(model: type[BaseModel], data: Any) -> Any:
-    """Return settings data in which each secret that AWS has is there in place of its name.
+    """Return settings data with each reference to a secret in AWS replaced by that secret.
 
     Raises SettingsError that names the setting, the secret and the remedy.
     """
@@ -64,7 +64,7 @@ def resolved(model: type[BaseModel], data: Any) -> Any:
 
 
 def _put(data: dict[str, Any], path: tuple[str, ...], setting: str) -> dict[str, Any]:
-    """Return `data` with the secret at `path`; what the caller gave is not changed."""
+    """Return `data` with the secret at `path`; the caller's data is not changed."""
     first, *rest = path
     value = data.get(first)
     if rest:
@@ -80,16 +80,16 @@ def _put(data: dict[str, Any], path: tuple[str, ...], setting: str) -> dict[str,
 
 
 def _texts(text: str, setting: str) -> list[str]:
-    """Return the items that one item of a list stands for: a secret may hold several."""
+    """Return the items for one item of a list: a secret may hold several."""
     return re.split(r"[,\s]+", _text(text, setting).strip()) if _PREFIX[0] in text or _PREFIX[1] in text else [text]
 
 
 def _text(text: str, setting: str) -> str:
-    """Return a value with each secret that it names."""
+    """Return a value with its references replaced by the secrets."""
     if not any(prefix in text for prefix in _PREFIX):
         return text
     if "://" in text:
-        # Percent-encoded: a password may hold any character.
+        # Percent-encoded, because a password may hold any character.
         return _IN_BRACES.sub(lambda found: quote(_secret(found[1], setting), safe=""), text)
     return ",".join(
         _secret(one, setting) if one.startswith(_PREFIX) else one for one in re.split(r"[,\s]+", text.strip())
@@ -149,7 +149,7 @@ def _fetched(kind: str, name: str, setting: str) -> str:
 
 
 def _explained(kind: str, name: str, error: Any) -> str:
-    """Return what is wrong and the remedy, with AWS's code in place of its words."""
+    """Return the problem and the remedy, with AWS's code instead of its message."""
     code = str(getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__))
     what = f"the {_NAMES[kind]} {name}"
     if code in {"ResourceNotFoundException", "ParameterNotFound"}:
@@ -174,7 +174,7 @@ _PERMISSIONS: Final = {"secret": "secretsmanager:GetSecretValue", "parameter": "
 
 
 def _region(name: str) -> str | None:
-    """Return the region that an ARN names."""
+    """Return the region in an ARN, or None."""
     return name.split(":")[3] if name.startswith("arn:") and name.count(":") > 3 else None
 
 

@@ -1,4 +1,4 @@
-"""Where the settings come from: one TOML file and environment variables, read once; every mistake is one line."""
+"""Read the settings from one TOML file and environment variables, once; every mistake is one line."""
 
 import os
 import re
@@ -22,19 +22,19 @@ _OTHER_PREFIXES: Final = (
 )
 
 
-# What stands in a settings file, an issuer's own names of scopes among it; "function-after[…]" does not.
+# A key of a settings file, such as an issuer's own name of a scope; it does not match "function-after[…]".
 _KEY: Final = re.compile(r"[^()\[\]]+")
-# What a server needs and no default can give.
+# The settings that a server needs and that have no default.
 SERVING: Final = ("resource_url", "issuers", "database.url", "database.context_keys")
 
 
 def load_settings(config: Path | None = None, needs: Sequence[str] = (), **overrides: object) -> Settings:
     """Read the settings from `config` (else TENANTGATE_CONFIG) and the environment; flags in `overrides` win.
 
-    `needs` names the keys that the verb cannot do without. Paths are relative to the settings file. Raises
-    SettingsError with one line that names the key and the remedy.
+    `needs` names the keys that the verb requires. Paths are relative to the settings file. Raises SettingsError with
+    one line that names the key and the remedy.
     """
-    # Through the environment, so that worker processes read the same.
+    # Through the environment, so that worker processes read the same file.
     if config is not None:
         os.environ[CONFIG_VARIABLE] = str(config)
     os.environ.update({PREFIX + name.upper(): str(value) for name, value in overrides.items() if value is not None})
@@ -57,7 +57,7 @@ def load_settings(config: Path | None = None, needs: Sequence[str] = (), **overr
 
 
 def current_settings() -> Settings | None:
-    """Return what the sources that load_settings() read say now, None when they cannot be read at the moment."""
+    """Return what the sources of load_settings() say now; None when they cannot be read."""
     try:
         return load_settings()
     except SettingsError:
@@ -92,7 +92,7 @@ def _with_paths(settings: Settings, base: Path) -> Settings:
 
 
 def settings_variables() -> list[str]:
-    """Return the names of the environment variables that claim to be settings, known or not."""
+    """Return the names of all environment variables that look like settings, known or not."""
     return [name for name in os.environ if name.startswith(PREFIX) and not name.startswith(_OTHER_PREFIXES)]
 
 
@@ -105,7 +105,7 @@ def _refuse_wrong_variables() -> None:
 def _one_line(error: ValidationError) -> str:
     problems: list[str] = []
     for problem in error.errors(include_url=False, include_input=False):
-        # Of a value that may be of two kinds, pydantic names the kind as a part of the place.
+        # For a value of several possible types, pydantic adds the type to the place.
         place = ".".join(str(part) for part in problem["loc"] if _KEY.fullmatch(str(part)))
         if not str(problem["loc"][-1:]).startswith('("literal['):
             problems.append(f"{place or 'settings'}: {_sentence(problem)}")

@@ -6,31 +6,31 @@
     │   │   └── CatalogError    files of the catalog are wrong: one line for each mistake
     │   └── UnreachableError    the database does not answer: a verb fails, a server waits for it
     ├── TokenRefusedError       401: the bearer token is not acceptable; one constant sentence, whatever the reason
-    │   └── ProofRefusedError   the DPoP proof beside the token is not acceptable
+    │   └── ProofRefusedError   the DPoP proof sent with the token is not acceptable
     ├── TokenTooLongError       431: the access token is longer than this server reads; a new sign-in does not help
-    ├── IssuerUnavailableError  503: the issuer's keys cannot be had, so no token of it can be judged
+    ├── IssuerUnavailableError  503: the issuer's keys cannot be fetched, so its tokens cannot be checked
     │   └── KeyNotYetKnownError the issuer had no such key a moment ago, and is not asked again yet
     ├── AuditError              503: the audit trail cannot be written, so nothing is answered
     ├── LimitError              429: this person or tenant calls too often
     ├── ForbiddenError          403: the caller is known and may not do this at all
     │   ├── ScopeMissingError   the token lacks the scopes of this tool
-    │   └── TenancyError        the token does not lead to exactly one known, active tenant
-    └── ToolError               a tool's own answer of failure, told to the model as a result with isError
+    │   └── TenancyError        the token does not give exactly one known, active tenant
+    └── ToolError               a tool failed; the model gets the message as a result with isError
         ├── ArgumentsError      unknown, missing or malformed arguments
         ├── RefusedError        this person may not see this; a retry does not help
         ├── WithheldError       a dependency broke the isolation it was asked for; everything it returned was dropped
         ├── MisconfiguredError  a dependency does not accept this server as configured; a retry does not help
         └── UnavailableError    a dependency is down or too slow; a retry may help
 
-The message of every error is one sentence for the caller that says what to do next. What an operator needs and a
-caller must not see travels as `__cause__` into the log, and nowhere else.
+The message of every error is one sentence for the caller that says what to do next. Details for an operator that a
+caller must not see are only in `__cause__`, which is logged.
 """
 
 from collections.abc import Iterable
 
 
 class TenantgateError(Exception):
-    """The root: `except TenantgateError` catches what was raised on purpose, and nothing else."""
+    """The root: `except TenantgateError` catches only errors that were raised on purpose."""
 
 
 class StartupError(TenantgateError):
@@ -61,16 +61,15 @@ class UnreachableError(StartupError):
 class TokenRefusedError(TenantgateError):
     """The bearer token is refused. The caller reads one constant sentence (RFC 6750 section 3.1, OWASP ASVS 5.0).
 
-    `reason` is one of a few constant texts; `detail` has the figures that belong to it. `issuer` is the one whose
-    signature was verified, None for a token that may be anybody's. None of them reaches the caller, who reads the
-    `code` of the challenge and the `message`.
+    `reason` is one of a few constant texts; `detail` has its figures. `issuer` is the one whose signature was verified,
+    None when no signature was. The caller sees none of them, only the `code` of the challenge and the `message`.
     """
 
     code = "invalid_token"
     message = "The access token is missing, malformed, expired or not meant for this server; sign in again."
 
     def __init__(self, reason: str, detail: str | None = None) -> None:
-        """Keep what the log names."""
+        """Keep the reason and the detail for the log."""
         super().__init__(self.message)
         self.reason = reason
         self.detail = detail
@@ -78,7 +77,7 @@ class TokenRefusedError(TenantgateError):
 
 
 class ProofRefusedError(TokenRefusedError):
-    """The token is good, and its sender does not show the key that it is bound to (RFC 9449 section 7.1)."""
+    """The token is valid, but its sender did not prove to hold the key that it is bound to (RFC 9449 section 7.1)."""
 
     code = "invalid_dpop_proof"
     message = "The DPoP proof is missing, malformed, used before or not made for this request; make a new one."
@@ -116,10 +115,10 @@ class KeyNotYetKnownError(IssuerUnavailableError):
 
 
 class AuditError(TenantgateError):
-    """The audit trail cannot be written; what is not recorded is not released."""
+    """The audit trail cannot be written, so nothing is answered."""
 
     def __init__(self) -> None:
-        """Say so without detail."""
+        """Set the constant message."""
         super().__init__("The server cannot record this access, so it does not answer; retry in a few seconds.")
 
 
@@ -137,10 +136,10 @@ class ForbiddenError(TenantgateError):
 
 
 class ScopeMissingError(ForbiddenError):
-    """The token lacks a scope; `scopes` are what it holds and the missing one (RFC 6750 section 3.1)."""
+    """The token lacks a scope; `scopes` are those that it has and the missing one (RFC 6750 section 3.1)."""
 
     def __init__(self, missing: str, held: tuple[str, ...]) -> None:
-        """Name what the token holds too: a client that asks for the missing scope alone drops the others."""
+        """Name the token's scopes too: a client that requests only the missing one would lose the others."""
         has = f"your token has {' '.join(held)}" if held else "your token has no scope of this server"
         grant = "all of them" if held else "it"
         super().__init__(f"Insufficient scope: this needs {missing}, and {has}; sign in again and grant {grant}.")
@@ -148,13 +147,13 @@ class ScopeMissingError(ForbiddenError):
 
 
 class TenancyError(ForbiddenError):
-    """The verified token does not lead to exactly one known, active tenant.
+    """The verified token does not give exactly one known, active tenant.
 
-    `reason`, the tenant and the claim's name are for the log; the caller reads the message alone.
+    `reason`, the tenant and the claim's name are for the log; the caller only sees the message.
     """
 
     def __init__(self, message: str, *, reason: str, tenant: str | None = None, claim: str | None = None) -> None:
-        """Keep what the log names."""
+        """Keep the fields for the log."""
         super().__init__(message)
         self.reason = reason
         self.tenant = tenant
@@ -174,7 +173,7 @@ class RefusedError(ToolError):
 
 
 class WithheldError(ToolError):
-    """What a dependency returned was not proved to be the caller's own, so the whole answer was dropped."""
+    """The dependency's answer was not proved to be the caller's own, so all of it was dropped."""
 
 
 class MisconfiguredError(ToolError):
@@ -184,7 +183,7 @@ class MisconfiguredError(ToolError):
 class UnavailableError(ToolError):
     """A dependency did not answer in time; nothing was read, and the same call may succeed later.
 
-    `is_throttled` says that it refused the call for the number of calls.
+    `is_throttled` says that it refused the call because there were too many.
     """
 
     is_throttled = False

@@ -1,8 +1,8 @@
-"""Fair turns: who gets the next free place of a bounded resource, such as a database connection.
+"""Fair turns: which waiting holder gets the next free place of a bounded resource, such as a database connection.
 
-A place that comes free goes to the waiting holder that holds the fewest places; of several, to the one whose calls
-took the least time so far. So each of N busy holders has about 1/N of the places' time, however many calls it has
-waiting and however long they take. One holder never has all places, so a newcomer need not wait for a whole call.
+A free place goes to the waiting holder with the fewest places; of several, to the one whose calls took the least time
+so far. So each of N busy holders gets about 1/N of the places' time, for any number and length of its calls. One
+holder never has all places, so a newcomer need not wait for a whole call.
 """
 
 import asyncio
@@ -16,17 +16,17 @@ from typing import Final
 from server.errors import LimitError, UnavailableError
 
 WAIT_S: Final = 1.5
-# Of one holder. Whoever has more waiting learns at once that they should come back later.
+# For one holder. Further calls are refused at once, to be retried later.
 WAITING: Final = 100
 _RETRY_AFTER_S: Final = 2
 _OWN: Final = "This {} has too many calls running at once; nothing was read. Retry in a few seconds."
 _OTHERS: Final = "The server is busy; nothing was read. Retry in a few seconds."
-# Below this many, nothing is tidied up.
+# With fewer entries than this, nothing is cleaned up.
 _FEW: Final = 1_000
 
 
 class _Line:
-    """One holder: the places it has, the time that its calls took, and those of its calls that wait."""
+    """One holder: its places, the time that its calls took, and its waiting calls."""
 
     __slots__ = ("held", "used_s", "waiting")
 
@@ -47,7 +47,7 @@ class Place:
         self._since_s: Final = since_s
 
     def give_back(self, _ended: object = None) -> None:
-        """Let the next one have it; also usable as the callback of a task or future that has ended."""
+        """Give the place to the next call; can also be the callback of a task or future that has ended."""
         line, self._line = self._line, None
         if line is not None:
             self._returned(line, self._since_s)
@@ -65,9 +65,9 @@ class FairQueue:
         wait_s: float = WAIT_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Share out `places`, at most `most` to one holder (three quarters unless given, and never all of several).
+        """Share out `places`, at most `most` to one holder (by default three quarters, and never all of several).
 
-        `whose` is what errors call a holder.
+        `whose` is the word for a holder in errors.
         """
         self._places: Final = places
         self._free = places
@@ -77,26 +77,25 @@ class FairQueue:
         self._clock: Final = clock
         self._lines: Final = dict[Hashable, _Line]()
         self._kept = _FEW
-        # Since the start: those whose turn did not come in time, and those that were sent away at once.
+        # Since the start: calls whose turn did not come in time, and calls that were refused at once.
         self.timeouts = 0
         self.refused = 0
-        # Lines whose turn it may be. An entry counts while it says what its line says; other entries are passed over.
+        # Lines that may be next. An entry whose values differ from its line's is outdated and is skipped.
         self._turns = list[tuple[int, float, int, _Line]]()
         self._number = 0
         self._waiting_lines = 0
-        # What the line that was served last had used: nobody saves up time in which they had nobody waiting.
+        # The used time of the line served last: a holder that was not waiting gains no advantage from that.
         self._served_s = 0.0
 
     @property
     def waiting(self) -> int:
-        """How many wait for their turn now."""
+        """How many calls wait for their turn now."""
         return sum(len(line.waiting) for line in self._lines.values()) if self._waiting_lines else 0
 
     async def take(self, holder: Hashable) -> Place:
         """Return a place for `holder`, in its turn.
 
-        Raises LimitError when too many of its calls wait already, and UnavailableError when no place comes free in
-        time.
+        Raises LimitError when too many of its calls already wait, and UnavailableError when no place is free in time.
         """
         line = self._line(holder)
         if not line.waiting:
@@ -144,13 +143,13 @@ class FairQueue:
             self._may_be_next(line)
             self._serve()
         elif self._free == self._places:
-            # Nobody is busy, so there is nothing to be fair about, and nothing to remember.
+            # No place is held, so there is nothing to remember for fairness.
             self._lines.clear()
             self._turns.clear()
             self._served_s = 0.0
 
     def _leave(self, line: _Line, turn: "asyncio.Future[None]") -> None:
-        """Take a caller out who waits no longer; the place that they may just have been given goes on."""
+        """Remove a caller that no longer waits; a place that it was just given goes to the next."""
         if turn.done() and not turn.cancelled():
             self._returned(line, self._clock())
             return
@@ -164,7 +163,7 @@ class FairQueue:
             heapq.heappush(self._turns, (line.held, line.used_s, self._number, line))
 
     def _serve(self) -> None:
-        """Hand out what is free, in turn."""
+        """Give out the free places, in turn."""
         while self._free and self._turns:
             held, used_s, _, line = heapq.heappop(self._turns)
             if not line.waiting or (held, used_s) != (line.held, line.used_s):
@@ -180,7 +179,7 @@ class FairQueue:
             heapq.heapify(self._turns)
 
     def _forget_idle(self) -> None:
-        """Forget the holders that have nothing here and would begin like newcomers."""
+        """Forget the holders without places or waiting calls that would start like newcomers."""
         for holder in [
             name
             for name, line in self._lines.items()

@@ -1,4 +1,4 @@
-"""The log: one JSON object a line; no token, no row, no argument value. A full disk loses lines and stops nothing."""
+"""The log: one JSON object per line; no token, row or argument value. A full disk loses lines but stops nothing."""
 
 import io
 import json
@@ -15,19 +15,19 @@ import structlog
 from pydantic_core import to_json
 
 _STDERR: Final = 2
-# What uvicorn says of each request that its parser refuses.
+# uvicorn's message for each request that its parser refuses.
 _INVALID: Final = "Invalid HTTP request received."
 _QUIET: Final = ("httpx2", "httpcore2", "mcp", "botocore", "urllib3", "uvicorn.access")
 
 
 class Lines(io.TextIOBase):
-    """Writes whole lines to a descriptor; those that it does not take are dropped, counted, and reported after."""
+    """Writes whole lines to a descriptor; lines that it does not take are dropped, counted and reported later."""
 
     def __init__(self, descriptor: int) -> None:
-        """Write to `descriptor`, without a buffer of its own: that would fill up."""
+        """Write to `descriptor` without a buffer, which would fill up."""
         self._descriptor: Final = descriptor
         self._dropped = 0
-        # Whether a part of a line was written, which the next one must not continue.
+        # Whether a part of a line was written; the next line must not continue it.
         self._broken = False
 
     def write(self, text: str, /) -> int:
@@ -53,10 +53,10 @@ class Lines(io.TextIOBase):
 
 
 class Repeated(logging.Filter):
-    """Lets a message of the HTTP server that anybody can cause pass once per interval, with how many there were."""
+    """Lets a message of the HTTP server that anybody can cause pass once per interval, with its count."""
 
     def __init__(self, message: str, interval_s: float = 10.0) -> None:
-        """Look for `message`; every other one passes."""
+        """Look for `message`; every other message passes."""
         super().__init__()
         self._message: Final = message
         self._interval_s: Final = interval_s
@@ -82,7 +82,7 @@ def configure_logs(
 ) -> None:
     """Send structlog and the libraries' own loggers to standard error, or to the end of `file`, as JSON lines.
 
-    `tell` is shown each event of structlog too.
+    `tell` also receives each event of structlog.
     """
     stream: Any = Lines(
         os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644) if file else _STDERR
@@ -109,7 +109,7 @@ def configure_logs(
             ],
         )
     )
-    # What libraries write for those who debug them may hold a token or a row.
+    # The libraries' debug messages may hold a token or a row.
     logging.basicConfig(handlers=[handler], level=max(level, logging.INFO), force=True)
     logging.getLogger("uvicorn.error").addFilter(Repeated(_INVALID))
     for name in _QUIET:
@@ -117,7 +117,7 @@ def configure_logs(
 
 
 def _stamped(_logger: Any, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Add what structlog's own processors add to a line, in one step: its level, its time, and its name at the end."""
+    """Add level, time and name to a line, as structlog's own processors do, in one step."""
     event["level"] = method
     seconds, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
     event["timestamp"] = f"{_second(seconds)}.{microseconds:06d}Z"
@@ -131,7 +131,7 @@ def _second(seconds: int) -> str:
 
 
 def _rendered(_logger: Any, _method: str, event: structlog.typing.EventDict) -> str:
-    """Return the line; beyond ASCII all is escaped, so that nothing in it can move a cursor."""
+    """Return the line; everything beyond ASCII is escaped, so that nothing in it can move a cursor."""
     try:
         return to_json(event, ensure_ascii=True, fallback=repr).decode()
     except ValueError:  # half of a surrogate pair

@@ -1,8 +1,8 @@
-"""Secrets that come from files, and who may read such files.
+"""Secrets from files, and checks of who can read these files.
 
 Each secret can come from a file that a variable names (`TENANTGATE_DATABASE__URL_FILE=/run/secrets/url`) or from a
-file of its name (`database__url`) in the folder TENANTGATE_SECRETS_FOLDER. The files are read with the settings, so a
-secret that was rotated is found by whoever reads the settings again.
+file of its name (`database__url`) in the folder TENANTGATE_SECRETS_FOLDER. The files are read with the settings, so
+a rotated secret is found when the settings are read again.
 """
 
 import os
@@ -28,7 +28,7 @@ def file_of(model: type[BaseModel], name: str, prefix: str) -> tuple[str, ...] |
     if not (name.startswith(prefix) and name.endswith(_SUFFIX)):
         return None
     whole = name.removeprefix(prefix).lower()
-    # A setting that is called so itself is that setting.
+    # If a setting has this whole name, the variable is that setting.
     if field_at(model, whole.split(DELIMITER)) is not None:
         return None
     path = tuple(whole.removesuffix(_SUFFIX.lower()).split(DELIMITER))
@@ -36,7 +36,7 @@ def file_of(model: type[BaseModel], name: str, prefix: str) -> tuple[str, ...] |
 
 
 def secrets_from_files(model: type[BaseModel], prefix: str) -> dict[str, Any]:
-    """Return the secrets that files hold, nested as in a settings file; raises SettingsError that names the file."""
+    """Return the secrets in files, nested as in a settings file; raise SettingsError with the name of a wrong file."""
     found: dict[str, Any] = {}
     for path, file in _files_in_folder(model):
         _put(found, path, _read(file))
@@ -67,7 +67,7 @@ def _files_in_folder(model: type[BaseModel]) -> Iterator[tuple[tuple[str, ...], 
         return
     known = {DELIMITER.join(path): path for path in secret_names(model)}
     try:
-        # Kubernetes keeps its versions of a secret in names that begin with a dot.
+        # Kubernetes keeps versions of a secret under names that begin with a dot.
         files = sorted(file for file in Path(named).iterdir() if not file.name.startswith("."))
     except OSError as error:
         raise SettingsError(f"the folder {named} of {FOLDER_VARIABLE} cannot be read ({error.strerror})") from error
@@ -100,10 +100,10 @@ def _read(file: Path) -> str:
 
 
 def _is_open(file: Path) -> bool:
-    """Whether somebody can read or change the file who is neither its owner nor meant by whoever mounted it.
+    """Whether an account that should not be able to read or change the file can do so.
 
-    Its group may read a file of root's: that is how a service reads what it must not change. A read-only mount, such
-    as Docker and Kubernetes make of a secret, is for this container alone, and nobody can change its modes.
+    The group may read a file of root's: that is how a service reads a file that it must not change. A read-only mount,
+    as Docker and Kubernetes make for a secret, is for this container only, and nobody can change its modes.
     """
     found = file.stat()
     if os.statvfs(file).f_flag & os.ST_RDONLY:
@@ -121,11 +121,11 @@ def _value(data: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 
 
 def _is_secret(value: Any) -> bool:
-    """Whether a value of the settings file gives something away; a URL without a password does not."""
+    """Whether a value of the settings file is secret; a URL without a password is not."""
     if isinstance(value, list):
         return any(map(_is_secret, cast("list[Any]", value)))
     if isinstance(value, str):
-        # The name of a secret is none.
+        # The name of a secret is not secret.
         value = "" if value.startswith("kms:") else without_references(value).strip(", ")
     if not isinstance(value, str) or "://" not in value:
         return bool(value)

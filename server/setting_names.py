@@ -1,4 +1,4 @@
-"""The names of the settings: which there are, which of them are secrets, and what a variable must look like."""
+"""The names of the settings: which exist, which are secrets, and what form a variable must have."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -66,7 +66,7 @@ def _check_text(name: str, field: FieldInfo, text: str) -> None:
     try:
         json.loads(text)
     except ValueError:
-        # Not the text: it may hold a secret.
+        # Without the text, which may hold a secret.
         raise SettingsError(f"the variable {name} must be JSON, such as {_EXAMPLES[kind]}") from None
 
 
@@ -75,7 +75,7 @@ def _unknown(name: str) -> SettingsError:
 
 
 def _within(name: str, prefix: str, field: FieldInfo) -> SettingsError | None:
-    """Return what is wrong with a variable for a part of a list or of a map, which is set as a whole."""
+    """Return the problem of a variable for a part of a list or map, which can only be set as a whole."""
     kind = _json_kind(field)
     if kind is None:
         return None
@@ -84,7 +84,7 @@ def _within(name: str, prefix: str, field: FieldInfo) -> SettingsError | None:
 
 
 def _json_kind(field: FieldInfo) -> str | None:
-    """Return whether a variable holds a JSON list or object; None for a plain text."""
+    """Return whether a variable holds a JSON list or object; None for plain text."""
     if _section(field):
         return "object"
     kinds = {getattr(one, "__name__", "") for one in _origins(field.annotation)}
@@ -94,7 +94,7 @@ def _json_kind(field: FieldInfo) -> str | None:
 
 
 def _section(field: FieldInfo) -> type[BaseModel] | None:
-    """Return the section that a setting is, which can be left out or not."""
+    """Return the section that a setting is, optional or not; None when it is not a section."""
     found = [one for one in (field.annotation, *get_args(field.annotation)) if _is_section(one)]
     return found[0] if found and not _is_list(field.annotation) else None
 
@@ -119,7 +119,7 @@ def _origins(annotation: Any) -> Iterator[Any]:
 
 
 def _types(annotation: Any) -> Iterator[Any]:
-    """Yield an annotation and all that it is made of."""
+    """Yield an annotation and all its parts."""
     yield annotation
     for one in get_args(annotation):
         yield from _types(one)

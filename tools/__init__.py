@@ -1,1 +1,1 @@
-"""The sample pack: declarations of tables, searches and prompts. The server knows nothing of it but its folder."""
+"""The sample pack: declarations of tables, searches and prompts. The server only knows its folder."""

@@ -1,4 +1,4 @@
-"""Records what operators do: a verb that changes something is in the audit trail, or is not done."""
+"""Record what operators do: a verb that changes something is recorded in the audit trail, or fails."""
 
 import getpass
 import os
@@ -30,7 +30,7 @@ _ARGUMENT_CHARACTERS: Final = 200
 
 @contextmanager
 def recorded(arguments: Sequence[str]) -> Generator[None]:
-    """Run a verb of the command line; raises StartupError where one that changes something cannot be recorded."""
+    """Run a verb of the command line; raise StartupError when it changes something and cannot be recorded."""
     verb = next((verb for verb in _VERBS if tuple(arguments[: len(verb)]) == verb), None)
     trail = None if verb is None or "--help" in arguments else _trail(arguments)
     if verb is None or trail is None:
@@ -58,7 +58,7 @@ def recorded(arguments: Sequence[str]) -> Generator[None]:
 
 
 def _trail(arguments: Sequence[str]) -> Any:
-    """Return the trail of the settings that the verb will read, None where there is none."""
+    """Return the trail of the settings that the verb will read; None where there is none."""
     from server.audit.configured import configured_trail
     from server.configuration import load_settings
 

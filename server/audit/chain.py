@@ -9,14 +9,14 @@ from typing import Any, BinaryIO, Final, cast
 
 from pydantic_core import to_json
 
-# What stands for the line before the first.
+# The previous hash of the first record.
 FIRST: Final = "0" * 64
-# A record names people, tools and outcomes; it is never near this long.
+# A record names people, tools and outcomes; it is never nearly this long.
 LONGEST_LINE_BYTES: Final = 262_144
 _SEAL: Final = b',"hash":"'
 _END: Final = b'"}\n'
 _DIGEST_CHARACTERS: Final = 64
-# The keys of a line that are the chain's own.
+# The keys of a line that belong to the chain itself.
 OWN_KEYS: Final = frozenset({"number", "time", "previous", "hash"})
 
 
@@ -44,7 +44,7 @@ def opened(line: bytes) -> dict[str, Any] | None:
 
 
 def lines(file: Path) -> Iterator[bytes]:
-    """Yield the lines of one file, unpacked where logrotate has packed it; raises OSError."""
+    """Yield the lines of one file, decompressed where logrotate compressed it; raises OSError."""
     with cast("BinaryIO", gzip.open(file)) if file.suffix == ".gz" else file.open("rb") as opened_file:
         while line := opened_file.readline(LONGEST_LINE_BYTES):
             yield line

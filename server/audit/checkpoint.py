@@ -1,4 +1,4 @@
-"""Checkpoints: signed statements of how far a chain has come, which whoever can rewrite its files cannot make."""
+"""Checkpoints: signed statements of a chain's state, which somebody who can rewrite its files cannot forge."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -16,12 +16,12 @@ _TYPE: Final = "tenantgate-checkpoint"
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What a checkpoint says of the records `first` to `last` of one chain.
+    """What a checkpoint says about the records `first` to `last` of one chain.
 
-    `hash` is that of the last record; it covers every record before. `epoch` is the number of the last `begin` record,
-    and `before` the hash before that one. `root` is the Merkle root over the records `first` to `last`, `tenants` the
-    hash of the table of how many records each tenant has since `epoch`. `others` has the number that each other
-    worker's chain had reached. `every` is after how many records the next checkpoint is due at the latest.
+    `hash` is that of the last record and covers every record before it. `epoch` is the number of the last `begin`
+    record, and `before` the hash before that record. `root` is the Merkle root of the records `first` to `last`;
+    `tenants` is the hash of the table with each tenant's number of records since `epoch`. `others` has the last number
+    of each other worker's chain. The next checkpoint is due after at most `every` records.
     """
 
     chain: str
@@ -45,7 +45,7 @@ class Statement:
 
 
 def read_statement(text: Any, keys: PublicKeys) -> Statement:
-    """Return what a signed statement says; raise ValueError that says why it is not believed."""
+    """Return what a signed statement says; raise ValueError with the reason why it is not trusted."""
     if not isinstance(text, str):
         raise ValueError("the checkpoint has no statement")  # noqa: TRY004  # one error for whatever is wrong
     try:
@@ -64,7 +64,7 @@ def read_statement(text: Any, keys: PublicKeys) -> Statement:
 
 
 def _time_of(text: str) -> float:
-    """Return the time that a statement names, before its signature is checked with the key that was lent for then."""
+    """Read the statement's time before its signature is checked: it decides which lent key must have signed."""
     payload: Any = json.loads(_JWS.decode(text, options={"verify_signature": False}))
     moment: Any = cast("dict[str, Any]", payload).get("time") if isinstance(payload, dict) else None
     if not isinstance(moment, int | float):

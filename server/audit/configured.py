@@ -8,9 +8,9 @@ from server.settings.audit import KMS_PREFIX
 
 
 def configured_trail(settings: AuditSettings, *, announced: bool = True) -> AuditTrail | None:
-    """Open the trail for writing, None where there is none; raises StartupError.
+    """Open the trail for writing, or return None where the settings have none; raises StartupError.
 
-    With `announced`, checkpoints are lines of the log too.
+    With `announced`, checkpoints are also written to the log.
     """
     if settings.path is None:
         return None
@@ -26,7 +26,7 @@ def configured_trail(settings: AuditSettings, *, announced: bool = True) -> Audi
 
 
 def configured_key(settings: AuditSettings) -> Signer | None:
-    """Return the key that signs, None where none is set; raises StartupError for one in KMS that cannot be used."""
+    """Return the key that signs, None where none is set; raises StartupError for a KMS key that cannot be used."""
     text = settings.signing_key.get_secret_value()
     if text.startswith(KMS_PREFIX):
         # boto3 is loaded only where the key is in KMS.
@@ -37,7 +37,7 @@ def configured_key(settings: AuditSettings) -> Signer | None:
 
 
 def configured_public_key(settings: AuditSettings) -> str | None:
-    """Return the public half of the key that signs, in base64; of one in KMS, nobody needs the right to sign."""
+    """Return the public half of the signing key in base64; for a key in KMS, the right to sign is not needed."""
     text = settings.signing_key.get_secret_value()
     if text.startswith(KMS_PREFIX):
         from server.audit.kms import kms_public_key
@@ -47,7 +47,7 @@ def configured_public_key(settings: AuditSettings) -> str | None:
 
 
 def configured_public_keys(settings: AuditSettings) -> PublicKeys | None:
-    """Return every key whose checkpoints are believed, None where trails are not signed."""
+    """Return every key whose checkpoints are trusted; None where trails are not signed."""
     key = configured_public_key(settings)
     texts = (*settings.public_keys, *((key,) if key else ()))
     return public_keys(texts) if texts else None

@@ -1,7 +1,7 @@
-"""Compares the trail with PostgreSQL's own log, in which the database wrote whom it ran each statement for.
+"""Compare the trail with PostgreSQL's own log, in which the database wrote the tenant and person of each statement.
 
-Both name the request and the SHA-256 of the statement's text. What stands in one alone is a finding: somebody read
-past this server with a context of its own, or a log was changed or lost.
+Both name the request and the SHA-256 of the statement's text. A statement that only one of them has is a finding:
+somebody read data without this server and with their own context, or a log was changed or lost.
 """
 
 import re
@@ -18,9 +18,9 @@ _LINE: Final = re.compile(
     r'(?:LOG:  |,LOG,[0-9A-Z]{5},"|"message":")'
     r"tenantgate request=(\S*) statement=([0-9a-f]{64}) tenant=(\S*) issuer="
 )
-# What stands behind one of these was written by whoever sent a statement.
+# The sender of a statement wrote the text after one of these words.
 _FOREIGN: Final = re.compile(r"(?:ERROR|FATAL|WARNING|NOTICE|INFO|STATEMENT|QUERY|CONTEXT|DETAIL|HINT):  ")
-# What PL/pgSQL writes for NULL.
+# PL/pgSQL's text for NULL.
 _NULL: Final = "<NULL>"
 Kind = Literal["not in the database's log", "not in the trail", "another tenant"]
 
@@ -43,15 +43,15 @@ class Finding:
 class DatabaseLog:
     """The statements that a database's log names, by their requests."""
 
-    # By the request and, within it, by the statement: the tenant.
+    # By request, then by statement: the tenant.
     statements: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
-    # Those without a request: what the server asks by itself, to look up tenants and to prove isolation.
+    # The number of statements without a request: the server's own, to look up tenants and to prove isolation.
     own: int = 0
 
     def add(self, lines: Iterable[str]) -> None:
-        """Take the lines of a log; what is not about a verified context is passed over."""
+        """Add the lines of a log; lines that are not about a verified context are skipped."""
         for line in lines:
-            # A line that goes on is indented, so that no text of a caller begins one.
+            # A continued line is indented, so no text of a caller can begin a line.
             found = None if line.startswith("\t") else _LINE.search(line)
             if found is None or _FOREIGN.search(line, 0, found.start()):
                 continue
@@ -63,7 +63,7 @@ class DatabaseLog:
 
 
 def read_logs(files: Iterable[Path]) -> DatabaseLog:
-    """Return what the files say; raises StartupError that names one that cannot be read."""
+    """Return what the files say; raise StartupError with the name of a file that cannot be read."""
     log = DatabaseLog()
     for file in files:
         try:
@@ -75,9 +75,9 @@ def read_logs(files: Iterable[Path]) -> DatabaseLog:
 
 
 def differences(records: Iterable[dict[str, Any]], log: DatabaseLog) -> Iterator[Finding]:
-    """Yield what only one of the two says of a request, in the trail's order, then in the log's.
+    """Yield what only one of the two has of a request, in the trail's order, then in the log's.
 
-    A call that failed may have failed before the database saw its statement, so it need not be in the log.
+    A failed call may have failed before the database received its statement, so it need not be in the log.
     """
     seen = set[str]()
     for record in records:
@@ -90,7 +90,7 @@ def differences(records: Iterable[dict[str, Any]], log: DatabaseLog) -> Iterator
             for statement in named.keys() - ran.keys():
                 yield Finding("not in the database's log", request, statement, tenant)
         for statement, theirs in ran.items():
-            # A record names so many; further ones were only counted.
+            # A record names at most this many statements; further ones were only counted.
             if statement not in named and len(record.get("statements", ())) < MOST_NAMED:
                 yield Finding("not in the trail", request, statement, theirs)
             elif theirs != tenant:

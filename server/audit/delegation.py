@@ -1,7 +1,7 @@
-"""What a key that signs slowly lends to keys of one process: one for checkpoints, for an hour, and one for grants.
+"""Keys of this process that a slow signing key authorises: one for checkpoints, for an hour, and one for grants.
 
-A key in AWS KMS answers over the network. So it signs a statement that a key of this process may sign checkpoints until
-a time, and the process signs them itself. A verifier needs the public half of the lending key alone.
+A key in AWS KMS answers over the network. So it signs a statement that a key of this process may sign checkpoints
+until a certain time. A verifier needs only the public half of the KMS key, the lending key.
 """
 
 import base64
@@ -29,7 +29,7 @@ Sign = Callable[[bytes], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """A key of this process, the signed statement that it may sign checkpoints, and until when (Unix time)."""
+    """A key of this process, the signed statement that it may sign checkpoints, and its end (Unix time)."""
 
     key: SigningKey
     statement: str
@@ -37,7 +37,7 @@ class Delegation:
 
 
 def delegated(key: SigningKey, kid: str, since: int, until: int, sign: Sign) -> Delegation:
-    """Let `key` sign checkpoints of that time; `sign` is the lending key, whose id is `kid`."""
+    """Let `key` sign checkpoints from `since` until `until`; `sign` signs with the lending key, whose id is `kid`."""
     header = {"alg": "EdDSA", "typ": _TYPE, "kid": kid}
     payload = {"key": key.public_text(), "from": since, "until": until}
     signed = ".".join(_encoded(json.dumps(part, separators=(",", ":")).encode()) for part in (header, payload))
@@ -45,7 +45,7 @@ def delegated(key: SigningKey, kid: str, since: int, until: int, sign: Sign) -> 
 
 
 def borrowed_key(text: Any, lender: Ed25519PublicKey, moment: float) -> Ed25519PublicKey:
-    """Return the key that `lender` let sign at `moment`; raise ValueError where it did not."""
+    """Return the key that `lender` authorised for `moment`; raise ValueError when it authorised none."""
     try:
         if not isinstance(text, str) or jwt.get_unverified_header(text).get("typ") != _TYPE:
             raise ValueError("the checkpoint's key has no statement of the known key")
@@ -58,10 +58,10 @@ def borrowed_key(text: Any, lender: Ed25519PublicKey, moment: float) -> Ed25519P
 
 
 class Grants:
-    """Makes the grants of tenants as a lending key would: with a key that only it can make, the same each time."""
+    """Makes grants for tenants with a key that only the lending key can make, the same each time."""
 
     def __init__(self, public: Ed25519PublicKey, sign: Sign) -> None:
-        """Ask the lending key twice; raises ValueError when it does not sign the same each time (RFC 8032)."""
+        """Ask the lending key twice; raise ValueError when it does not sign the same each time (RFC 8032)."""
         seed = sign(_GRANTS)
         public.verify(seed, _GRANTS)
         if sign(_GRANTS) != seed:
@@ -76,7 +76,7 @@ class Grants:
 
 
 def verify_grant(public: Ed25519PublicKey, grant: bytes, text: bytes) -> None:
-    """Raise InvalidSignature where neither this key nor one that it lent made the grant."""
+    """Raise InvalidSignature unless this key, or a key that it authorised, made the grant."""
     if len(grant) != _KEY_BYTES + 2 * _SIGNATURE_BYTES:
         public.verify(grant, text)
         return

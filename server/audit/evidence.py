@@ -1,4 +1,4 @@
-"""What one call asked for and what it read: names, counts and digests, never an argument's value or a row."""
+"""What one call requested and read: names, counts and digests, never an argument's value or a row."""
 
 import hashlib
 import hmac
@@ -11,9 +11,9 @@ from pydantic_core import to_json
 from server.database.context_keys import ContextKey
 from server.derived_keys import derived
 
-# Of a SHA-256, in hexadecimal: enough that nobody finds a second text.
+# Of a SHA-256, in hexadecimal: enough that nobody finds a second text with the same digest.
 DIGEST_CHARACTERS: Final = 32
-# More of them are counted only.
+# Further ones are only counted.
 MOST_NAMED: Final = 20
 _PURPOSE: Final = b"tenantgate audit arguments"
 
@@ -24,15 +24,15 @@ def digest_of(text: bytes) -> str:
 
 
 class ArgumentDigests:
-    """Digests of arguments, keyed: equal ones are equal, and nobody without the key can guess a value by trying."""
+    """Keyed digests of arguments: equal arguments give equal digests, and only the key holder can test a guess."""
 
     def __init__(self, keys: Sequence[ContextKey]) -> None:
-        """Derive a key from the first context key; without one there are no digests."""
+        """Derive a key from the first context key; without a context key there are no digests."""
         self._kid: Final = keys[0].kid if keys else ""
         self._key: Final = derived(keys[0].secret, _PURPOSE) if keys else None
 
     def of(self, arguments: Mapping[str, Any]) -> str | None:
-        """Return `kid:digest` of the arguments, in whatever order they were sent; None for what no tool takes."""
+        """Return `kid:digest` of the arguments, in any order; None for arguments that no tool accepts."""
         if self._key is None:
             return None
         try:
@@ -55,17 +55,17 @@ class Evidence:
         self._documents: dict[str, None] = {}
 
     def statement(self, name: str, digest: str, began: float) -> None:
-        """Take a statement that was run, whatever came of it; `began` is of time.perf_counter()."""
+        """Add a statement that was run, whatever its outcome; `began` is from time.perf_counter()."""
         self._database_s += time.perf_counter() - began
         if len(self._statements) < MOST_NAMED:
             self._statements.append({"name": name, "digest": digest})
 
     def rows(self, count: int) -> None:
-        """Take the rows that are shown of a statement's."""
+        """Add the number of a statement's rows that are shown."""
         self._rows += count
 
     def documents(self, names: Iterable[str]) -> None:
-        """Take the documents that the passages of a search came from."""
+        """Add the documents of a search's passages."""
         self._searches += 1
         for name in names:
             self._found += 1
@@ -73,7 +73,7 @@ class Evidence:
                 self._documents[name] = None
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields of the record; what was not used is left out."""
+        """Return the fields of the record; unused ones are left out."""
         found: dict[str, Any] = {}
         if self._statements:
             found["statements"] = self._statements

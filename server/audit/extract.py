@@ -1,8 +1,8 @@
-"""A tenant's own extract: its records with proofs that they are all of its records, and nothing of anybody else's.
+"""A tenant's extract: its records, with proofs that they are all of its records, and nothing of other tenants.
 
-A file of JSON lines. The first names the tenant. Then, for each part of a chain (an epoch), a line for each checkpoint
-that covers records of the tenant, with these and their Merkle proofs, and a line with the last checkpoint and the proof
-of how many records the tenant has there.
+A file of JSON lines. The first names the tenant. Each part of a chain (an epoch) follows: a line for each checkpoint
+that covers records of the tenant, with these records and their Merkle proofs, then a line with the last checkpoint
+and the proof of how many records the tenant has in the epoch.
 """
 
 import json
@@ -24,7 +24,7 @@ FORMAT: Final = 1
 
 
 def extract(path: Path, key: Signer, tenant: str) -> Iterator[str]:
-    """Yield the lines of the extract; raises StartupError where the trail does not hold or another key signed it."""
+    """Yield the lines of the extract; raise StartupError when the trail does not verify or another key signed it."""
     secrets = Secrets(key)
     yield _line({"tenantgate_extract": FORMAT, "tenant": tenant, "grant": secrets.grant(tenant).hex()})
     found = False
@@ -37,7 +37,7 @@ def extract(path: Path, key: Signer, tenant: str) -> Iterator[str]:
 
 @dataclass(slots=True)
 class _Epoch:
-    """The last checkpoint of an epoch, and what was found of the tenant until then."""
+    """The last checkpoint of an epoch, and the tenant's records until then."""
 
     checkpoint: bytes = b""
     # The lines since the last checkpoint.
@@ -45,7 +45,7 @@ class _Epoch:
 
 
 class _OfChain:
-    """Goes over one chain as the server did when it wrote it."""
+    """Reads one chain and repeats the computations of the server that wrote it."""
 
     def __init__(self, chain: str, files: Sequence[Path], key: Signer, secrets: Secrets, tenant: str) -> None:
         self._chain: Final = chain
@@ -96,7 +96,7 @@ class _OfChain:
         epoch.checkpoint, epoch.pending = line, []
 
     def _end(self) -> Iterator[str]:
-        """End an epoch: what was not signed in it yet is for a later extract."""
+        """End an epoch: records that are not signed yet go into a later extract."""
         if self._epoch.checkpoint:
             proof = self._ledger.table.prove(self._secret.place(self._chain, self._ledger.epoch))
             shown = {

@@ -1,4 +1,4 @@
-"""Verifies a tenant's extract with the public key alone: each record is genuine, and none is missing."""
+"""Verify a tenant's extract with only the public key: each record is genuine, and none is missing."""
 
 import json
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from server.audit.secrets import TenantSecret
 from server.audit.table import from_text, root_of
 from server.errors import StartupError
 
-# Beside the records that a checkpoint is due after.
+# In addition to the records after which a checkpoint is due.
 _OWN_RECORDS: Final = 2
 
 
@@ -22,7 +22,7 @@ _OWN_RECORDS: Final = 2
 class Checked:
     """What an extract proves: the tenant's records of each chain, from the first to the last record that is signed.
 
-    `reached` has these two numbers by the name of the chain, `until` is the time of the last checkpoint.
+    `reached` has these two numbers by the name of the chain; `until` is the time of the last checkpoint.
     """
 
     tenant: str
@@ -32,7 +32,7 @@ class Checked:
 
 
 def check_extract(lines: Iterable[str], keys: PublicKeys) -> Checked:
-    """Return what the extract proves; raises StartupError that names its line and what does not hold."""
+    """Return what the extract proves; raise StartupError with the line and the reason when it does not verify."""
     check: _Check | None = None
     number = 0
     try:
@@ -60,14 +60,14 @@ class _Check:
         self._keys: Final = keys
         self._result: Final = Checked(str(header["tenant"]))
         self._secret: Final = TenantSecret.of_grant(self._result.tenant, merkle.unhex(header["grant"]), keys)
-        # The numbers of the records that were proved since the last epoch, and the chain and epoch that they are of.
+        # The numbers of the records proved since the last epoch, and their chain and epoch.
         self._proved: set[int] = set()
         self._of: set[tuple[str, int]] = set()
         self._last: dict[str, tuple[str, int, str]] = {}
         self._others: dict[str, int] = {}
 
     def checkpoint(self, item: dict[str, Any]) -> None:
-        """Take the tenant's records that one checkpoint covers."""
+        """Add the tenant's records that one checkpoint covers."""
         _, statement = self._statement(item["checkpoint"])
         size = statement.last - statement.first + 1
         for one in item["records"]:
@@ -83,7 +83,7 @@ class _Check:
         self._of.add((statement.chain, statement.epoch))
 
     def epoch(self, item: dict[str, Any]) -> None:
-        """End an epoch: as many records were proved as its last checkpoint says that there are."""
+        """End an epoch: the number of proved records must be the number in its last checkpoint."""
         record, statement = self._statement(item["epoch"])
         proof = from_text(**item["proof"])
         place = self._secret.place(statement.chain, statement.epoch)
@@ -100,7 +100,7 @@ class _Check:
         self._proved, self._of = set(), set()
 
     def finished(self) -> Checked:
-        """Return what was proved, once every chain that the checkpoints name is there."""
+        """Return what was proved, once every chain that the checkpoints name was read."""
         if self._proved or not self._last:
             raise ValueError("the last part has no checkpoint that ends it")
         for name, number in self._others.items():
@@ -110,7 +110,7 @@ class _Check:
         return self._result
 
     def _follow(self, record: dict[str, Any], statement: Statement) -> None:
-        """Require that this epoch begins where the one before it of the same chain ends."""
+        """Require that this epoch begins where the previous epoch of the same chain ends."""
         chain, number, digest = self._last.get(statement.name, ("", statement.epoch - 1, statement.before))
         if chain not in {"", statement.chain}:
             number, digest = statement.epoch - 1, statement.before

@@ -1,4 +1,4 @@
-"""The names of a trail's files: one live file for each worker, and what was moved away beside it."""
+"""The names of a trail's files: one live file for each worker, and the moved files beside it."""
 
 import time
 from collections.abc import Iterator
@@ -21,21 +21,21 @@ def head_path(live: Path) -> Path:
 
 
 def rotated_path(live: Path, first: int) -> Path:
-    """Return the name under which a live file is kept that begins with record number `first`."""
+    """Return the new name for a live file that is set aside and begins with record number `first`."""
     return live.with_name(f"{live.name}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.{first:012d}")
 
 
 def trail_files(path: Path) -> list[Path]:
-    """Return every file of the trail, of all workers, live or moved away beside it, in the order of their names.
+    """Return every file of the trail, of all workers, live or moved, ordered by name.
 
-    Moved away are our own rotated files and those of logrotate (`audit.jsonl.1`, `audit.jsonl-20261126.gz`).
+    Moved files are our own rotated files and those of logrotate (`audit.jsonl.1`, `audit.jsonl-20261126.gz`).
     """
     siblings = (one for one in path.absolute().parent.iterdir() if one.suffix != ".head")
     return sorted(one for one in siblings if live_name(path, one) is not None and one.is_file())
 
 
 def live_name(path: Path, file: Path) -> str | None:
-    """Return the live name that `file` has or had, as its own name tells; None for a file that is not the trail's."""
+    """Return the live name that `file` has or had, from its own name; None for a file of another kind."""
     names = [one.name for one in worker_paths(path)]
     found = [name for name in names if file.name == name or file.name.startswith((f"{name}.", f"{name}-"))]
     return max(found, key=len, default=None)

@@ -1,4 +1,4 @@
-"""The head: a small file beside a live trail that names the last record, and whose lock says who writes the trail."""
+"""The head: a small file beside a live trail that names the last record; the process that locks it is the writer."""
 
 import errno
 import fcntl
@@ -13,7 +13,7 @@ from server.audit.files import head_path, worker_paths
 
 @dataclass(frozen=True, slots=True)
 class HeadLine:
-    """What a head says: the number and hash of the last record, and the id of its chain."""
+    """The content of a head: the number and hash of the last record, and the id of its chain."""
 
     number: int
     digest: str
@@ -21,7 +21,7 @@ class HeadLine:
 
 
 class Head:
-    """A head that this process has locked until it ends."""
+    """A head that this process holds locked until it ends."""
 
     def __init__(self, live: Path, file: int) -> None:
         """Keep the descriptor of a locked head."""
@@ -42,20 +42,20 @@ class Head:
         raise OSError(errno.EAGAIN, "every name of it is held by a running server")
 
     def write(self, number: int, digest: str, chain: str) -> None:
-        """Name the last record; always as many bytes, so that no part of an older line is left."""
+        """Name the last record; always the same number of bytes, so that nothing of an older line is left."""
         os.pwrite(self._file, f"{number:020d} {digest} {chain}\n".encode(), 0)
 
     def sync(self) -> None:
-        """Wait until the disk has it."""
+        """Wait until the disk has the head."""
         os.fdatasync(self._file)
 
     def close(self) -> None:
-        """Give the name free."""
+        """Release the name."""
         os.close(self._file)
 
 
 def read_head(live: Path) -> HeadLine | None:
-    """Return what the head beside `live` says: nothing yet when it is new, None when it is lost or unreadable."""
+    """Return the content of the head beside `live`: empty when it is new, None when it is missing or unreadable."""
     try:
         text = head_path(live).read_text(encoding="ascii")
         if not text:

@@ -1,4 +1,4 @@
-"""The Ed25519 keys (RFC 8032) that sign checkpoints: one signs, its public half and those of former keys verify."""
+"""The Ed25519 keys (RFC 8032) of checkpoints: one key signs; its public half and those of former keys verify."""
 
 import base64
 import binascii
@@ -17,11 +17,11 @@ PublicKeys = Mapping[str, Ed25519PublicKey]
 
 
 class Signer(Protocol):
-    """What signs a trail: a key of the settings, or one in AWS KMS."""
+    """Signs a trail: a key in the settings, or one in AWS KMS."""
 
     @property
     def kid(self) -> str:
-        """The id that stands in every checkpoint."""
+        """The id that every checkpoint holds."""
         ...
 
     def public_text(self) -> str:
@@ -29,11 +29,11 @@ class Signer(Protocol):
         ...
 
     def lent(self) -> tuple[Ed25519PrivateKey, dict[str, Any]]:
-        """Return what signs a checkpoint now, and further fields of its header; raises OSError when there is none."""
+        """Return the key that signs a checkpoint now, and more fields for its header; raise OSError without one."""
         ...
 
     def grant(self, text: bytes) -> bytes:
-        """Return a signature of `text`, the same each time, with which a tenant checks its secret."""
+        """Return a signature of `text`, always the same, with which a tenant checks its secret."""
         ...
 
 
@@ -55,7 +55,7 @@ class SigningKey:
 
     @property
     def kid(self) -> str:
-        """The id that stands in every checkpoint."""
+        """The id that every checkpoint holds."""
         return key_id(self.public)
 
     def text(self) -> str:
@@ -63,7 +63,7 @@ class SigningKey:
         return base64.b64encode(self.seed).decode()
 
     def public_text(self) -> str:
-        """Return the base64 form of the public key, for `audit.public_keys` and for whoever verifies an extract."""
+        """Return the base64 form of the public key, for `audit.public_keys` and for the verifiers of an extract."""
         return public_text_of(self.public)
 
     def lent(self) -> tuple[Ed25519PrivateKey, dict[str, Any]]:
@@ -75,17 +75,17 @@ class SigningKey:
         return self.private.sign(text)
 
     def derived(self, purpose: bytes) -> bytes:
-        """Return 32 bytes for one purpose (HKDF-SHA-256, RFC 5869), from which the key cannot be learned."""
+        """Return 32 bytes for one purpose (HKDF-SHA-256, RFC 5869), which do not reveal the key."""
         return derived(self.seed, purpose, _BYTES)
 
 
 def parse_signing_key(text: str) -> SigningKey:
-    """Read the base64 form; raise ValueError that says what is wrong, without the secret."""
+    """Read the base64 form; raise ValueError with the problem, without the secret."""
     return SigningKey(_decoded(text))
 
 
 def public_keys(texts: Iterable[str]) -> PublicKeys:
-    """Return the public keys of their base64 forms by their ids; raise ValueError for one that is no key."""
+    """Return the public keys of their base64 forms, by id; raise ValueError for an invalid one."""
     keys = [Ed25519PublicKey.from_public_bytes(_decoded(text)) for text in texts]
     return {key_id(key): key for key in keys}
 

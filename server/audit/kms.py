@@ -1,8 +1,8 @@
 """A key in AWS KMS that signs the audit trail (KeySpec ECC_NIST_EDWARDS25519): its private half never leaves KMS.
 
-It lends a key of this process the right to sign checkpoints for an hour, and again every quarter of an hour, in a
-thread: neither a request nor the event loop waits for it. While KMS does not answer, service goes on until the last
-hour is over; then records cannot be signed, and requests are refused until it answers.
+It authorises a key of this process to sign checkpoints for an hour, and again every quarter of an hour, in a thread:
+neither a request nor the event loop waits for it. While KMS does not answer, service goes on until the last hour is
+over; then records cannot be signed, and requests are refused until it answers.
 """
 
 import errno
@@ -24,7 +24,7 @@ from server.errors import StartupError
 LENT_S: Final = 3_600
 RENEWED_S: Final = 900
 RETRIED_S: Final = 30
-# Clocks that were set back a little meanwhile.
+# Allows for a clock that was set back a little.
 _SLACK_S: Final = 30
 _CONNECT_S: Final = 2
 _READ_S: Final = 5
@@ -33,12 +33,12 @@ _log: Final = structlog.get_logger("audit")
 
 
 class KmsKey:
-    """Signs as a SigningKey does, for the holder of a key in KMS."""
+    """Signs as a SigningKey does, with a key in KMS."""
 
     def __init__(self, arn: str) -> None:
-        """Ask KMS for the public half, for what grants are made with, and for the first hour.
+        """Ask KMS for the public half, for the key of grants, and for the first hour.
 
-        Raises StartupError that names the key, AWS's code and the remedy.
+        Raises StartupError with the key, AWS's code and the remedy.
         """
         self._arn: Final = arn
         self._public: Final = kms_public_key(arn)
@@ -58,7 +58,7 @@ class KmsKey:
         return public_text_of(self._public)
 
     def lent(self) -> tuple[Ed25519PrivateKey, dict[str, Any]]:
-        """Return what signs a checkpoint now, and what the checkpoint says of it; raises OSError when time is up."""
+        """Return the key that signs a checkpoint now, and its statement; raise OSError when its time is over."""
         if time.monotonic() >= self._renew_at and self._renewing is None:
             self._renewing = threading.Thread(target=self._renew, name="audit-kms", daemon=True)
             self._renewing.start()

@@ -1,6 +1,6 @@
-"""What the next checkpoint commits to: the records since the last one, and how many records each tenant has.
+"""The content of the next checkpoint: the records since the last one, and how many records each tenant has.
 
-Leaves and entries are salted with secrets of their tenant, so that a tenant who is shown a proof learns nothing of the
+Leaves and entries are salted with the tenant's secret, so that a tenant who gets a proof learns nothing about
 others. An epoch begins with each file and each process.
 """
 
@@ -29,11 +29,11 @@ class Ledger:
         self._chain = chain
 
     def add(self, number: int, digest: str, tenant: str | None) -> None:
-        """Take a record that was written; its leaf is made now, so that a checkpoint holds nobody up."""
+        """Add a written record; its leaf is computed now, so that a checkpoint delays nobody."""
         self.pending.append((number, self._secrets.of(tenant).leaf(number, digest), tenant))
 
     def leaves(self) -> list[bytes]:
-        """Return the leaves of the records since the last checkpoint, in their order."""
+        """Return the leaves of the records since the last checkpoint, in order."""
         return [leaf for _, leaf, _ in self.pending]
 
     def commit(self) -> bytes:
@@ -49,5 +49,5 @@ class Ledger:
         return root
 
     def signed(self) -> None:
-        """Forget the records that a checkpoint was written for."""
+        """Forget the records that the checkpoint covers."""
         self.pending, self._counted = [], 0

@@ -1,11 +1,11 @@
-"""The Merkle tree of RFC 6962 section 2.1 over leaves that are hashed already: its root, and the proofs."""
+"""The Merkle tree of RFC 6962 section 2.1 over hashed leaves: its root and its proofs."""
 
 import hashlib
 from collections.abc import Sequence
 
 
 def unhex(text: str) -> bytes:
-    """Return the bytes that `text` stands for in lower-case hexadecimal; raises ValueError for any other form."""
+    """Return the bytes of lower-case hexadecimal `text`; raise ValueError for any other form."""
     found = bytes.fromhex(text)
     if found.hex() != text:
         raise ValueError("a hash is not in its one form")
@@ -13,7 +13,7 @@ def unhex(text: str) -> bytes:
 
 
 def leaf_hash(data: bytes) -> bytes:
-    """Return the hash of one leaf; the prefix keeps a leaf from being taken for a node."""
+    """Return the hash of one leaf; the prefix distinguishes a leaf from a node."""
     return hashlib.sha256(b"\0" + data).digest()
 
 
@@ -23,7 +23,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def levels(leaves: Sequence[bytes]) -> list[list[bytes]]:
-    """Return the tree from its leaves up to its root; a node without a sibling goes up as it is."""
+    """Return the tree from its leaves up to its root; a node without a sibling moves up unchanged."""
     found = [list(leaves)]
     while len(found[-1]) > 1:
         below = found[-1]
@@ -33,12 +33,12 @@ def levels(leaves: Sequence[bytes]) -> list[list[bytes]]:
 
 
 def root(leaves: Sequence[bytes]) -> bytes:
-    """Return the root; that of no leaves is the hash of nothing."""
+    """Return the root; without leaves, the hash of no bytes."""
     return levels(leaves)[-1][0] if leaves else hashlib.sha256(b"").digest()
 
 
 def proof(tree: Sequence[Sequence[bytes]], place: int) -> list[bytes]:
-    """Return the siblings on the way from the leaf at `place` up to the root of `levels(...)`."""
+    """Return the siblings on the path from the leaf at `place` to the root of `levels(...)`."""
     found: list[bytes] = []
     for level in tree[:-1]:
         if (sibling := place ^ 1) < len(level):
@@ -48,7 +48,7 @@ def proof(tree: Sequence[Sequence[bytes]], place: int) -> list[bytes]:
 
 
 def proved_root(leaf: bytes, place: int, size: int, siblings: Sequence[bytes]) -> bytes | None:
-    """Return the root that a proof leads to from the leaf at `place` of `size`, None where it cannot be one."""
+    """Return the root that a proof gives for the leaf at `place` of `size`; None when the proof is malformed."""
     if not 0 <= place < size:
         return None
     left = list(siblings)

@@ -1,10 +1,10 @@
-"""What an operator should know of the trail as it is configured."""
+"""What an operator should know about the trail's settings."""
 
 from server.settings import AuditSettings
 
 
 def audit_notices(settings: AuditSettings) -> tuple[str, ...]:
-    """Return what is no mistake and should be known: decisions that are not recorded, or not signed."""
+    """Return what is allowed but should be known: decisions that are not recorded, or not signed."""
     if settings.path is None:
         return ("no audit trail is kept: who read what is not recorded; set audit.path",)
     if not settings.signing_key.get_secret_value():

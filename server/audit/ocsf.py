@@ -1,7 +1,7 @@
 """Audit records as events of the Open Cybersecurity Schema Framework (OCSF 1.8.0), for a security lake or a SIEM.
 
-A request is an API Activity; each statement and each search of a call is a Datastore Activity beside it. What the
-schema has no place for is in `unmapped`.
+A request is an API Activity; each statement and each search of a call is a Datastore Activity beside it. Fields
+without a place in the schema are in `unmapped`.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
-"""Refusals of persons who are over a budget: the first few of an interval are records, the others are counted.
+"""Refusals of persons over a budget: the first few of an interval are recorded, the others are counted.
 
-Who sends thousands of requests a second with a good token costs a bounded space for it, and no refusal is lost: each
-count is written once per interval with its person, tenant, tool and reason, and `tenantgate usage` adds it up.
+A caller who sends thousands of requests per second with a valid token fills limited space, and no refusal is lost:
+each count is written once per interval with its person, tenant, tool and reason, and `tenantgate usage` adds it up.
 """
 
 import time
@@ -12,9 +12,9 @@ from typing import Any, Final
 from server.audit.refusals import INTERVAL_S
 
 WRITTEN_EACH: Final = 5
-# Beyond them refusals are records again: nobody's is lost, and so many at once are beyond what one process answers.
+# Refusals of further persons are recorded one by one; one process does not serve this many persons per interval.
 MOST_PERSONS: Final = 4_096
-# What tells counts of one person apart; each has few values, for a tool is one that exists.
+# The fields that separate the counts of one person; each has few values, because only existing tools are named.
 _KEY: Final = ("client", "tenant", "tool", "outcome")
 _SUMS: Final = ("bytes", "database_ms")
 
@@ -38,12 +38,12 @@ class OverBudget:
     """The refusals of one interval, by person."""
 
     def __init__(self) -> None:
-        """Begin with an interval."""
+        """Begin an interval."""
         self._persons: Final = dict[tuple[str, str], _Person]()
         self._until = time.monotonic() + INTERVAL_S
 
     def is_written(self, issuer: str, subject: str) -> bool:
-        """Whether the next refusal of this person is for the caller to write; the others are given to `count`."""
+        """Whether the caller must write this person's next refusal; the others go to `count`."""
         person = self._persons.get((issuer, subject))
         if person is None:
             if len(self._persons) >= MOST_PERSONS:
@@ -53,7 +53,7 @@ class OverBudget:
         return person.written <= WRITTEN_EACH
 
     def count(self, record: Mapping[str, Any]) -> None:
-        """Count a refusal; `record` is what its record would be: the last one's reason and address are kept."""
+        """Count a refusal; `record` is what its record would be. The last one's reason and address are kept."""
         now = time.time()
         counted = self._persons[record["issuer"], record["subject"]].counted
         found = counted.setdefault(tuple(map(record.get, _KEY)), _Counted(record, now, now))
@@ -63,7 +63,7 @@ class OverBudget:
             found.sums[name] = found.sums.get(name, 0) + record.get(name, 0)
 
     def flush(self, write: Callable[[Mapping[str, Any]], None], *, at_once: bool = False) -> None:
-        """Write one record for each count, once the interval is over; what fails is kept."""
+        """Write one record for each count, once the interval is over; counts that could not be written are kept."""
         if not at_once and time.monotonic() < self._until:
             return
         for who, person in list(self._persons.items()):

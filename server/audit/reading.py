@@ -1,4 +1,4 @@
-"""Reads a trail's records, of all workers and files, in the order of their times."""
+"""Read a trail's records, of all workers and files, ordered by time."""
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from server.errors import SettingsError, StartupError
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which records are wanted; None is any. Times are seconds since the epoch, `until` is not included."""
+    """Which records are wanted; None means any. Times are seconds since the epoch; `until` is excluded."""
 
     tenant: str | None = None
     person: str | None = None
@@ -33,9 +33,9 @@ class Filter:
 
 
 def read_records(path: Path, wanted: Filter) -> Iterator[dict[str, Any]]:
-    """Yield the records of decisions that `wanted` admits, without what the trail says of itself.
+    """Yield the records of decisions that `wanted` admits, without the trail's records about itself.
 
-    Raises StartupError where a line does not hold, and where there is no trail.
+    Raises StartupError where a line does not verify, and where there is no trail.
     """
     try:
         found = [_of_chain(files) for _, _, files in chains(path)]
@@ -51,7 +51,7 @@ def read_records(path: Path, wanted: Filter) -> Iterator[dict[str, Any]]:
 def moment(text: str | None, option: str, *, end: bool = False) -> float | None:
     """Return a day or a time (ISO 8601, UTC unless it says otherwise) as seconds since the epoch.
 
-    With `end`, a day is included whole. Raises SettingsError that names `option`.
+    With `end`, the whole day is included. Raises SettingsError that names `option`.
     """
     if text is None:
         return None
@@ -75,7 +75,7 @@ def _of_chain(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
 
 
 def last_of(records: Iterable[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """Return the last `count` records, or all with 0."""
+    """Return the last `count` records; all with 0."""
     from collections import deque
 
     return list(deque(records, maxlen=count or None))

@@ -1,7 +1,7 @@
-"""Refusals of callers that nobody authenticated: counted, and written once per interval, so that a flood costs little.
+"""Refusals of unauthenticated callers: counted, and written once per interval, so that a flood costs little.
 
-A key is why and from where: a constant reason and the network of the address. Nothing that an unverified token says is
-one, since its sender chooses that.
+A key is a constant reason and the network of the address. It holds nothing from an unverified token, because the
+sender chooses that.
 """
 
 import time
@@ -22,10 +22,10 @@ class _Counted:
 
 
 class Refusals:
-    """The counts of one interval; the first refusal of each key is for the caller to write, with its detail."""
+    """The counts of one interval; the caller writes the first refusal of each key, with its detail."""
 
     def __init__(self) -> None:
-        """Begin with an interval."""
+        """Begin an interval."""
         self._counted: Final = dict[tuple[str, str], _Counted]()
         self._until = time.monotonic() + INTERVAL_S
 
@@ -45,11 +45,11 @@ class Refusals:
         return False
 
     def forget(self, reason: str, source: str) -> None:
-        """Let the next refusal of this key be the first again: this one could not be written."""
+        """Let the next refusal of this key be the first again, because this one could not be written."""
         self._counted.pop((reason, source), None)
 
     def flush(self, write: Callable[[Mapping[str, Any]], None], *, at_once: bool = False) -> None:
-        """Write one record for each key that was counted, once the interval is over; what fails is kept."""
+        """Write one record for each counted key, once the interval is over; counts that cannot be written are kept."""
         if not at_once and time.monotonic() < self._until:
             return
         for (reason, source), one in list(self._counted.items()):

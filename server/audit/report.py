@@ -1,4 +1,4 @@
-"""What a person reads of a verified chain, and of a verified extract."""
+"""The lines about a verified chain and a verified extract, for a person."""
 
 from datetime import UTC, datetime
 
@@ -7,7 +7,7 @@ from server.audit.walk import Walked
 
 
 def sentence(one: Walked, *, signed: bool) -> str:
-    """Return one line: how much holds, and what is wrong where something is."""
+    """Return one line: how much of the chain verifies, and what is wrong."""
     records = f"{one.records} record" + ("" if one.records == 1 else "s")
     files = "1 file" if one.files == 1 else f"{one.files} files"
     found = [f"{one.name}: {records} in {files} {'holds' if one.records == 1 else 'hold'}"]
@@ -21,7 +21,7 @@ def sentence(one: Walked, *, signed: bool) -> str:
 
 
 def checked_sentence(checked: Checked) -> str:
-    """Return one line: whose records, how many, and of which part of the trail they are all that there are."""
+    """Return one line: whose records, how many, and the part of the trail in which these are all."""
     until = datetime.fromtimestamp(checked.until, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     parts = [f"{name} from record {first} to {last}" for name, (first, last) in sorted(checked.reached.items())]
     whole = ", ".join(parts)

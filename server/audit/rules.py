@@ -1,4 +1,4 @@
-"""When a trail is signed, begun anew and written to the disk."""
+"""When a trail is signed, rotated and written to the disk."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,5 +13,5 @@ class Rules:
     rotate_bytes: int = 67_108_864
     rotate_s: float = 86_400.0
     fsync: Literal["checkpoint", "record", "never"] = "checkpoint"
-    # Whether checkpoints are lines of the log too.
+    # Whether checkpoints are also written to the log.
     announced: bool = True

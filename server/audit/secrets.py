@@ -1,7 +1,7 @@
-"""The secret of each tenant, which salts its part of the checkpoints and is handed to that tenant alone.
+"""The secret of each tenant, which salts its part of the checkpoints; only that tenant receives it.
 
-It is the hash of a signature (Ed25519 signatures are deterministic, RFC 8032), so the tenant can verify with the public
-key that this is the secret that the server used: with another one, records could be hidden.
+It is the hash of a signature (Ed25519 signatures are deterministic, RFC 8032), so the tenant can verify with the
+public key that the server used this secret: with another secret, records could be hidden.
 """
 
 import hashlib
@@ -21,13 +21,13 @@ _TENANT: Final = b"tenantgate audit tenant "
 
 @dataclass(frozen=True, slots=True)
 class TenantSecret:
-    """What salts the records of one tenant, and of nobody else."""
+    """Salts the records of one tenant only."""
 
     secret: bytes
 
     @classmethod
     def of_grant(cls, tenant: str, grant: bytes, keys: PublicKeys) -> "TenantSecret":
-        """Return the secret that a grant leads to; raise ValueError for one that no key of `keys` made."""
+        """Return the secret that a grant gives; raise ValueError for a grant that no key of `keys` made."""
         for key in keys.values():
             try:
                 verify_grant(key, grant, _TENANT + tenant.encode())
@@ -42,11 +42,11 @@ class TenantSecret:
         return merkle.leaf_hash(salt + bytes.fromhex(digest))
 
     def place(self, chain: str, epoch: int) -> bytes:
-        """Return the key at which an epoch's table has this tenant."""
+        """Return the key of this tenant in an epoch's table."""
         return hmac.digest(self.secret, f"place {chain} {epoch}".encode(), "sha256")
 
     def entry(self, count: int) -> bytes:
-        """Return the value that stands for `count` records."""
+        """Return the table's value for `count` records."""
         return hmac.digest(self.secret, b"count %d" % count, "sha256")
 
 
@@ -59,7 +59,7 @@ class Secrets:
         self._known: Final = dict[str | None, TenantSecret]()
 
     def of(self, tenant: str | None) -> TenantSecret:
-        """Return the secret of a tenant, or of the records that are nobody's."""
+        """Return the secret of a tenant, or of the records without a tenant."""
         found = self._known.get(tenant)
         if found is None:
             text = _NOBODY if tenant is None else _TENANT + tenant.encode()
@@ -67,5 +67,5 @@ class Secrets:
         return found
 
     def grant(self, tenant: str) -> bytes:
-        """Return what lets a tenant verify its secret and make it."""
+        """Return the grant with which a tenant verifies and makes its secret."""
         return self._key.grant(_TENANT + tenant.encode())

@@ -12,7 +12,7 @@ from server.audit.chain import LONGEST_LINE_BYTES
 
 
 class Fate(Enum):
-    """What became of a file that is no longer what this process wrote; the value is the reason that is recorded."""
+    """What happened to a file that differs from what this process wrote; the value is the recorded reason."""
 
     MOVED = "moved"
     DELETED = "deleted"
@@ -21,10 +21,10 @@ class Fate(Enum):
 
 
 class Segment:
-    """An open file that this process alone appends to."""
+    """An open file to which only this process appends."""
 
     def __init__(self, live: Path, *, new: bool) -> None:
-        """Open the file, or with `new` begin one where none is, or an empty one; raises OSError."""
+        """Open the file; with `new`, create it or take an empty one; raises OSError."""
         self._live: Final = str(live)
         begun = live.exists()
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -39,9 +39,9 @@ class Segment:
         self._inode: Final = found.st_ino
 
     def fate(self) -> Fate | None:
-        """Return None while the file stands under its name as this process left it."""
+        """Return None while the file is under its name as this process left it."""
         try:
-            found = os.stat(self._live)  # noqa: PTH116  # a Path costs as much again, with every record
+            found = os.stat(self._live)  # noqa: PTH116  # a Path would double the cost, for every record
         except FileNotFoundError:
             found = None
         if found is not None and found.st_ino == self._inode and found.st_size == self.size:
@@ -53,7 +53,7 @@ class Segment:
         return Fate.REPLACED if found is not None and found.st_size else Fate.MOVED
 
     def write(self, line: bytes) -> None:
-        """Write a whole line or, on a disk that is full, none of it: the next one must not follow half a record."""
+        """Write a whole line; on a full disk, write none of it: the next line must not follow half a record."""
         written = os.write(self._file, line)
         if written != len(line):
             os.ftruncate(self._file, self.size)
@@ -61,7 +61,7 @@ class Segment:
         self.size += written
 
     def whole_end(self) -> bytes:
-        """Return the last whole line, and drop half a line after it: a crash left that, and nobody was answered."""
+        """Return the last whole line; drop half a line after it, left by a crash before its request was answered."""
         start = max(0, self.size - LONGEST_LINE_BYTES)
         end = os.pread(self._file, self.size - start, start)
         whole = end[: end.rfind(b"\n") + 1]
@@ -71,7 +71,7 @@ class Segment:
         return whole[whole.rfind(b"\n", 0, -1) + 1 :]
 
     def move_to(self, place: Path) -> None:
-        """Take the file out of the way under another name; raises OSError."""
+        """Rename the file; raises OSError."""
         os.rename(self._live, place)  # noqa: PTH104
 
     def sync(self) -> None:
@@ -84,7 +84,7 @@ class Segment:
 
 
 def _own(found: os.stat_result, *, new: bool) -> os.stat_result:
-    """Return what was found, or raise OSError where it is not a file that this process may write to."""
+    """Return `found`; raise OSError when it is not a file that this process may write to."""
     if not stat.S_ISREG(found.st_mode) or (new and found.st_size):
         raise OSError(errno.EEXIST, "another file stands in its place; move it away")
     return found

@@ -1,4 +1,4 @@
-"""What `tenantgate audit show` prints: one line per record."""
+"""The output of `tenantgate audit show`: one line per record."""
 
 from datetime import UTC, datetime
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Signs one chain: keeps its ledger, and writes the checkpoints into it."""
+"""Sign one chain: keep its ledger, and write its checkpoints into it."""
 
 import time
 from pathlib import Path
@@ -21,10 +21,10 @@ _log: Final = structlog.get_logger("audit")
 
 
 class Signing:
-    """Writes checkpoints for what a Writer wrote; the caller tells of each record with `add`."""
+    """Writes checkpoints for the records of a Writer; the caller reports each record with `add`."""
 
     def __init__(self, key: Signer, writer: Writer, path: Path, rules: Rules) -> None:
-        """Sign with `key`; `path` is the setting, by which other workers' chains are found."""
+        """Sign with `key`; `path` is the setting, which gives the names of other workers' chains."""
         self._key: Final = key
         self._writer: Final = writer
         self._path: Final = path
@@ -33,9 +33,9 @@ class Signing:
         self._before = writer.digest
 
     def reload(self) -> int:
-        """Take the part of the file that an earlier process left, and return how many of its records are not signed.
+        """Read the part of the file that an earlier process left; return how many of its records are unsigned.
 
-        Raises StartupError where the chain does not hold: what is signed from now on must not cover that up.
+        Raises StartupError where the chain does not verify: a new signature must not hide that.
         """
         if not self._writer.resumed:
             return 0
@@ -66,7 +66,7 @@ class Signing:
         self.add(None)
 
     def add(self, tenant: str | None) -> None:
-        """Take the record that was just written."""
+        """Add the record that was just written."""
         self._ledger.add(self._writer.number, self._writer.digest, tenant)
 
     def write_checkpoint(self) -> None:
@@ -91,11 +91,11 @@ class Signing:
         ledger.signed()
         self.add(None)
         if self._rules.announced:
-            # Whoever ships the log elsewhere has a witness of the trail there.
+            # A log that is shipped elsewhere is a witness of the trail.
             _log.info("audit checkpoint", name=statement.name, number=statement.last, hash=statement.hash)
 
     def _others(self) -> dict[str, int]:
-        """Return how far the chains of other workers have come, so that none of them can vanish unnoticed."""
+        """Return the last numbers of the other workers' chains, so that none of them can disappear unnoticed."""
         found: dict[str, int] = {}
         for live in worker_paths(self._path):
             head = read_head(live)

@@ -1,7 +1,7 @@
-"""A table from keys to values with one hash, and proofs of what it holds at a key, or that it holds nothing there.
+"""A table from keys to values with one hash, and proofs of its value at a key, or that it has none there.
 
-It is a binary trie over the bits of the keys, which are hashes, where a part with a single entry is that entry. A proof
-names the siblings on the way down and the entry that stands at its end, if one does.
+It is a binary trie over the bits of the keys, which are hashes; a subtree with a single entry is just that entry. A
+proof names the siblings from the top down and the entry at the end, if there is one.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ class _Entry:
 @dataclass(slots=True)
 class _Fork:
     sides: list["_Entry | _Fork | None"] = field(default_factory=lambda: [None, None])
-    # None where something below has changed since it was computed.
+    # None when something below changed since the hash was computed.
     known: bytes | None = None
 
     def hash(self) -> bytes:
@@ -37,9 +37,9 @@ class _Fork:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The siblings from the top down, and the key and value of the entry at the end of the way, None for an empty end.
+    """The siblings from the top down, and the key and value of the entry at the end; None for an empty end.
 
-    The entry may be another one: then nothing is at the key that was asked for.
+    The entry may have another key: then the table has nothing at the requested key.
     """
 
     siblings: tuple[bytes, ...]
@@ -55,7 +55,7 @@ class Table:
         self._top: _Entry | _Fork | None = None
 
     def put(self, key: bytes, value: bytes) -> None:
-        """Set the value at `key`; the hash is computed when it is asked for."""
+        """Set the value at `key`; the hash is computed when it is needed."""
         self._top = _put(self._top, key, value, 0)
 
     def root(self) -> bytes:
@@ -75,7 +75,7 @@ class Table:
 
 
 def root_of(key: bytes, proof: Proof) -> bytes | None:
-    """Return the root that `proof` leads to on the way to `key`, None where its end does not lie on that way."""
+    """Return the root that `proof` gives for `key`; None when its entry is not on the path to `key`."""
     depth = len(proof.siblings)
     if depth > len(key) * 8:
         return None
@@ -116,7 +116,7 @@ def _fork_hash(*sides: bytes) -> bytes:
 
 
 def from_text(siblings: Sequence[str], key: str | None, value: str | None) -> Proof:
-    """Return the proof that was written in hexadecimal; raises ValueError."""
+    """Return a proof from its hexadecimal form; raises ValueError."""
     return Proof(
         tuple(unhex(one) for one in siblings),
         None if key is None else unhex(key),

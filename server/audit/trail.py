@@ -1,7 +1,7 @@
-"""The audit trail: one record per decision, written before its answer leaves, chained so that any change is found.
+"""The audit trail: one record per decision, written before its answer is sent, chained so that any change is found.
 
-docs/audit.md describes its files. A record that cannot be written, or whose file was taken away, is an error and
-never silence.
+docs/audit.md describes its files. A record that cannot be written, or a file that was taken away, is always an
+error.
 """
 
 import errno
@@ -26,20 +26,20 @@ _SAID: Final = {
 
 
 class AuditTrail:
-    """Appends records to one file, which no other process writes to meanwhile."""
+    """Appends records to one file, to which no other process writes meanwhile."""
 
     def __init__(self, path: Path, key: Signer | None = None, rules: Rules | None = None) -> None:
         """Continue the trail at `path`, or at the next name (`audit.1.jsonl`) where another worker holds it.
 
-        Without `key` there are no checkpoints. Raises StartupError when the trail's end does not hold or cannot be
+        Without `key` there are no checkpoints. Raises StartupError when the trail's end does not verify or cannot be
         written.
         """
-        # Why nothing can be recorded now; None while all is well.
+        # Why nothing can be recorded now; None when recording works.
         self.problem: str | None = None
         self._rules: Final = rules or Rules()
-        # Why the next file is begun.
+        # Why the next file begins.
         self._reason = "start"
-        # How many records no checkpoint follows yet.
+        # The number of records since the last checkpoint.
         self._unsealed = 0
         self._sealed_at = time.monotonic()
         try:
@@ -67,16 +67,16 @@ class AuditTrail:
 
     @property
     def unsealed(self) -> int:
-        """How many records no checkpoint follows yet."""
+        """The number of records since the last checkpoint."""
         return self._unsealed
 
     @property
     def sealed_ago_s(self) -> float:
-        """How long ago the last checkpoint was written, or the disk was last told to have everything."""
+        """Seconds since the last checkpoint was written, or the disk was last synchronised."""
         return max(0.0, time.monotonic() - self._sealed_at)
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Write one record; raise AuditError when that fails, so that nothing is released unrecorded."""
+        """Write one record; raise AuditError when that fails, so that nothing is answered unrecorded."""
         try:
             self._look()
             self._write(record)
@@ -85,7 +85,7 @@ class AuditTrail:
         self.problem = None
 
     def tick(self) -> None:
-        """Do what is due although nothing is recorded: look at the file, sign, begin a new one, try after a failure.
+        """Do what is due without a new record: check the file, sign, rotate, retry after a failure.
 
         Call it about once a second. Raises AuditError as `append` does.
         """
@@ -124,7 +124,7 @@ class AuditTrail:
         return AuditError()
 
     def _look(self) -> None:
-        """Make sure that the file is there, as this process left it, and has room by the rules."""
+        """Make sure that the file is there, as this process left it, and is not full."""
         if not self._writer.is_open:
             self._begin()
         elif (fate := self._writer.fate()) is not None:
@@ -135,7 +135,7 @@ class AuditTrail:
             self._seal()
 
     def _leave(self, fate: Fate) -> None:
-        """Begin a new file after one that was taken away; moving it is what an operator may do."""
+        """Begin a new file after the old one was taken away; operators may move it."""
         self._reason = fate.value
         if fate is Fate.MOVED:
             self._seal()
@@ -144,7 +144,7 @@ class AuditTrail:
         self._writer.leave()
         self._begin()
         if fate in _SAID:
-            # Said once, although the trail goes on: whoever looks after it must know.
+            # Raised once although the trail goes on: the operator must know.
             raise OSError(errno.ESTALE, _SAID[fate])
 
     def _rotate(self, reason: str) -> None:
@@ -156,14 +156,14 @@ class AuditTrail:
             self._begin()
 
     def _begin(self) -> None:
-        """Begin an epoch: a file, or this process's part of one that another left."""
+        """Begin an epoch: a new file, or this process's part of one that another process left."""
         if self._unsealed and self._signing and self._writer.is_open:
             self._seal()
         before = self._writer.digest
         self._writer.begin(self._reason)
         if self._signing:
             self._signing.begin(before)
-        # Due before anything else, also where it fails now.
+        # A checkpoint is due before the next record, even if it fails now.
         self._unsealed = self._rules.checkpoint_records
         self._seal()
         self._reason = "start"
@@ -177,7 +177,7 @@ class AuditTrail:
             self._signing.add(record.get("tenant"))
 
     def _seal(self) -> None:
-        """Write a checkpoint, where there is a key, and let the disk have what was written."""
+        """Write a checkpoint, if there is a key, and synchronise the disk."""
         if self._signing:
             self._signing.write_checkpoint()
         if self._rules.fsync != "never":

@@ -1,4 +1,4 @@
-"""What each tenant used on each day (UTC), added up from the audit records: what is billed is what is evidenced."""
+"""What each tenant used on each day (UTC), added up from the audit records: the bill and the evidence are the same."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ HEADINGS: Final[tuple[str, ...]] = ("day", "tenant", "calls", "failed", "rows", 
 
 @dataclass(slots=True)
 class Used:
-    """One tenant's day: tool calls that were answered and that failed, and what the answered and failed ones took."""
+    """One tenant's day: the tool calls that succeeded and that failed, and what they used."""
 
     day: str
     tenant: str
@@ -27,7 +27,7 @@ class Used:
 
 
 def usage(records: Iterable[dict[str, Any]]) -> list[Used]:
-    """Return the days and tenants in their order; a request that is no call of a tenant's tool counts for nobody."""
+    """Return the days and tenants in order; a request that is not a call of a tenant's tool is not counted."""
     found: dict[tuple[str, str], Used] = {}
     for record in records:
         tenant = record.get("tenant")
@@ -38,7 +38,7 @@ def usage(records: Iterable[dict[str, Any]]) -> list[Used]:
         if record.get("outcome") == "answered":
             used.calls += 1
         else:
-            # Those over a budget are counted together.
+            # Refusals over a budget are counted in one record.
             used.failed += record.get("count", 1)
         used.rows += record.get("rows", 0)
         used.bytes += record.get("bytes", 0)

@@ -1,4 +1,4 @@
-"""Verifies a trail: every file of every worker, what was moved away included, and names the first break of each."""
+"""Verify a trail: every file of every worker, moved files included; report the first break of each chain."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +14,9 @@ _TRIES = 3
 
 
 def verify(path: Path, keys: PublicKeys | None = None, *, archived: bool = False) -> list[Walked]:
-    """Return what holds of each chain at `path`; raises StartupError when there is none or it cannot be read.
+    """Return the result for each chain at `path`; raise StartupError when there is none or it cannot be read.
 
-    With `keys`, a chain must be signed. `archived` accepts a part that was moved elsewhere: without what was before it
+    With `keys`, a chain must be signed. `archived` accepts a part that was moved elsewhere: without its predecessors
     and without FILE.head.
     """
     tries = 0
@@ -24,13 +24,13 @@ def verify(path: Path, keys: PublicKeys | None = None, *, archived: bool = False
         heads = _heads(path)
         found = _verified(path, heads, keys, archived=archived)
         tries += 1
-        # What looks like a break may be a running server that wrote or rotated meanwhile.
+        # An apparent break may come from a running server that wrote or rotated meanwhile.
         if tries == _TRIES or all(one.broken is None for one in found) or heads == _heads(path):
             return found
 
 
 def _verified(path: Path, heads: dict[str, HeadLine], keys: PublicKeys | None, *, archived: bool) -> list[Walked]:
-    """Return what holds; `heads` were read before the files."""
+    """Return the results; `heads` were read before the files."""
     try:
         found: list[Walked] = []
         for name, chain, files in chains(path):
@@ -50,9 +50,9 @@ def _verified(path: Path, heads: dict[str, HeadLine], keys: PublicKeys | None, *
 
 
 def chains(path: Path) -> Iterator[tuple[str, str, list[Path]]]:
-    """Yield each chain's live name, its id and its files in the order of their records; raises OSError.
+    """Yield each chain's live name, its id and its files, ordered by their records; raises OSError.
 
-    A file that does not begin as one should stands alone.
+    A file with an invalid beginning is a chain by itself.
     """
     groups: dict[tuple[str, str], list[tuple[int, Path]]] = {}
     known = {live.name for live in worker_paths(path)}
@@ -74,7 +74,7 @@ def _heads(path: Path) -> dict[str, HeadLine]:
 
 
 def _look_beyond_the_head(path: Path, one: Walked) -> None:
-    """Find records that were added behind the last one of the server's."""
+    """Find records that were added after the server's last one."""
     live = path.with_name(one.name)
     head = read_head(live)
     if one.broken is None and head is not None and one.last > head.number + 1:
@@ -82,7 +82,7 @@ def _look_beyond_the_head(path: Path, one: Walked) -> None:
 
 
 def _lost(path: Path, found: list[Walked], heads: dict[str, HeadLine]) -> Iterator[Walked]:
-    """Yield the chains of which a head is left and no file."""
+    """Yield the chains that have a head but no file."""
     known = {(one.name, one.chain) for one in found}
     for name, head in heads.items():
         if (name, head.chain) not in known:
@@ -91,7 +91,7 @@ def _lost(path: Path, found: list[Walked], heads: dict[str, HeadLine]) -> Iterat
 
 
 def _ask_the_others(path: Path, found: list[Walked]) -> None:
-    """Find chains that end before what the checkpoints of other workers say."""
+    """Find chains that end before the number that checkpoints of other workers name."""
     reached = {one.name: max(other.last for other in found if other.name == one.name) for one in found}
     broken = {one.name for one in found if one.broken}
     for name, number in {name: number for one in found for name, number in one.others.items()}.items():

@@ -1,4 +1,4 @@
-"""One walk over the files of a chain, from its first record to its first break."""
+"""Check the files of one chain, from its first record to its first break."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ from server.audit.checkpoint import Statement, read_statement
 from server.audit.head import HeadLine
 from server.audit.keys import PublicKeys
 
-# Beside the records that a checkpoint is due after: the checkpoint before, and a `begin`.
+# In addition to the records after which a checkpoint is due: the previous checkpoint, and a `begin`.
 _OWN_RECORDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """Where a chain does not hold; `line` counts from 1, `kind` is one word for a machine."""
+    """Where a chain does not verify; `line` counts from 1, `kind` is one word for a program."""
 
     file: Path
     line: int
@@ -26,9 +26,9 @@ class Break:
 
 @dataclass(slots=True)
 class Walked:
-    """What holds of one chain, up to its break if it has one; the last `unsigned` records await their checkpoint.
+    """The valid part of one chain, up to its break if it has one; its last `unsigned` records wait for a checkpoint.
 
-    `others` is how far its checkpoints say that other workers' chains had come.
+    `others` has the last numbers of other workers' chains, from its checkpoints.
     """
 
     name: str
@@ -43,10 +43,10 @@ class Walked:
 
 
 class Walk:
-    """Looks at each record after the one before it, and at the signatures where there are `keys`."""
+    """Checks each record against the one before it, and the signatures where there are `keys`."""
 
     def __init__(self, name: str, files: Sequence[Path], keys: PublicKeys | None, head: HeadLine | None) -> None:
-        """Walk over `files`; `head` says what the chain must at least hold."""
+        """Check `files`; `head` says what the chain must at least hold."""
         begin = opened(next(lines(files[0]), b"")) or {}
         self._files: Final = files
         self._keys: Final = keys
@@ -54,11 +54,11 @@ class Walk:
         self._result: Final = Walked(name, str(begin.get("chain", "")))
         self._previous = FIRST
         self._signed = self._every = 0
-        # Whether the record before began a part, which its server signs at once.
+        # Whether the previous record began a part, which its server signs at once.
         self._begun = False
 
     def run(self, *, archived: bool) -> Walked:
-        """Return what holds; `archived` files may have lost what was before them and after them."""
+        """Return the valid part; `archived` files may lack what was before and after them."""
         result = self._result
         for file in self._files:
             result.files += 1
@@ -82,7 +82,7 @@ class Walk:
         return result
 
     def _problem(self, record: dict[str, Any] | None, *, first: bool) -> tuple[str, str] | None:
-        """Return the kind and the sentence of what is wrong with a record after those before it."""
+        """Return the kind and the description of the problem of a record, given those before it."""
         last = self._result.last
         if record is None:
             return "edited", "the record was changed or is not whole"
@@ -102,7 +102,7 @@ class Walk:
         return None if self._keys is None else self._unsigned(record, self._keys)
 
     def _unsigned(self, record: dict[str, Any], keys: PublicKeys) -> tuple[str, str] | None:
-        """Return what is wrong with the signatures at this record."""
+        """Return the problem of the signatures at this record, or None."""
         result, begun = self._result, self._begun
         self._begun = record.get("event") == "begin"
         if record.get("event") != "checkpoint":
@@ -126,7 +126,7 @@ class Walk:
         self._result.others.update(statement.others)
 
     def _end(self, file: Path, place: int, *, archived: bool) -> Break | None:
-        """Return what is wrong with the end of the chain."""
+        """Return the problem at the end of the chain, or None."""
         result = self._result
         if not archived and self._head is None:
             return Break(file, place, "head", "FILE.head of these records is lost; for archived files say --archived")
@@ -139,7 +139,7 @@ class Walk:
         return None
 
     def _stands_later(self, file: Path, place: int) -> bool:
-        """Whether the record that should have come at `place` stands further down in the file."""
+        """Whether the record expected at `place` is further down in the file."""
         wanted = self._result.last + 1
         later = (opened(line) for at, line in enumerate(lines(file), 1) if at > place)
         return any(record is not None and record["number"] == wanted for record in later)

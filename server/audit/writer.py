@@ -1,4 +1,4 @@
-"""The end of one chain on the disk: the file that is written, its head, and what the next record follows."""
+"""The end of one chain on the disk: the current file, its head, and the record that the next one follows."""
 
 import os
 import secrets
@@ -15,12 +15,12 @@ from server.errors import StartupError
 
 
 class Writer:
-    """Writes records one after the other; after a failure the chain goes on with the next one that can be written."""
+    """Writes records one after the other; after a failure the chain continues with the next record."""
 
     def __init__(self, path: Path, *, sync_each: bool = False) -> None:
-        """Take the first free name of `path` and continue what is there.
+        """Take the first free name of `path` and continue its file.
 
-        Raises StartupError when it does not end as its head says, and OSError.
+        Raises StartupError when the file does not end as its head says, and OSError.
         """
         self._sync_each: Final = sync_each
         self._head: Final = Head.taken(path)
@@ -47,11 +47,11 @@ class Writer:
         return self._segment.size if self._segment else 0
 
     def fate(self) -> Fate | None:
-        """Return what became of the file when it is no longer there as it was left, else None."""
+        """Return what happened to the file when it is not as this process left it, else None."""
         return self._segment.fate() if self._segment else None
 
     def begin(self, reason: str) -> None:
-        """Begin an epoch, in a new file where none is open; raises OSError."""
+        """Begin an epoch, in a new file if none is open; raises OSError."""
         fresh = self._segment is None
         if fresh:
             self._segment = Segment(self.live, new=True)
@@ -66,7 +66,7 @@ class Writer:
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Write one record; raises OSError."""
-        assert self._segment is not None  # noqa: S101  # the trail sees to it
+        assert self._segment is not None  # noqa: S101  # the trail ensures it
         number = self.number + 1
         line, digest = sealed({"number": number, "time": round(time.time(), 3), **record}, self.digest)
         self._segment.write(line)
@@ -82,7 +82,7 @@ class Writer:
         self.leave()
 
     def leave(self) -> None:
-        """Write no more to this file."""
+        """Stop writing to this file."""
         if self._segment is not None:
             self._segment.close()
             self._segment = None
@@ -94,7 +94,7 @@ class Writer:
             self._head.sync()
 
     def close(self) -> None:
-        """Close the files and give the name free."""
+        """Close the files and release the name."""
         self.leave()
         self._head.close()
 
@@ -105,7 +105,7 @@ class Writer:
             self._segment = Segment(self.live, new=False)
             line = self._segment.whole_end()
         if not line:
-            # Nothing was written yet, or the file was moved away while nobody wrote.
+            # Nothing was written yet, or the file was moved away while no server ran.
             self.leave()
             if kept is None:
                 raise StartupError(f"{self.live}.head is not readable; move the audit trail away and keep it")
@@ -119,6 +119,6 @@ class Writer:
             )
         self.number, self.digest = last["number"], last["hash"]
         self.chain, self.first, self.resumed = str(begin["chain"]), begin["number"], True
-        # The process may have died between a record and its head, so the head may be one behind.
+        # The process may have ended between a record and its head, so the head may be one record behind.
         if kept is None or kept.chain != self.chain or kept.number not in {self.number, self.number - 1}:
             raise StartupError(f"the audit trail {self.live} does not end where it did; move it away and keep it")

@@ -1,1 +1,1 @@
-"""Who is calling: from a bearer token on the wire to a verified access token, or a challenge."""
+"""Authentication: a request's bearer token becomes a verified access token, or the answer is a challenge."""

@@ -7,17 +7,17 @@ from typing import Any, Final, cast
 
 from server.errors import TenancyError
 
-# What a claim path that leads nowhere gives; a claim that is present and null is a value.
+# What claim_at returns for a missing claim; a claim that is present and null is a value.
 ABSENT: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """What a verified token says; a person is the pair (issuer, subject), never the subject alone.
+    """The content of a verified token; a person is the pair (issuer, subject), never only the subject.
 
-    `claims` are those that the settings of the issuer read. `is_client`: a machine acts for itself, so that no person
-    stands behind the token. `bound_to` is the thumbprint of the key that a sender must show (RFC 9449). `token_id` is
-    the digest of the token's own id (`jti`), for the audit trail.
+    `claims` are those that the issuer's settings read. `is_client`: a machine acts for itself, without a person.
+    `bound_to` is the thumbprint of the key that the sender must prove to hold (RFC 9449). `token_id` is the digest of
+    the token's own id (`jti`), for the audit trail.
     """
 
     issuer: str
@@ -32,7 +32,7 @@ class AccessToken:
 
 
 def token_id_of(claims: Mapping[str, Any]) -> str | None:
-    """Return the first half of the SHA-256 of `jti` (Entra ID: `uti`), in hexadecimal; None where there is none."""
+    """Return the first half of the SHA-256 of `jti` (Entra ID: `uti`), in hexadecimal; None without one."""
     found = next((value for name in ("jti", "uti") if isinstance(value := claims.get(name), str)), None)
     return None if found is None else hashlib.sha256(found.encode("utf-8", "replace")).hexdigest()[:32]
 
@@ -44,11 +44,11 @@ def client_of(claims: Mapping[str, Any]) -> str | None:
 
 
 def is_client(claims: Mapping[str, Any]) -> bool:
-    """Whether the token was issued with client credentials, however this issuer shows it.
+    """Whether the token was issued with client credentials; each identity provider shows it differently.
 
     RFC 9068 section 2.2, Cognito and Okta: `sub` is the client. Auth0: `gty`, or `@clients` after it. Entra ID:
     `idtyp`, or a service principal (`sub` is `oid`) without the delegated permissions that a person's token has.
-    Keycloak: the service account's name, with the address that only this grant notes.
+    Keycloak: the service account's name, with the client's address, which only this grant adds.
     """
     subject, client = claims.get("sub"), client_of(claims)
     if client is not None and subject in {client, f"{client}@clients"}:
@@ -62,10 +62,10 @@ def is_client(claims: Mapping[str, Any]) -> bool:
 
 
 def claim_at(claims: Mapping[str, Any], path: str) -> Any:
-    """Return the value at a claim path: the claim of exactly this name, or a value nested along its dots; else ABSENT.
+    """Return the value at a claim path: the claim of exactly this name, or one nested a level per dot; else ABSENT.
 
-    A name along the path may hold dots itself (`https://example.com/claims.tenant`). Raises TenancyError when a token
-    holds the path in more than one way: where clients may add claims of any name, one of the ways may be theirs.
+    A name in the path may contain dots itself (`https://example.com/claims.tenant`). Raises TenancyError when a token
+    has the path in more than one way: where clients may add claims of any name, a client may have added one of them.
     """
     found = list(_readings(claims, path))
     if len(found) > 1:
@@ -78,13 +78,13 @@ def claim_at(claims: Mapping[str, Any], path: str) -> Any:
 
 
 def names_along(path: str) -> frozenset[str]:
-    """Return the names of the top-level claims in which `claim_at` can find `path`, and of those that it asks."""
+    """Return the names of the top-level claims that `claim_at` and `is_left_out` read for `path`."""
     ends = [end for end, letter in enumerate(path) if letter == "."]
     return frozenset({path, *(path[:end] for end in ends), "_claim_names", "hasgroups"})
 
 
 def is_left_out(claims: Mapping[str, Any], path: str) -> bool:
-    """Whether the issuer says that it left the claim at `path` out, because it was too long or stands elsewhere.
+    """Whether the issuer says that it left out the claim at `path`: it was too long or is stored elsewhere.
 
     Entra ID does so with more than 200 groups; `_claim_names` is OpenID Connect Core 1.0 section 5.6.2.
     """
@@ -98,7 +98,7 @@ def is_left_out(claims: Mapping[str, Any], path: str) -> bool:
 
 
 def _readings(claims: Mapping[str, Any], path: str) -> Iterator[Any]:
-    """Yield the value of every way to read `path`: each of its dots is part of a name, or a step into a map."""
+    """Yield a value for every way to read `path`: each dot is either part of a name or a step into a map."""
     if path in claims:
         yield claims[path]
     end = path.find(".")

@@ -7,7 +7,7 @@ from server.tenant_id import canonical_tenant
 
 
 class TenantAddresses:
-    """`<resource_url>/t/<tenant>`; from settings, never from Host. Its last part, as a caller wrote it, is `asked`."""
+    """`<resource_url>/t/<tenant>`, from settings, never from Host; `asked` is its last part as the caller wrote it."""
 
     def __init__(self, settings: Settings) -> None:
         """Read the address of the resource and the type of tenant ids."""
@@ -19,7 +19,7 @@ class TenantAddresses:
         return self._prefix + tenant
 
     def tenant(self, asked: str) -> str | None:
-        """Return the tenant that `asked` spells, or None when it cannot be a tenant's."""
+        """Return the tenant that `asked` spells, or None when it cannot be a tenant id."""
         return canonical_tenant(asked, self._id_type)
 
     def tenant_of(self, url: str) -> str | None:

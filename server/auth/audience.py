@@ -1,4 +1,4 @@
-"""At which addresses of this server a token is good (RFC 8707, RFC 9068 section 4)."""
+"""The addresses of this server at which a token is valid (RFC 8707, RFC 9068 section 4)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Audience:
     tenants: frozenset[str]
 
     def admits(self, tenant: str | None) -> bool:
-        """Whether the token is good at a tenant's address; None is the address for all."""
+        """Whether the token is valid at a tenant's address; None is the address for all."""
         return self.everywhere or tenant in self.tenants
 
 
@@ -29,7 +29,7 @@ def audience_of(
 ) -> Audience:
     """Require that the token was made for this server, alone or among others; else raise TokenRefusedError."""
     if "aud" not in claims:
-        # Cognito's access tokens have none; the client that they were issued to stands in for it.
+        # Cognito's access tokens have no audience; the client that they were issued to takes its place.
         if claims.get("client_id") not in issuer.client_ids:
             raise TokenRefusedError("no aud, and client_id is not accepted")
         return EVERYWHERE
@@ -38,7 +38,7 @@ def audience_of(
     if not all(isinstance(one, str) for one in audiences):
         raise TokenRefusedError("aud is malformed")
     of_tenants = {one: tenant for one in audiences if (tenant := addresses.tenant_of(one)) is not None}
-    # A tenant's address is never good for another's, even where the settings list it among `audiences`.
+    # A tenant's address is never valid for another tenant, even where the settings list it among `audiences`.
     everywhere = bool(({resource_url, *issuer.audiences} & set(audiences)) - of_tenants.keys())
     if not everywhere and not of_tenants:
         raise TokenRefusedError("aud is another server")

@@ -1,4 +1,4 @@
-"""The credentials of a request: an access token, and for the scheme DPoP the proof that comes with it."""
+"""The credentials of a request: an access token and, with the scheme DPoP, its proof."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,7 +12,7 @@ class Credentials(NamedTuple):
 
 
 def credentials_of(headers: Mapping[bytes, bytes]) -> Credentials | None:
-    """Return what the header Authorization holds, the only place where a token is read (RFC 6750 section 2.1)."""
+    """Return what the header Authorization holds; tokens are read nowhere else (RFC 6750 section 2.1)."""
     scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     token = token.strip(" ")
     if not token or scheme.lower() not in {"bearer", "dpop"}:

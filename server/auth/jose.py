@@ -1,6 +1,6 @@
-"""The strict outside of a JSON Web Signature: what is accepted before any claim is believed.
+"""Parse a JSON Web Signature strictly, before any of its claims is trusted.
 
-PyJWT's algorithms verify the signature; the form around it is judged here (RFC 7515, RFC 7519, RFC 8725).
+PyJWT's algorithms verify the signature; this module checks the form around it (RFC 7515, RFC 7519, RFC 8725).
 """
 
 import base64
@@ -14,11 +14,11 @@ from typing import Any, Final, NoReturn, cast
 from server.auth.public_key import PublicKey
 from server.errors import TokenRefusedError
 
-# 200 groups of Entra ID are 8,000 characters of a payload, and 10,700 of a token.
+# 200 groups of Entra ID take 8,000 characters of a payload and 10,700 of a token.
 MAXIMUM_TOKEN_CHARACTERS: Final = 16_384
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)", re.ASCII)
-# Keys and addresses of keys inside a token (RFC 8725 section 3.10), critical extensions, unencoded payloads,
-# compression and nesting: nothing that an access token needs.
+# An access token needs none of these: keys and addresses of keys (RFC 8725 section 3.10), critical extensions,
+# unencoded payloads, compression, nesting.
 _REFUSED_HEADERS: Final = frozenset({"crit", "b64", "jku", "jwk", "x5u", "x5c", "zip", "enc", "cty"})
 _TYPES: Final = frozenset({"at+jwt", "jwt"})
 _KEY_ID_CHARACTERS: Final = 256
@@ -26,7 +26,7 @@ _KEY_ID_CHARACTERS: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class CompactSignature:
-    """A well-formed compact JWS whose signature has not been checked yet: nothing in it may be believed."""
+    """A well-formed compact JWS whose signature has not been checked yet: nothing in it is trusted."""
 
     algorithm: str
     key_id: str | None
@@ -38,7 +38,7 @@ class CompactSignature:
 
 @dataclass(frozen=True, slots=True)
 class CompactParts:
-    """A compact JWS taken apart: its header's members, and the bytes that the signature is over."""
+    """The parts of a compact JWS: its header's members, and the bytes that the signature covers."""
 
     header: Mapping[str, Any]
     payload: bytes
@@ -47,7 +47,7 @@ class CompactParts:
 
 
 def parse_compact(text: str, maximum_characters: int) -> CompactParts:
-    """Take a compact JWS apart; raise TokenRefusedError for anything but one plain, canonical form."""
+    """Split a compact JWS; raise TokenRefusedError for anything but one plain, canonical form."""
     if len(text) > maximum_characters or not (parts := _COMPACT.fullmatch(text)):
         raise TokenRefusedError("not a compact JWS of acceptable size")
     header, payload, signature = (_decoded(part) for part in parts.groups())
@@ -55,7 +55,7 @@ def parse_compact(text: str, maximum_characters: int) -> CompactParts:
 
 
 def parse_signature(text: str) -> CompactSignature:
-    """Take an access token apart; raise TokenRefusedError for a header that none needs."""
+    """Split an access token; raise TokenRefusedError for a header that no access token needs."""
     parts = parse_compact(text, MAXIMUM_TOKEN_CHARACTERS)
     members = parts.header
     if refused := _REFUSED_HEADERS & members.keys():
@@ -63,7 +63,7 @@ def parse_signature(text: str) -> CompactSignature:
     algorithm, key_id = members.get("alg"), members.get("kid")
     if not isinstance(algorithm, str):
         raise TokenRefusedError("alg is not a string")
-    # RFC 7515 section 4.1.4: it may be absent, for an issuer that has one key alone.
+    # RFC 7515 section 4.1.4: it may be absent, for an issuer that has only one key.
     if "kid" in members and not (isinstance(key_id, str) and 0 < len(key_id) <= _KEY_ID_CHARACTERS):
         raise TokenRefusedError("kid is malformed")
     kind = _type(members.get("typ"))
@@ -86,7 +86,7 @@ def _type(kind: Any) -> str | None:
         return None
     if not isinstance(kind, str):
         raise TokenRefusedError("typ is not a string")
-    # RFC 7515 section 4.1.9: the prefix may be left out, letter case does not matter.
+    # RFC 7515 section 4.1.9: the prefix may be left out; letter case does not matter.
     name = kind.lower().removeprefix("application/")
     if name not in _TYPES:
         raise TokenRefusedError("typ is not that of an access token")
@@ -94,7 +94,7 @@ def _type(kind: Any) -> str | None:
 
 
 def _decoded(part: str) -> bytes:
-    """Decode base64url in its one canonical form: two texts for one token would be two cache keys and two logs."""
+    """Decode base64url in its one canonical form: otherwise one token would have two cache keys and log entries."""
     try:
         data = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
     except binascii.Error as error:

@@ -1,4 +1,4 @@
-"""Where one issuer's key set comes from: fetched with bounds, never from where a token says, and filtered."""
+"""Fetch one issuer's key set, within limits and from the configured address, and keep the keys that may verify."""
 
 import json
 import time
@@ -17,7 +17,7 @@ from server.settings import IssuerSettings, is_https_or_loopback
 
 MAXIMUM_BYTES: Final = 131_072
 MAXIMUM_KEYS: Final = 64
-# What makes a fetch fail: everything else is a defect of ours.
+# The errors of a failed fetch; any other error is a defect of this server.
 FETCH_ERRORS: Final = (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError, RecursionError)
 _DISCOVERY: Final = "/.well-known/openid-configuration"
 _SHOWN_CHARACTERS: Final = 200
@@ -27,10 +27,10 @@ _log: Final = structlog.get_logger("keys")
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The keys that may verify, by id; each (id, algorithm) stands for one key.
+    """The keys that may verify, by id; at most one for each id and algorithm.
 
-    None is the id of keys without one, and of a key that stands alone; an id whose keys may not verify has no key.
-    `clock_ahead_s` is by how much this server's clock is ahead of the issuer's, None when the issuer did not say.
+    None is the id of keys without one, and of a single key; an id whose keys may not verify has no key.
+    `clock_ahead_s` is how far this server's clock is ahead of the issuer's; None when the issuer did not send a date.
     """
 
     keys: Keys
@@ -38,7 +38,7 @@ class Fetched:
 
 
 class KeySource:
-    """Fetches the key set of one issuer; `asked` is the URL that was asked last."""
+    """Fetches the key set of one issuer; `asked` is the URL that was requested last."""
 
     def __init__(self, issuer: IssuerSettings, http: httpx2.AsyncClient) -> None:
         """Fetch with `http`."""
@@ -61,7 +61,7 @@ class KeySource:
             raise ValueError(f"the discovery document names another issuer: {str(named)[:_SHOWN_CHARACTERS]}")
         if not isinstance(address, str) or not is_https_or_loopback(address):
             raise ValueError("the discovery document names no https key set")
-        # An issuer elsewhere must not send this server to a service on its own machine.
+        # An issuer on another machine must not send this server to a service on its own machine.
         if urlsplit(address).scheme != "https" and urlsplit(self._issuer.issuer).scheme == "https":
             raise ValueError("the discovery document names a key set that is not https")
         return address
@@ -69,7 +69,7 @@ class KeySource:
     async def _get(self, url: str) -> dict[str, Any]:
         """Return a small JSON object; raise ValueError for anything else. Redirects are not followed."""
         self.asked = url
-        # Uncompressed, so that the size that is counted is the size that is parsed; a compressed answer is no JSON.
+        # Uncompressed: the size that is counted must be the size that is parsed. A compressed answer is not parsed.
         headers = {"accept": "application/json", "accept-encoding": "identity"}
         async with self._http.stream("GET", url, headers=headers) as response:
             self._clock_ahead_s = _clock_ahead_s(response.headers)
@@ -86,16 +86,16 @@ class KeySource:
         return cast("dict[str, Any]", value)
 
     def _usable(self, document: Mapping[str, Any]) -> Keys:
-        """Return the keys that may verify; raise ValueError when none may, so that the last good set is kept."""
+        """Return the keys that may verify; raise ValueError when there are none, so that the last good set is kept."""
         listed = document.get("keys")
         if not isinstance(listed, list) or len(cast("list[Any]", listed)) > MAXIMUM_KEYS:
             raise ValueError("no acceptable list of keys in the key set")
         jwks = [cast("dict[str, Any]", jwk) for jwk in cast("list[Any]", listed) if isinstance(jwk, dict)]
-        # Whoever reads the set could sign with these; what shares their id may be the other half.
+        # Anybody who reads the set could sign with a published secret; a key with the same id may be its public half.
         published = [jwk.get("kid") for jwk in jwks if SECRETS & jwk.keys()]
         found = [key for jwk in jwks if (key := PublicKey.from_jwk(jwk)) and key.key_id not in published]
         times = Counter((key.key_id, algorithm) for key in found for algorithm in key.algorithms)
-        # Two keys for one id and algorithm: which one is meant is anyone's guess, so neither is.
+        # When two keys have one id and algorithm, neither is used: nothing says which one is meant.
         meant = [key for key in found if all(times[key.key_id, one] == 1 for one in key.algorithms)]
         for key_id in {key.key_id for key in found} - {key.key_id for key in meant}:
             shown = (key_id or "")[:_SHOWN_CHARACTERS]
@@ -104,7 +104,7 @@ class KeySource:
             raise ValueError("no usable key in the key set")
         ids = {key_id for jwk in jwks if isinstance(key_id := jwk.get("kid"), str | None)}
         keys = {key_id: tuple(key for key in meant if key.key_id == key_id) for key_id in ids}
-        # OpenID Connect Core 1.0 section 10.1: of one key alone, tokens need not say the id.
+        # OpenID Connect Core 1.0 section 10.1: where the issuer has a single key, tokens may leave out its id.
         return keys if len(meant) > 1 else {**keys, None: tuple(meant)}
 
 
@@ -118,9 +118,9 @@ def _refused(response: httpx2.Response, url: str) -> str:
 
 
 def _clock_ahead_s(headers: Mapping[str, str]) -> float | None:
-    """Return how far this clock is ahead of the one that wrote `Date` (RFC 9110 section 6.6.1)."""
+    """Return how far this clock is ahead of the clock that wrote `Date` (RFC 9110 section 6.6.1)."""
     try:
-        # RFC 9111 section 5.1: how long the answer lay in a cache on the way.
+        # RFC 9111 section 5.1: how long the answer was in a cache.
         aged = parsedate_to_datetime(headers["date"]).timestamp() + int(headers.get("age", "0"))
     except (KeyError, ValueError, OverflowError):
         return None

@@ -1,7 +1,7 @@
-"""One issuer's key set: cached, rotated, and asked for again when a token names a key that is not there.
+"""One issuer's key set: cached, rotated, and fetched again when a token names an unknown key.
 
-How long a key is believed after its issuer has removed it: STALE_AFTER_S while the endpoint answers, MAXIMUM_AGE_S
-while it does not.
+A key that its issuer removed is trusted for at most STALE_AFTER_S while the endpoint answers, and for at most
+MAXIMUM_AGE_S while it does not.
 """
 
 import asyncio
@@ -20,16 +20,16 @@ from server.errors import IssuerUnavailableError, KeyNotYetKnownError, TokenRefu
 from server.settings import IssuerSettings
 
 FETCH_TIMEOUT_S: Final = 3.0
-# A set this old is fetched again, behind the request that notices; a set older than that, before it is used.
+# After REFRESH_AFTER_S the set is fetched in the background; after STALE_AFTER_S, before it is used.
 REFRESH_AFTER_S: Final = 300.0
 STALE_AFTER_S: Final = 600.0
-# Unknown key ids cause one fetch in this time at most, whoever sends them.
+# Unknown key ids cause at most one fetch in this time, no matter who sends them.
 COOLDOWN_S: Final = 5.0
-# A key id that the issuer did not have causes none for this long, twice as long after each time, up to the longest:
-# one stale client must not use up the cooldown, and a key that its issuer publishes late is found soon.
+# A key id that the issuer did not have causes no fetch for this long, then twice as long each time, up to the
+# longest: one outdated client must not use up the cooldown, and a key that is published late must be found soon.
 ABSENT_S: Final = 5.0
 LONGEST_ABSENT_S: Final = 30.0
-# With the endpoint down, keys are believed for this long and no longer.
+# While the endpoint is down, keys are trusted for at most this long.
 MAXIMUM_AGE_S: Final = 86_400.0
 _ABSENT_KEPT: Final = 1_024
 _CAUSE_CHARACTERS: Final = 500
@@ -39,22 +39,22 @@ _log: Final = structlog.get_logger("keys")
 class KeySet:
     """The public keys of one issuer.
 
-    `generation` changes whenever they do; `clock_ahead_s` is by how much this server's clock was ahead of
-    the issuer's then, None when that is not known.
+    `generation` changes whenever they do; `clock_ahead_s` is how far this server's clock was ahead of the issuer's
+    at the last fetch, None when that is not known.
     """
 
     def __init__(self, issuer: IssuerSettings, http: httpx2.AsyncClient) -> None:
         """Fetch with `http`, on first use."""
         self.generation = 0
         self.clock_ahead_s: float | None = None
-        # Attempts to fetch the set, and those of them that failed.
+        # Attempts to fetch the set, and how many of them failed.
         self.attempts = 0
         self.failures = 0
         self._issuer: Final = issuer.issuer
         self._place: Final = (issuer.issuer, issuer.jwks_url)
         self._source: Final = KeySource(issuer, http)
         self._keys: Keys = {}
-        # Until when a key id is not asked for, and for how long that was.
+        # For each absent key id: until when it is not looked for, and for how long that was.
         self._absent: Final = dict[str | None, tuple[float, float]]()
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
@@ -63,10 +63,10 @@ class KeySet:
         self._refresh: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str | None, algorithm: str, *, newer_than: int | None = None) -> PublicKey:
-        """Return the key with this id for this algorithm; None is the id of a key that has none.
+        """Return the key with this id for this algorithm; None is the id of a key without one.
 
-        `newer_than` is a generation whose key did not do. Raises TokenRefusedError when the issuer has no such key,
-        KeyNotYetKnownError when it had none a moment ago, and IssuerUnavailableError when that cannot be known.
+        `newer_than` is a generation whose key did not verify. Raises TokenRefusedError when the issuer has no such key,
+        KeyNotYetKnownError when it had none a moment ago, and IssuerUnavailableError when the issuer does not answer.
         """
         now, seen = time.monotonic(), self.attempts
         keys, age = self._usable(key_id, now, newer_than), now - self._fetched_at
@@ -86,13 +86,13 @@ class KeySet:
         if self._failed:
             raise IssuerUnavailableError(self._issuer)
         if self.attempts == seen:
-            # Nobody has asked the issuer since it had no such key: it may have published it by now.
+            # The key set was not fetched again since the key was missing: the issuer may have published it by now.
             raise KeyNotYetKnownError(self._issuer, max(1, math.ceil(wait_s)))
         self._remember_absent(key_id)
         raise TokenRefusedError("the issuer has no such key")
 
     async def replace(self, former: "KeySet") -> None:
-        """Fetch the keys now; where the endpoint is away, take those of `former` if they are of the same place."""
+        """Fetch the keys now; if that fails, take those of `former` if they come from the same place."""
         await self._fetch_once(self.attempts)
         if self._failed and former._place == self._place:  # noqa: SLF001  # another of its kind
             self._keys, self._fetched_at = former._keys, former._fetched_at  # noqa: SLF001
@@ -115,7 +115,7 @@ class KeySet:
         return self._keys.get(key_id)
 
     def _one_of(self, keys: tuple[PublicKey, ...], algorithm: str) -> PublicKey:
-        """Return the one of `keys` that serves `algorithm`; the key set has one at most."""
+        """Return the one of `keys` for `algorithm`; the key set has at most one."""
         found = next((key for key in keys if algorithm in key.algorithms), None)
         if found is None:
             raise TokenRefusedError("the issuer's key of this id may not verify this algorithm")
@@ -134,7 +134,7 @@ class KeySet:
             self._refresh = asyncio.create_task(self._fetch_once(self.attempts))
 
     async def _fetch_once(self, seen: int) -> None:
-        """Fetch unless another request has done so since `seen` attempts, or the cooldown still runs."""
+        """Fetch, unless another request did so since `seen` attempts or the cooldown is not over."""
         async with self._fetching:
             if self.attempts != seen or time.monotonic() - self._tried_at < COOLDOWN_S:
                 return
@@ -155,13 +155,13 @@ class KeySet:
                 return
             finally:
                 self.attempts += 1
-            # The same keys again: what was verified with them stays verified, so that a flood costs nobody that.
+            # With the same keys, verified tokens stay verified, so a flood of unknown key ids slows nobody down.
             self.generation += fetched.keys != self._keys
             self._keys, self._fetched_at, self._failed = fetched.keys, time.monotonic(), False
             self._compare_clocks(fetched.clock_ahead_s)
 
     def _compare_clocks(self, ahead_s: float | None) -> None:
-        """Tell the operator before a token is refused for it."""
+        """Warn the operator before a token is refused because of the clocks."""
         self.clock_ahead_s = ahead_s
         if ahead_s is not None and abs(ahead_s) >= NOTICED_S:
             _log.warning("the clocks differ; correct the one that is wrong", issuer=self._issuer, cause=clocks(ahead_s))

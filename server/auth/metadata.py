@@ -13,20 +13,20 @@ WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"
 
 
 class ResourceMetadata:
-    """What a client must know to sign in: this resource, its issuers, its scopes.
+    """What a client must know to sign in: this resource, its issuers and its scopes.
 
-    Every tenant's address is a resource with a document of its own. `asked` is the last part of the address that was
-    called, as the caller wrote it; None, and what cannot be a tenant, stand for the server's own address. Whether a
-    tenant exists changes nothing: the documents are public.
+    Every tenant's address is a resource with its own document. `asked` is the last part of the address that was
+    called, as the caller wrote it; None, and text that cannot be a tenant id, mean the server's own address. The
+    documents are public: they do not depend on whether a tenant exists.
     """
 
     def __init__(self, settings: Settings, scopes: tuple[str, ...]) -> None:
-        """Compute the document and its address once; `scopes` are those that the tools ask for."""
+        """Compute the document and its address once; `scopes` are those that the tools require."""
         parts = urlsplit(settings.resource_url)
         self._addresses: Final = TenantAddresses(settings)
         # RFC 9728 section 3.1: the well-known part goes between the host and the resource's path.
         self.url: Final = f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{parts.path.rstrip('/')}"
-        # Where clients look that know only the host, and where the resource says.
+        # Clients that know only the host look at the first path; the other is the resource's own.
         self.paths: Final = sorted({WELL_KNOWN, unquote(urlsplit(self.url).path)})
         self.scopes: Final = requestable_scopes(settings, scopes)
         modes = {issuer.dpop for issuer in settings.issuers}
@@ -45,7 +45,7 @@ class ResourceMetadata:
         """Return the document of the address that was called."""
         if asked is None or self._addresses.tenant(asked) is None:
             return self.document
-        # RFC 9728 section 3.3: the client compares it with what it was given, so it is spelled as asked.
+        # RFC 9728 section 3.3: the client compares it with the address it called, so the spelling stays the caller's.
         return {**self.document, "resource": self._addresses.of(asked)}
 
     def url_of(self, asked: str | None) -> str:
@@ -54,9 +54,9 @@ class ResourceMetadata:
         return f"{self.url}/t/{asked}" if known else self.url
 
     def challenge(self, error: str | None, scopes: tuple[str, ...], asked: str | None = None) -> str:
-        """Return a WWW-Authenticate value (RFC 6750 section 3, RFC 9728 section 5.1); no error without a token.
+        """Return a WWW-Authenticate value (RFC 6750 section 3, RFC 9728 section 5.1); without a token, `error` is None.
 
-        It has a challenge for each scheme that an issuer's settings allow (RFC 9449 section 7.1), Bearer first.
+        It has a challenge for each scheme that the issuers' settings allow (RFC 9449 section 7.1), Bearer first.
         """
         parts = [f'error="{error}"'] if error else []
         parts += [f'scope="{" ".join(scopes)}"'] if scopes else []
@@ -67,7 +67,7 @@ class ResourceMetadata:
 
 
 def _dpop(settings: Settings) -> dict[str, Any]:
-    """Return what the document says of DPoP (RFC 9728 section 2)."""
+    """Return the document's fields about DPoP (RFC 9728 section 2)."""
     modes = {issuer.dpop for issuer in settings.issuers}
     if modes <= {"off"}:
         return {}

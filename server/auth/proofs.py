@@ -1,4 +1,4 @@
-"""DPoP proofs (RFC 9449): whoever sends a token shows that they hold the key that it is bound to."""
+"""DPoP proofs (RFC 9449): the sender of a token proves to hold the key that the token is bound to."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ WINDOW_S: Final = 60
 _MAXIMUM_CHARACTERS: Final = 4_096
 _JTI_CHARACTERS: Final = 256
 _METHOD: Final = "POST"
-# What may stand in a proof's header, and of each type of key the members that name it (RFC 7638 section 3.2).
+# Members that a proof's header may have, and the members of each type of key (RFC 7638 section 3.2).
 _HEADERS: Final = frozenset({"typ", "alg", "jwk", "kid"})
 _MEMBERS: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 _PORTS: Final = {"https": 443, "http": 80}
@@ -27,7 +27,7 @@ _PORTS: Final = {"https": 443, "http": 80}
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A proof that fits its request; whether it was used before is not known yet."""
+    """A proof that fits its request; it may still have been used before."""
 
     id: str
     issued: float
@@ -74,7 +74,7 @@ def _signed_claims(text: str, bound_to: str) -> Mapping[str, Any]:
 
 
 def _named_by(jwk: Mapping[str, Any]) -> str:
-    """Return the members that make the key's thumbprint, in the one form that it is computed from."""
+    """Return the members from which the key's thumbprint is computed, in their one canonical form."""
     names = _MEMBERS.get(str(jwk.get("kty")), ())
     if not names or SECRETS & jwk.keys() or not all(isinstance(jwk.get(name), str) for name in names):
         raise ProofRefusedError("jwk of the DPoP proof is no public key")
@@ -83,7 +83,7 @@ def _named_by(jwk: Mapping[str, Any]) -> str:
 
 @lru_cache(maxsize=1_024)
 def _key(members: str) -> PublicKey | None:
-    """Return the key; a client uses one for many requests."""
+    """Return the key, cached: a client uses one for many requests."""
     return PublicKey.from_jwk(json.loads(members))
 
 
@@ -98,7 +98,7 @@ def _issued(value: Any, now: float) -> float:
 
 
 def _is_same(htu: Any, url: str) -> bool:
-    """Whether `htu` is `url`, apart from query and fragment, letter case of the host and the default port."""
+    """Whether `htu` is `url`, ignoring query, fragment, letter case of the host and the default port."""
     try:
         return isinstance(htu, str) and _normal(htu) == _normal(url)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Verified tokens that are believed again for a short time, within a fixed amount of memory."""
+"""Verified tokens that are trusted again for a short time, within a fixed amount of memory."""
 
 import sys
 import time
@@ -10,19 +10,19 @@ from server.auth.access_token import AccessToken
 from server.auth.audience import Audience
 from server.auth.keys import KeySet
 
-# How many tokens are remembered, and how many bytes; a long list of groups weighs more than all the rest.
+# How many tokens are remembered, and how many bytes; a long list of groups takes more than all the rest.
 MAXIMUM_TOKENS: Final = 10_000
 MAXIMUM_BYTES: Final = 18_000_000
-# What one token takes beside its claims, as measured.
+# The measured size of one token without its claims.
 _BYTES_EACH: Final = 900
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A token that was verified with one generation of a key set, and is believed until then or the next one."""
+    """A token that was verified with one generation of a key set; trusted until its time or a new generation."""
 
     token: AccessToken
-    # Judged anew for each request: one token is remembered once, whatever address it is sent to.
+    # Checked for each request: a token is remembered once, even if it is sent to several addresses.
     audience: Audience
     until: float
     keys: KeySet
@@ -30,14 +30,14 @@ class Verified:
 
     @property
     def holds(self) -> bool:
-        """Whether it is still believed."""
+        """Whether it is still trusted."""
         return self.until > time.time() and self.generation == self.keys.generation
 
 
 class RememberedTokens:
-    """Verified tokens by the digest of their text; the oldest leave first.
+    """Verified tokens by the digest of their text; the oldest are forgotten first.
 
-    The digest, not the token: what is remembered cannot be sent to anyone.
+    The digest, not the token: what is remembered cannot be used as a token.
     """
 
     def __init__(self) -> None:
@@ -49,12 +49,12 @@ class RememberedTokens:
         return len(self._kept)
 
     def find(self, digest: bytes) -> Verified | None:
-        """Return what was verified, while it is believed."""
+        """Return the verified token while it is trusted, else None."""
         kept = self._kept.get(digest)
         return kept[0] if kept is not None and kept[0].holds else None
 
     def keep(self, digest: bytes, verified: Verified) -> None:
-        """Remember one more token, and forget the oldest ones while there are too many."""
+        """Remember one more token, and forget the oldest while there are too many."""
         self._forget(digest)
         size = _BYTES_EACH + _size_bytes(verified.token.claims)
         self._kept[digest] = (verified, size)
@@ -68,7 +68,7 @@ class RememberedTokens:
 
 
 def _size_bytes(value: Any) -> int:
-    """Return what a parsed JSON value takes; it may be nested as deeply as the parser allows."""
+    """Return the bytes of a parsed JSON value; it may be nested as deeply as the parser allows."""
     size, waiting = 0, [value]
     while waiting:
         one = waiting.pop()

@@ -1,4 +1,4 @@
-"""Scopes: what a token grants under its issuer's names, what clients may ask for, and names that no tool knows."""
+"""Scopes: those that a token grants, those that clients may request, and a check for unknown names."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -11,7 +11,7 @@ from server.settings import IssuerSettings, Settings
 def granted_scopes(claims: Mapping[str, Any], issuer: IssuerSettings, known: Sequence[str]) -> frozenset[str]:
     """Return our scopes that a token grants under the issuer's names.
 
-    They stand in `scope` (RFC 8693) or `scp` (Entra ID, Okta); Entra ID grants a client acting for itself `roles`.
+    They are in `scope` (RFC 8693) or `scp` (Entra ID, Okta); Entra ID grants `roles` to a client that acts for itself.
     """
     granted: set[str] = set()
     for name in ("scope", "scp", "roles") if is_client(claims) else ("scope", "scp"):
@@ -24,10 +24,10 @@ def granted_scopes(claims: Mapping[str, Any], issuer: IssuerSettings, known: Seq
 
 
 def requestable_scopes(settings: Settings, scopes: Sequence[str]) -> tuple[str, ...]:
-    """Return the names under which a client can ask for `scopes`; none when the issuers do not agree on them.
+    """Return the names under which a client can request `scopes`; none when the issuers use different names.
 
-    A client asks one issuer for every scope that it reads, and an issuer refuses a request with a name that it does
-    not know. What every token of an issuer has anyway is not asked for.
+    A client requests every scope that it reads here from one issuer, and an issuer refuses a request with an unknown
+    name. Scopes that every token of an issuer has anyway are left out.
     """
     named = [
         tuple(dict.fromkeys(issuer.names_of(scope)[0] for scope in scopes if scope not in issuer.scopes_granted))

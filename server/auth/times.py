@@ -1,6 +1,6 @@
-"""When a token is valid, and by how much a clock is wrong when it is not.
+"""When a token is valid, and how wrong a clock is when it is not.
 
-The caller reads none of it: whoever could compare answers would learn what this server believes about the time.
+The caller sees none of it: comparing answers would reveal this server's clock.
 """
 
 from collections.abc import Mapping
@@ -8,20 +8,20 @@ from typing import Any, Final
 
 from server.errors import TokenRefusedError
 
-# For clocks that differ; expiry has none, for a client that renews in time never needs it.
+# For clocks that differ; expiry has no leeway, because a client that renews in time does not need it.
 LEEWAY_S: Final = 60
-# A date in a header has whole seconds, and an answer takes some to arrive.
+# A date in a header has whole seconds, and an answer takes time to arrive.
 NOTICED_S: Final = 10
 
 
 def check_times(claims: Mapping[str, Any], maximum_s: int, now: float, clock_ahead_s: float | None) -> int:
     """Return the expiry, in seconds since the epoch, of a token that may live for `maximum_s`.
 
-    `clock_ahead_s` is by how much this server's clock was ahead of the issuer's, None when that is not known. Raises
+    `clock_ahead_s` is how far this server's clock was ahead of the issuer's, None when that is not known. Raises
     TokenRefusedError, whose detail names the clocks and the difference.
     """
     expiry = _time(claims, "exp")
-    # Without `iat` the whole lifetime counts from now, so that it is bounded all the same.
+    # Without `iat` the lifetime counts from now, so that it is limited in any case.
     issued, not_before = _time(claims, "iat", now), _time(claims, "nbf", now)
     if expiry <= now:
         raise TokenRefusedError("expired", _expired(now - expiry, now - issued, clock_ahead_s))
@@ -59,7 +59,7 @@ def _measured(clock_ahead_s: float) -> str:
 
 def _time(claims: Mapping[str, Any], name: str, default: float | None = None) -> float:
     value = claims.get(name, default)
-    # Infinity fails the comparison; the parser lets no NaN in.
+    # Infinity fails the comparison; the parser rejects NaN.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 2**53:
         raise TokenRefusedError(f"{name} is missing or not a time")
     return value

@@ -1,4 +1,4 @@
-"""DPoP proofs that were used, so that none is used twice; within a fixed amount of memory."""
+"""Used DPoP proofs, so that none is used twice; within a fixed amount of memory."""
 
 import hashlib
 from collections import OrderedDict
@@ -7,7 +7,7 @@ from typing import Final
 
 from server.auth.proofs import WINDOW_S, Proof
 
-# Of one person, and of all of them.
+# Proofs of one person, and of all persons together.
 MAXIMUM_OWN: Final = 2_048
 MAXIMUM_PROOFS: Final = 32_768
 _DIGEST_BYTES: Final = 16
@@ -15,7 +15,7 @@ _DIGEST_BYTES: Final = 16
 
 @dataclass(slots=True)
 class _Own:
-    """The proofs of one person by their digest, in the order of their use; none that was issued by `floor` is used."""
+    """The proofs of one person by their digest, in order of use; proofs issued at or before `floor` are refused."""
 
     issued: dict[bytes, float] = field(default_factory=dict[bytes, float])
     floor: float = 0.0
@@ -25,9 +25,8 @@ class _Own:
 class UsedProofs:
     """Remembers each proof for as long as it could be used again.
 
-    When there are too many, the oldest are forgotten, and no proof that was issued at the time of a forgotten one or
-    before is accepted any more: memory is bounded, and a proof is never used twice. A person fills their own share
-    first.
+    When there are too many, the oldest are forgotten, and every proof that is not newer than a forgotten one is
+    refused: memory is limited, and no proof is used twice. A person fills their own share first.
     """
 
     def __init__(self) -> None:
@@ -40,7 +39,7 @@ class UsedProofs:
         return self._count
 
     def use(self, issuer: str, subject: str, proof: Proof, now: float) -> bool:
-        """Use a proof of a person; False when it was used before, or might have been."""
+        """Use a proof of a person; return False when it was used before, or may have been."""
         person = _digest(issuer, subject)
         own = self._people.get(person) or _Own()
         name = _digest(proof.id)
@@ -66,7 +65,7 @@ class UsedProofs:
         return own.issued.pop(next(iter(own.issued)))
 
     def _forget_people(self, now: float) -> None:
-        """Forget who has not sent a proof for longest: all of those whose proofs are too old, and more if need be."""
+        """Forget people, longest inactive first: all with too old proofs, and more while there are too many proofs."""
         while self._people:
             person, own = next(iter(self._people.items()))
             is_old = own.newest < now - WINDOW_S

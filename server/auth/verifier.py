@@ -1,4 +1,4 @@
-"""One bearer token to one AccessToken, or a refusal: signature, issuer, audience, times, kind, scopes."""
+"""Verify a bearer token and return an AccessToken, or refuse: signature, issuer, audience, times, kind, scopes."""
 
 import asyncio
 import hashlib
@@ -29,7 +29,7 @@ from server.auth.used_proofs import UsedProofs
 from server.errors import ProofRefusedError, TokenRefusedError, TokenTooLongError
 from server.settings import IssuerSettings, Settings
 
-# How long a verified token is believed without looking at its key again; never beyond its expiry, and not after its
+# How long a verified token is trusted without checking its key again; never after its expiry, nor after its
 # issuer's keys have changed.
 REMEMBERED_S: Final = 60
 _SUBJECT_CHARACTERS: Final = 255
@@ -37,7 +37,7 @@ _SUBJECT_CHARACTERS: Final = 255
 
 @dataclass(frozen=True, slots=True)
 class _Issuer:
-    """One issuer: its rules, its keys, and the names of the claims that are read after the token was verified."""
+    """One issuer: its rules, its keys, and the names of the claims that are kept after verification."""
 
     settings: IssuerSettings
     keys: KeySet
@@ -48,9 +48,9 @@ class TokenVerifier:
     """Verifies the access tokens of the configured issuers, each by its own rules."""
 
     def __init__(self, settings: Settings, scopes: tuple[str, ...], used_proofs: UsedProofs | None = None) -> None:
-        """Prepare one key set per issuer; nothing is fetched yet. `scopes` are those that the tools ask for.
+        """Prepare one key set per issuer; nothing is fetched yet. `scopes` are those that the tools require.
 
-        `used_proofs` are those of a verifier that this one replaces.
+        `used_proofs` are those of the verifier that this one replaces.
         """
         self._scopes: Final = scopes
         self._http: Final = httpx2.AsyncClient(timeout=FETCH_TIMEOUT_S, follow_redirects=False)
@@ -63,7 +63,7 @@ class TokenVerifier:
         self._used_proofs: Final = UsedProofs() if used_proofs is None else used_proofs
 
     async def replace(self, former: Mapping[str, KeySet]) -> None:
-        """Fetch the keys of the issuers that `former` knows; where that fails, go on with the keys that it has."""
+        """Fetch the keys of the issuers that `former` knows; if that fails, go on with the keys that it has."""
         known = [(one.keys, former[name]) for name, one in self._issuers.items() if name in former]
         await asyncio.gather(*(keys.replace(before) for keys, before in known))
 
@@ -86,10 +86,10 @@ class TokenVerifier:
     async def verify(self, text: str, asked: str | None = None, proof: str | None = None) -> AccessToken:
         """Return what a valid token says; `asked` is the last part of a tenant's address, as the caller wrote it.
 
-        `proof` is the header DPoP of a request with that scheme, empty when it is missing; None with the scheme
-        Bearer. Raises TokenRefusedError for every bad token, ProofRefusedError for a good one with a bad proof,
-        TokenTooLongError for one that is not read at all, and IssuerUnavailableError when its issuer's keys cannot be
-        had.
+        `proof` is the header DPoP of a request with that scheme, empty when missing; None with the scheme Bearer.
+        Raises TokenRefusedError for every invalid token, ProofRefusedError for a valid one with an invalid proof,
+        TokenTooLongError for one that is too long to be read, and IssuerUnavailableError when its issuer's keys cannot
+        be fetched.
         """
         if len(text) > MAXIMUM_TOKEN_CHARACTERS:
             raise TokenTooLongError(MAXIMUM_TOKEN_CHARACTERS)
@@ -107,17 +107,17 @@ class TokenVerifier:
         return verified.token
 
     def _check_address(self, verified: Verified, asked: str | None) -> None:
-        """Require that the token is good at the address that was asked."""
+        """Require that the token is valid at the address that was called."""
         if not verified.audience.admits(None if asked is None else self._addresses.tenant(asked)):
             raise TokenRefusedError("aud is another tenant's address")
 
     def _check_sender(self, token: AccessToken, text: str, asked: str | None, proof: str | None) -> None:
-        """Require a proof for a token that is bound to a key, and none for another one (RFC 9449 section 7.2)."""
+        """Require a proof for a token that is bound to a key, and none for any other (RFC 9449 section 7.2)."""
         if token.bound_to is None and proof is None:
             return
         if token.bound_to is None:
             raise TokenRefusedError("the scheme is DPoP, and the token is not bound to a key")
-        # RFC 7800: a sender-constrained token sent as a plain bearer is a stolen one.
+        # RFC 7800: a token that is bound to a key and sent as a plain bearer is treated as stolen.
         if proof is None:
             raise TokenRefusedError("the token is bound to a key")
         now = time.time()
@@ -129,7 +129,7 @@ class TokenVerifier:
     async def _verify(self, text: str) -> Verified:
         signed = parse_signature(text)
         claims = parse_claims(signed.payload)
-        # The issuer is only a claim so far; it selects which keys must have signed, and nothing else.
+        # The issuer is only a claim so far; it only selects which keys must have signed.
         named: Any = claims.get("iss")
         if not isinstance(named, str) or named not in self._issuers:
             raise TokenRefusedError("iss is not a configured issuer")
@@ -144,7 +144,7 @@ class TokenVerifier:
             raise
 
     def _judged(self, kind: str | None, claims: Mapping[str, Any], issuer: _Issuer) -> Verified:
-        """Judge the claims, which the issuer has signed."""
+        """Check the claims, which the issuer has signed."""
         now, keys, rules = time.time(), issuer.keys, issuer.settings
         check_kind(kind, claims, rules)
         audience = audience_of(claims, rules, self._resource, self._addresses)
@@ -165,7 +165,7 @@ class TokenVerifier:
 async def _verify_signature(signed: CompactSignature, keys: KeySet) -> None:
     key = await keys.find(signed.key_id, signed.algorithm)
     if signed.key_id is None and not key.verifies(signed.algorithm, signed.signed, signed.signature):
-        # Without an id, a new key shows by nothing but its signatures.
+        # Without a key id, only a signature that fails shows that there is a new key.
         key = await keys.find(None, signed.algorithm, newer_than=keys.generation)
     verify_signature(signed, key)
 
@@ -179,7 +179,7 @@ def _bound_to(claims: Mapping[str, Any], issuer: IssuerSettings) -> str | None:
         raise TokenRefusedError("the token is not bound to a key, as `dpop` requires")
     if issuer.dpop == "off":
         raise TokenRefusedError("the token is bound to a key")
-    # Another way of binding, as to a certificate, cannot be checked here.
+    # Other bindings, such as to a certificate, cannot be checked here.
     match confirmation:
         case {"jkt": str(thumbprint), **others} if thumbprint and not others:
             return thumbprint
@@ -188,7 +188,7 @@ def _bound_to(claims: Mapping[str, Any], issuer: IssuerSettings) -> str | None:
 
 
 def _read_by(issuer: IssuerSettings) -> frozenset[str]:
-    """Return the names of the claims that lead to a tenant and a tier: nothing else of a token is kept."""
+    """Return the names of the claims that give a tenant and a tier: no other claims of a token are kept."""
     paths = [path.partition(".*")[0] for path in (*issuer.tenant_claims, issuer.tier_claim)]
     return frozenset[str]().union(*map(names_along, paths))
 
@@ -197,7 +197,7 @@ def _subject(claims: Mapping[str, Any]) -> str:
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= _SUBJECT_CHARACTERS:
         raise TokenRefusedError("sub is missing or malformed")
-    # ASCII, as OpenID Connect Core 1.0 section 2 has it: the database takes a context of 1 KB.
+    # ASCII, as OpenID Connect Core 1.0 section 2 requires: a context in the database has at most 1 KB.
     if not subject.isascii() or not subject.isprintable():
         raise TokenRefusedError("sub is missing or malformed")
     return subject

@@ -1,4 +1,4 @@
-"""`tenantgate adopt`: from an existing database to declarations and migrations; the database itself stays as it is."""
+"""`tenantgate adopt`: write declarations and migrations for an existing database, without changing the database."""
 
 import json as json_text
 from pathlib import Path

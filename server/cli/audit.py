@@ -1,4 +1,4 @@
-"""`tenantgate audit`: the keys that sign the audit trail, and what its files say."""
+"""`tenantgate audit`: the keys that sign the audit trail, and checks and extracts of its files."""
 
 from pathlib import Path
 from typing import Annotated, Final

@@ -1,4 +1,4 @@
-"""`tenantgate tools check` and `tools schema`: whether the catalog is right, and what a file of it may hold."""
+"""`tenantgate tools check` and `tools schema`: check the catalog, and print the schema of its files."""
 
 import json as json_text
 from typing import TYPE_CHECKING
@@ -62,7 +62,7 @@ def _against_database(settings: "Settings", catalog: "Catalog") -> tuple[str, ..
     with login_connection(database) as connection, settled(connection, database.statement_timeout_ms):
         facts = read_facts(connection, catalog.tables)
     found = {name: list(differences(table, facts.get(name))) for name, table in catalog.tables.items()}
-    # What keeps a table from being isolated; said where the table itself is as declared.
+    # Reasons why a table cannot be isolated; reported where the table itself is as declared.
     ways = problems(catalog.tables.values(), facts, settings.tenancy.id_type)
     return (
         *(f"table {name}: {problem}" for name, several in found.items() for problem in several),

@@ -1,4 +1,4 @@
-"""`tenantgate audit database` and `audit reconcile`: what the database itself logs of each statement."""
+"""`tenantgate audit database` and `audit reconcile`: what the database itself logs about each statement."""
 
 import json as json_text
 from pathlib import Path

@@ -9,7 +9,7 @@ import typer
 
 from server.cli.options import Folder
 
-# Its companions take the next two.
+# The stand-ins use the next two ports.
 _LAST_PORT: Final = 65_533
 
 
@@ -30,14 +30,14 @@ def dev(  # noqa: PLR0913, PLR0917  # the options of a verb
     """
     from server.errors import SettingsError
 
-    # Before the libraries are loaded, so that a slip is answered at once.
+    # Before the libraries are loaded, so that a mistake is reported at once.
     if not 0 <= port <= _LAST_PORT:
         raise SettingsError(f"--port must be 0, or 1 to {_LAST_PORT}: the two ports after it are used as well")
     if (catalog is None) != (database is None):
         raise SettingsError("--catalog and --database go together; give both, or neither for the sample")
     if database is not None and not _is_postgresql(database):
         raise SettingsError("--database must look like postgresql://user@host:5432/database")
-    # Nothing that a start makes is garbage, and looking for it takes a sixth of the time; the server puts it on again.
+    # A start creates no garbage, and the collector takes a sixth of its time; the server turns it on again.
     gc.disable()
     from server.dev.command import run_development
     from server.dev.own_database import OwnDatabase

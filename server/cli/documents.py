@@ -102,7 +102,7 @@ def sync(  # noqa: PLR0913, PLR0917  # the options of a verb
 
 
 def _settings(config: Path | None) -> "Settings | None":
-    """Return the settings when there are any; options can replace them."""
+    """Return the settings if there are any; options can override them."""
     import os
 
     from server.configuration import load_settings, settings_variables

@@ -1,4 +1,4 @@
-"""How a group of verbs lists them: each summary as a whole, on as many lines as it takes."""
+"""The list of a group's verbs, with each summary in full, on as many lines as it needs."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from typer.core import TyperGroup
 
 
 class WholeSummaries(TyperGroup):
-    """Lists verbs with the first paragraph of their help; the usual group cuts it where the line ends."""
+    """Lists verbs with the first paragraph of their help; the default group cuts it at the end of the line."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the section of the verbs."""

@@ -1,4 +1,4 @@
-"""`tenantgate init`: a settings file to begin with."""
+"""`tenantgate init`: a first settings file."""
 
 from pathlib import Path
 from typing import Annotated, Final
@@ -25,7 +25,7 @@ def init(
     text = settings_text(discover(issuer) if issuer is not None else None)
     try:
         config.parent.mkdir(parents=True, exist_ok=True)
-        # Secrets may be written into it, and then nobody else may read it.
+        # It may later hold secrets, so nobody else may read it.
         config.touch(mode=0o600)
         config.write_text(text, encoding="utf-8")
         for folder in ("tools", "migrations"):

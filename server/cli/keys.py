@@ -78,7 +78,7 @@ def _time(moment: datetime) -> str:
 
 
 def _admin_url(config: Path | None) -> tuple[str, tuple[str, ...]]:
-    """Return the administrator's URL, and the hosts whose certificate need not be verified."""
+    """Return the administrator's URL, and the hosts whose certificates need not be verified."""
     from server.configuration import load_settings
 
     database = load_settings(config, ["database.admin_url"]).database

@@ -1,4 +1,4 @@
-"""`tenantgate audit show`, `audit export` and `usage`: what the records of the audit trail say."""
+"""`tenantgate audit show`, `audit export` and `usage`: the records of the audit trail."""
 
 import csv
 import json as json_text
@@ -15,7 +15,7 @@ from server.errors import SettingsError, StartupError
 
 
 class Form(Enum):
-    """The forms that records are exported in."""
+    """The formats in which records are exported."""
 
     OCSF = "ocsf"
 
@@ -59,7 +59,7 @@ def export(  # noqa: PLR0913  # the filters
     from server.audit.ocsf import events
     from server.audit.reading import Filter, moment, read_records
 
-    assert form is Form.OCSF  # noqa: S101  # there is one
+    assert form is Form.OCSF  # noqa: S101  # the only one
     wanted = Filter(tenant, since=moment(since, "--from"), until=moment(until, "--to", end=True))
     for record in read_records(file or trail_path(config), wanted):
         for event in events(record):
@@ -100,7 +100,7 @@ def usage(  # noqa: PLR0913  # the filters
 
 
 def _require_whole(path: Path, config: Path | None) -> None:
-    """Raise StartupError where the trail does not hold: nobody is billed by what somebody may have changed."""
+    """Raise StartupError where the trail does not verify: a changed trail must not be billed."""
     from server.audit.verify import verify
 
     keys = known_keys(config)

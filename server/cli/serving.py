@@ -1,4 +1,4 @@
-"""The verbs that an operator needs to serve: serve, migrate, doctor."""
+"""The verbs that an operator needs for serving: serve, migrate, doctor."""
 
 import gc
 from typing import Annotated
@@ -15,12 +15,12 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="Worker processes, in place of the setting.")] = None,
 ) -> None:
     """Run the server on configured services until it is stopped."""
-    # Nothing that a start makes is garbage, and looking for it takes a sixth of the time; the server puts it on again.
+    # A start creates no garbage, and the collector takes a sixth of its time; the server turns it on again.
     gc.disable()
     from server.configuration import SERVING, load_settings
 
     settings = load_settings(config, SERVING, host=host, port=port, workers=workers)
-    # Only now: a wrong setting is reported at once, before the libraries are loaded.
+    # Imported late: a wrong setting is reported at once, before the libraries are loaded.
     from server.workers.serving import serve as run
 
     run(settings)

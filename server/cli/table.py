@@ -1,4 +1,4 @@
-"""Tables of a command's output, the same on a screen and in a pipe."""
+"""Tables in a command's output, the same on a screen and in a pipe."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import typer
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print aligned columns, one line per row, however wide: nothing is cut or wrapped."""
+    """Print aligned columns, one line per row of any width: nothing is cut or wrapped."""
     from rich.cells import cell_len
 
     lines = [headings, *([_visible(cell) for cell in row] for row in rows)]
@@ -17,5 +17,5 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def _visible(text: str) -> str:
-    """Return the text with a mark in place of what would move a cursor, break the line or reorder it."""
+    """Return the text with a mark for each character that would move a cursor, break the line or reorder it."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

@@ -1,4 +1,4 @@
-"""`tenantgate tenants`: the registry of tenants, and who is mapped to them. Every command may be repeated."""
+"""`tenantgate tenants`: the registry of tenants and mappings. Every command may be repeated."""
 
 import json as json_text
 from collections.abc import Generator
@@ -148,7 +148,7 @@ def sync(  # noqa: PLR0913, PLR0917  # one per option
 
 @contextmanager
 def _registry(config: Path | None) -> "Generator[tuple[psycopg.Connection[Any], Settings]]":
-    """Connect as the administrator; say so when the server does not ask the registry."""
+    """Connect as the administrator; print a notice when the server does not use the registry."""
     from server.administration.administrator import administrator
     from server.configuration import load_settings
 

@@ -1,4 +1,4 @@
-"""`tenantgate tools`: what the catalog declares."""
+"""`tenantgate tools`: the declarations of the catalog."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 tools_cli: Final = typer.Typer(help="The declared tables and tools.", no_args_is_help=True, rich_markup_mode=None)
 
 
-# A group of one verb would lose its verb's name.
+# Without a callback, a group of one verb would lose the verb's name.
 @tools_cli.callback()
 def _group() -> None:
     pass
@@ -52,7 +52,7 @@ def show_sql(
 
 @contextmanager
 def _reader(database: "DatabaseSettings") -> "Generator[psycopg.Connection[Any]]":
-    """Connect as the administrator, else as the login: both may read what the database says of its tables."""
+    """Connect as the administrator, else as the login: both may read the database's descriptions of its tables."""
     import psycopg
 
     from server.administration.administrator import administrator
@@ -65,7 +65,7 @@ def _reader(database: "DatabaseSettings") -> "Generator[psycopg.Connection[Any]]
     opened = administrator(admin_url, database.unverified_tls) if admin_url else login_connection(database)
     with opened as connection:
         connection.cursor_factory = psycopg.RawCursor
-        # Names and types are written in full, whatever this role's own defaults are.
+        # Names and types are written in full, whatever the defaults of this role.
         connection.execute("SET search_path = pg_catalog")
         connection.execute("SET quote_all_identifiers = off")
         yield connection

@@ -1,4 +1,4 @@
-"""Options of the verbs that read an audit trail, and what the settings say of it."""
+"""Options of the verbs that read an audit trail, and the trail's settings."""
 
 import os
 from pathlib import Path
@@ -35,7 +35,7 @@ def trail_path(config: Path | None) -> Path:
 
 
 def known_keys(config: Path | None, more: list[str] | None = None) -> "PublicKeys | None":
-    """Return the keys of the settings, where there are any, and those of the command line."""
+    """Return the keys from the settings, if there are any, and from the command line."""
     from server.audit.configured import configured_public_keys
     from server.audit.keys import public_keys
     from server.configuration import load_settings

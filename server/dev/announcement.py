@@ -1,4 +1,4 @@
-"""What `tenantgate dev` prints: where everything is, who can sign in, a call to paste, and each request as it comes."""
+"""The output of `tenantgate dev`: all addresses, who can sign in, a call to paste, and each request as it comes."""
 
 import shlex
 import shutil
@@ -15,12 +15,12 @@ _CALL: Final = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"
 
 
 def announcement(addresses: Addresses, folder: Path, log: Path) -> str:
-    """Return the whole text; nothing in it is cut or broken, so that all of it can be copied."""
+    """Return the whole text; no line is cut or wrapped, so that all of it can be copied."""
     return "\n".join([*_places(addresses, log), *_people(addresses), *_recipe(addresses, folder)])
 
 
 def request_line(event: Mapping[str, Any], people: Mapping[str, str]) -> str | None:
-    """Return what happened in one line, when `event` is a request; `people` are the names of the subjects."""
+    """Return one line about `event` if it is a request; `people` gives the names of the subjects."""
     time = datetime.now().astimezone().strftime("%H:%M:%S")
     if event.get("event") == "refused":
         return _printable(f"{time}  {event.get('count')} more refused: {event.get('refused')}")
@@ -59,7 +59,7 @@ def _people(addresses: Addresses) -> Iterator[str]:
 
 def _recipe(addresses: Addresses, folder: Path) -> Iterator[str]:
     if addresses.people:
-        # Of somebody in a tenant, where there is one.
+        # A person with a tenant, if there is one.
         person = max(addresses.people, key=lambda one: one["tenant"] is not None)["name"]
         token = shlex.join([*_command(), "token", person, *_folder(folder)])
         yield "\nTry it from another terminal, in this folder:"
@@ -70,7 +70,7 @@ def _recipe(addresses: Addresses, folder: Path) -> Iterator[str]:
 
 
 def _command() -> list[str]:
-    """Return how this program was started, as another terminal can start it."""
+    """Return the command that started this program, in a form that works in another terminal."""
     started = Path(sys.argv[0])
     if started.name == "__main__.py":
         return [sys.executable, "-m", "server"]
@@ -79,5 +79,5 @@ def _command() -> list[str]:
 
 
 def _folder(folder: Path) -> list[str]:
-    # A variable of this terminal is not one of the other.
+    # The other terminal does not have this terminal's variables.
     return [] if folder == _DEFAULT_FOLDER.resolve() else ["--folder", str(folder)]

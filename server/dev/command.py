@@ -1,4 +1,4 @@
-"""`tenantgate dev`: one process from the first look at its options to the last request."""
+"""`tenantgate dev`: one process, from checking its options to the last request."""
 
 import asyncio
 import json as json_text
@@ -42,13 +42,13 @@ def run_development(
     people: dict[str, str] = {}
 
     def tell(event: Mapping[str, Any]) -> None:
-        # A terminal that is gone ends nobody's request.
+        # When the terminal is closed, requests continue.
         with suppress(OSError):
             if (line := request_line(event, people)) and not json:
                 _write(line)
 
     configure_logs(logging.INFO, log, tell)
-    # From here on a signal ends the process in order, also while it is still starting.
+    # From here on a signal stops the process in order, even while it is still starting.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with _PROGRESS.status("starting") as status:
@@ -67,7 +67,7 @@ def run_development(
 
 
 def _refuse_beside_production(documents: Path | None) -> None:
-    """Raise SettingsError where real settings are in force: its identity provider signs in anyone as anyone."""
+    """Raise SettingsError when real settings are present: development's identity provider signs in anyone as anyone."""
     if found := [name for name in (CONFIG_VARIABLE, FOLDER_VARIABLE, *settings_variables()) if name in os.environ]:
         raise SettingsError(f"development makes its own settings and runs beside no others; unset {', '.join(found)}")
     if documents is not None and not documents.is_dir():
@@ -75,7 +75,7 @@ def _refuse_beside_production(documents: Path | None) -> None:
 
 
 def _warn_about(documents: Path | None) -> None:
-    """Tell what is wrong with a folder of somebody's own: it is served all the same, but some of it to nobody."""
+    """Warn about mistakes in a developer's folder: it is served in any case, but some documents cannot be found."""
     if documents is not None:
         for finding in check_folder(documents, Rules(tiers=TIERS)).findings:
             _PROGRESS.print(Text(f"warning: {finding.path} {finding.message}"), soft_wrap=True)

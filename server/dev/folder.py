@@ -1,4 +1,4 @@
-"""The folder that everything of `tenantgate dev` lives in, and the lock that keeps it to one process."""
+"""The data folder of `tenantgate dev`, and the lock that lets only one process use it."""
 
 import fcntl
 import os
@@ -14,10 +14,10 @@ VARIABLE: Final = "TENANTGATE_DEV_FOLDER"
 
 
 def data_folder(chosen: Path | None = None) -> Path:
-    """Return the folder, created: `chosen`, else $TENANTGATE_DEV_FOLDER, else .tenantgate; or raise StartupError."""
+    """Create and return the folder: `chosen`, else $TENANTGATE_DEV_FOLDER, else .tenantgate; or raise StartupError."""
     asked = chosen or Path(os.environ.get(VARIABLE) or ".tenantgate")
     try:
-        # Resolved, so that a link somebody made on purpose works and the checks below look at what it leads to.
+        # Resolved, so that a link made on purpose works and the checks below examine its target.
         return private_folder(asked.expanduser().resolve())
     except (OSError, RuntimeError) as error:
         raise StartupError(f"The folder {asked} cannot be used ({error}); choose another one with --folder.") from error
@@ -30,14 +30,14 @@ def private_folder(path: Path) -> Path:
     except FileExistsError:
         _verify(path)
     else:
-        # PostgreSQL refuses to run as root. Its account may pass through root's folder but not look around in it;
-        # nobody else may do even that.
+        # PostgreSQL refuses to run as root, so its account must pass through root's folder, but cannot list it. Without
+        # root, no other account has any access.
         path.chmod(0o711 if os.geteuid() == 0 else 0o700)
     return path
 
 
 def _verify(path: Path) -> None:
-    """Raise StartupError for a folder that another account planted or can fill: below /tmp anyone can make one."""
+    """Raise StartupError for a folder that another account made or can write to: anyone can make one in /tmp."""
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode):
         problem = "is not a folder"
@@ -52,9 +52,9 @@ def _verify(path: Path) -> None:
 
 @contextmanager
 def folder_lock(folder: Path) -> Generator[None]:
-    """Hold `folder` for this process; StartupError naming the holder when a live process has it already."""
+    """Lock `folder` for this process; raise StartupError, with the holder's name, when a live process has locked it."""
     path = folder / "lock"
-    # The file stays: were it removed, two processes could each lock a file of this name.
+    # The file is not removed: otherwise two processes could each lock a file of this name.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -69,12 +69,12 @@ def folder_lock(folder: Path) -> Generator[None]:
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
-        # The kernel lets go of the lock here, or when the process dies in whatever way.
+        # The kernel releases the lock here, or when the process ends in any way.
         os.close(descriptor)
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a live process holds `folder`."""
+    """Whether a live process has locked `folder`."""
     try:
         with (folder / "lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""`tenantgate dev --catalog DIR --database URL`: the development sign-in in front of an existing database."""
+"""`tenantgate dev --catalog DIR --database URL`: the development sign-in for an existing database."""
 
 import secrets
 from collections.abc import Sequence
@@ -29,15 +29,15 @@ IdType = Literal["text", "uuid", "integer"]
 
 @dataclass(frozen=True, slots=True)
 class OwnDatabase:
-    """An existing database, by its administrator's URL, and the catalog that is tried on it."""
+    """An existing database, by its administrator's URL, and the catalog to try on it."""
 
     catalog_path: Path
     admin_url: str
 
     def prepare(self, key: ContextKey) -> str:
-        """Bring the core's schema, store the key, give the login a password; return the login's URL.
+        """Migrate the core's schema, store the key, set the login's password; return the login's URL.
 
-        Raises StartupError for a database that a real server uses: its login's password would change.
+        Raises StartupError for a database that a real server uses, because its login's password would change.
         """
         migrate(self.admin_url, lambda _step: None, login=_LOGIN)
         password = secrets.token_urlsafe(24)
@@ -61,7 +61,7 @@ class OwnDatabase:
         }
 
     def _id_type(self, catalog: Catalog) -> IdType:
-        """Return how tenant ids are written in this database, as the declared tenant columns say."""
+        """Return the type of tenant ids in this database, from the declared tenant columns."""
         with administrator(self.admin_url) as connection:
             connection.cursor_factory = psycopg.RawCursor
             facts = read_facts(connection, catalog.tables)
@@ -73,9 +73,9 @@ class OwnDatabase:
         return "uuid" if "uuid" in found else "integer" if "integer" in found else "text"
 
     def people(self) -> Sequence[Person]:
-        """Return one person for each of the first active tenants of the registry.
+        """Return one person for each of the registry's first active tenants.
 
-        Raises StartupError when it has none.
+        Raises StartupError when the registry has none.
         """
         with administrator(self.admin_url) as connection:
             rows: list[tuple[Any, ...]] = connection.execute(_TENANTS, (_PEOPLE,)).fetchall()

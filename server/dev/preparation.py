@@ -1,4 +1,4 @@
-"""What `tenantgate dev` prepares before anything serves: the database, its key, the settings, AWS's variables."""
+"""What `tenantgate dev` prepares before it serves: the database, its key, the settings, AWS's variables."""
 
 import os
 import secrets
@@ -30,7 +30,7 @@ def prepare_database(postgres: EmbeddedPostgres, key: ContextKey, issuer_url: st
 
 
 def development_settings(mcp_url: str, issuer_url: str, database_url: str, key: ContextKey, **others: Any) -> Settings:
-    """Return the settings that a production file would spell out for these parts; `others` are top-level keys."""
+    """Return the settings that a production file would have for these parts; `others` are top-level keys."""
     return Settings.model_validate(
         {
             "resource_url": mcp_url,
@@ -44,7 +44,7 @@ def development_settings(mcp_url: str, issuer_url: str, database_url: str, key: 
                 }
             ],
             "database": {"url": database_url, "context_keys": [key.text()]},
-            # Whoever develops an agent, or tests one, sends more than a person does.
+            # Developers and tests of an agent send more requests than a person does.
             "limits": {"calls_per_minute_per_tenant": 0, "calls_per_minute_per_person": 0},
             **(others or sample_settings()),
         }
@@ -79,7 +79,7 @@ def development_signing_key(file: Path) -> str:
 
 
 def point_aws_at(knowledge_base_url: str) -> None:
-    """Point AWS's standard variables at the stand-in, with credentials that are worth nothing anywhere else."""
+    """Set AWS's standard variables to the stand-in, with credentials that work nowhere else."""
     os.environ["AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME"] = knowledge_base_url
     os.environ["AWS_ACCESS_KEY_ID"] = os.environ["AWS_SECRET_ACCESS_KEY"] = "development"  # noqa: S105  # no secret
     os.environ.pop("AWS_PROFILE", None)

@@ -1,4 +1,4 @@
-"""What other commands know of a running `tenantgate dev`: its addresses, left in its folder while it runs."""
+"""What other commands know about a running `tenantgate dev`: the addresses in its folder."""
 
 import json
 from collections.abc import Generator
@@ -18,7 +18,7 @@ _STATE: Final = "dev.json"
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where everything listens; this is the line that `--json` prints."""
+    """The addresses of all servers; this is the line that `--json` prints."""
 
     mcp_url: str
     issuer: str
@@ -42,7 +42,7 @@ def published(folder: Path, addresses: Addresses, scopes: tuple[str, ...]) -> Ge
 def access_token(folder: Path, name: str) -> str:
     """Return an access token of a sample person, signed with the running issuer's key; raise StartupError."""
     state = folder / _STATE
-    # A stack that was killed leaves its addresses, but not its lock.
+    # A killed stack leaves its addresses, but not its lock.
     if not state.exists() or not is_locked(folder):
         raise StartupError(f"no development server runs in {folder}; start one with `tenantgate dev`")
     running = json.loads(state.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The sample pack as development uses it: people, tenants' rows, documents; a clone without it has none of them."""
+"""The sample pack in development: people, tenants' rows, documents; a clone without the pack has none of them."""
 
 import tomllib
 from importlib.resources import files
@@ -18,13 +18,13 @@ SAMPLE_DOCUMENTS: Final = _FOLDER / "documents"
 
 
 def load_sample(connection: psycopg.Connection[Any], issuer: str) -> None:
-    """Place the rows relative to today and map the sample people, as `issuer` names them, to their tenants."""
+    """Load the rows with dates relative to today, and map the sample people of `issuer` to their tenants."""
     rows = _FOLDER / "rows.sql"
     if not rows.exists():
         return
     with connection.transaction():
         connection.execute(cast("LiteralString", rows.read_text(encoding="utf-8")))
-        # A development issuer's address changes with its port; its people's old mappings mean nobody.
+        # A development issuer's address changes with its port, so old mappings of its people are useless.
         connection.execute("DELETE FROM tenancy.user_tenants WHERE issuer ~ '^http://127[.]0[.]0[.]1:'")
         for person in PEOPLE:
             if person.tenant is not None:

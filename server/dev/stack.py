@@ -49,7 +49,7 @@ class Stack:
         async with asyncio.TaskGroup() as tasks:
             for server, listener in self.servers:
                 tasks.create_task(server.serve(sockets=[listener]))
-            # uvicorn tells of its start by an attribute alone.
+            # uvicorn reports its start only through an attribute.
             while not all(server.started or server.should_exit for server, _ in self.servers):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             if all(server.started for server, _ in self.servers):
@@ -61,11 +61,11 @@ class Stack:
 
     @property
     def loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
-        """The event loop that the server runs on in production too."""
+        """The event loop that the server also uses in production."""
         return self.servers[0][0].config.get_loop_factory()
 
     def stop(self) -> None:
-        """Let every server finish what it is answering and end."""
+        """Let every server finish its running requests, then end."""
         for server, _ in self.servers:
             server.should_exit = True
 
@@ -78,10 +78,10 @@ def development_stack(
     report: Callable[[str], None] = lambda _step: None,
     own: OwnDatabase | None = None,
 ) -> Generator[Stack]:
-    """Prepare a stack in `folder`; the server listens on `port`, its companions on the two ports after it.
+    """Prepare a stack in `folder`; the server listens on `port`, the stand-ins on the next two ports.
 
-    Port 0 takes any three free ports. `documents` is served in place of the sample's; `own` is an existing database in
-    place of the embedded one, with a catalog of its own and no documents. Raises StartupError; whatever was started is
+    Port 0 takes any three free ports. `documents` replaces the sample's documents; `own` replaces the embedded database
+    with an existing one and its own catalog, without documents. Raises StartupError; everything that was started is
     stopped at the end.
     """
     with folder_lock(folder), ExitStack() as started:

@@ -1,1 +1,1 @@
-"""The documents: a store behind one protocol, what keeps tenants and tiers apart, and how documents get in."""
+"""The documents: a store behind one protocol, the isolation of tenants and tiers, and the upload."""

@@ -1,4 +1,4 @@
-"""The document store that the settings name; the one place that knows which kinds of store there are."""
+"""The document store that the settings name; only this module knows which kinds of store there are."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from server.settings import DocumentsSettings
 
 
 def document_store(settings: DocumentsSettings) -> DocumentStore:
-    """Return the configured store, not connected yet; raise SettingsError when the settings do not suffice."""
+    """Return the configured store, not connected yet; raise SettingsError when the settings are incomplete."""
     # boto3 is loaded only where there are documents.
     from server.documents.bedrock.client import KnowledgeBase
 
@@ -17,7 +17,7 @@ def document_store(settings: DocumentsSettings) -> DocumentStore:
 
 
 def check_labels(names: Sequence[str]) -> str | None:
-    """Return what is wrong with the labels that a search tool lets its callers narrow by, or None."""
+    """Return what is wrong with the labels that a search tool offers its callers; None when nothing is."""
     if (isolating := isolating_among(names)) is not None:
         return f"the label {isolating!r} decides what a caller may see, so no caller may choose it; remove it"
     if len(set(names)) < len(names):

@@ -1,4 +1,4 @@
-"""What keeps the documents of tenants and tiers apart: conditions for the store, and a check of what it returns."""
+"""The isolation of tenants and tiers in documents: conditions for the store, and a check of what it returns."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import Any, Final, Protocol, cast
 from server.documents.store import Condition
 from server.errors import RefusedError
 
-# The labels that decide who finds a document. They come from the verified token, never from a caller's argument.
+# The labels that decide who may find a document. Their values come from the verified token, never from an argument.
 ISOLATING_KEYS: Final = ("tier", "tenant_id")
-# Documents for every tenant of a tier have this in place of a tenant; a tenant id cannot be spelled like this.
+# The tenant label of documents for every tenant of a tier; no tenant id can have this value.
 SHARED_TENANT: Final = "*"
-# The type of the documents with which `doctor` proves the isolation; no search of a caller returns them.
+# The document type with which `doctor` proves the isolation; searches of callers never return it.
 CANARY_TYPE: Final = "tenantgate-canary"
 CANARIES: Final = Condition("document_type", (CANARY_TYPE,))
 
@@ -26,7 +26,7 @@ _NO_TENANT: Final = (
 
 
 class Caller(Protocol):
-    """Who searches: a TenantContext, which only a verified token leads to."""
+    """The person who searches: a TenantContext, which is made only from a verified token."""
 
     @property
     def tenant(self) -> str | None:
@@ -40,7 +40,7 @@ class Caller(Protocol):
 
     @property
     def why_no_tier(self) -> str | None:
-        """Why the caller's tier is not known, when there is more to say than that there is none."""
+        """Why the caller's tier is not known, when there is a reason other than that the caller has none."""
         ...
 
 
@@ -63,15 +63,15 @@ class Isolation:
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """What every search asks the store for, whatever else it asks for."""
+        """The conditions of every search, in addition to its own."""
         tier = Condition("tier", (self.tier,))
         return (tier, Condition("tenant_id", self._tenants)) if "tenant_id" in self.isolate_by else (tier,)
 
     def admits(self, labels: Any) -> bool:
         """Whether a passage with these labels may be seen.
 
-        The conditions must hold. A label that names another tenant is foreign even where tenants are not part of the
-        conditions: somebody meant that document for that tenant alone (R120). So is one of another letter case.
+        The conditions must hold. A label that names another tenant is refused even when tenants are not in the
+        conditions: that document is meant for that tenant only (R120). So is a label name in another letter case.
         """
         conditions = [*self.conditions, *(Condition(key, self._tenants) for key in _tenant_keys(labels))]
         return all(condition.holds(labels) for condition in conditions)
@@ -82,7 +82,7 @@ class Isolation:
 
 
 def _tenant_keys(labels: Any) -> list[str]:
-    """Return the labels that name a tenant, however their name is written."""
+    """Return the labels that name a tenant, in any spelling of the label's name."""
     names = cast("Mapping[str, Any]", labels) if isinstance(labels, Mapping) else ()
     return [name for name in names if name.strip().casefold() == "tenant_id"]
 

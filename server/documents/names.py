@@ -1,4 +1,4 @@
-"""The names of the documents of one answer: the file name, and as much of the path as tells them apart."""
+"""The names of the documents in one answer: the file name, with as much of the path as makes it unique."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -12,10 +12,10 @@ _UNNAMED: Final = "unnamed document"
 
 
 def document_names(passages: Sequence[Found]) -> list[str]:
-    """Return the name of each passage's document: the shortest end of its path that no other document of them has.
+    """Return the name of each passage's document: the shortest end of its path that no other of the documents has.
 
-    A file name that only one document has stays bare. Passages of one document have one name. Where documents share
-    the whole path, as pages of one script do that differ in their query alone, a digest of the address follows.
+    A file name that only one document has stays without a path. Passages of one document share its name. Where
+    documents share the whole path, such as pages that differ only in their query, a digest of the address follows.
     """
     addresses: dict[Path, set[str]] = {}
     for one in passages:
@@ -34,5 +34,5 @@ def _has_end(paths: Iterable[Path], end: Path) -> bool:
 
 
 def _digest(address: str) -> str:
-    # Of the address, not the address itself: a query may hold what opens a document.
+    # A digest, because the query of an address may hold a credential.
     return f" ({hashlib.sha256(address.encode(errors='replace')).hexdigest()[:8]})"

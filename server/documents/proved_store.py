@@ -1,4 +1,4 @@
-"""A document store that callers search only after it was seen to keep tiers and tenants apart."""
+"""A document store that callers can search only after the isolation of tiers and tenants was proved on it."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence
@@ -18,7 +18,7 @@ _LEAKS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a proof came to: why none could be made, or the tiers for which the store returned more than was asked."""
+    """The result of a proof: why it could not be made, or the tiers for which the store returned too much."""
 
     failure: ToolError | None = None
     leaking: frozenset[str] = frozenset()
@@ -26,7 +26,7 @@ class Verdict:
 
 @dataclass(slots=True)
 class Counts:
-    """How many searches reached the store so far, how many failed, and how many it refused for their number."""
+    """How many searches reached the store so far, how many failed, and how many it refused as too many."""
 
     calls: int = 0
     errors: int = 0
@@ -34,12 +34,12 @@ class Counts:
 
 
 class ProvedStore:
-    """A store behind the verdict of the last proof; whoever proves it searches `unproved`."""
+    """A store that callers can search as far as its last proof allows; the proof itself searches `unproved`."""
 
     def __init__(self, unproved: DocumentStore, patience_s: float, name: str = "") -> None:
-        """Search nothing before the first verdict, for which a search waits at most `patience_s`.
+        """Refuse every search until the first verdict; a search waits for it at most `patience_s`.
 
-        `name` is what operators call the store.
+        `name` is the store's name for operators.
         """
         self.counts: Final = Counts()
         self._name: Final = name
@@ -50,13 +50,13 @@ class ProvedStore:
 
     @property
     def proved(self) -> bool:
-        """Whether the last proof could be made, and nothing leaked."""
+        """Whether the last proof could be made and found no leak."""
         return self._verdict == Verdict()
 
     def judge(self, verdict: Verdict) -> None:
         """Let searches pass, or not, from now on.
 
-        A store that does not answer has not lost its isolation: its callers then read its own errors.
+        A store that does not answer has not lost its isolation: callers then get the store's own errors.
         """
         if verdict.failure is None or self._verdict is None or self._verdict.failure is not None:
             self._verdict = verdict
@@ -65,8 +65,8 @@ class ProvedStore:
     async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
         """Search the store.
 
-        Raises UnavailableError while there is no verdict, the error that the proof met when it could not be made,
-        and WithheldError for a tier that leaks.
+        Raises UnavailableError while there is no verdict, the error of the proof when it could not be made, and
+        WithheldError for a tier that leaks.
         """
         verdict = self._verdict or await self._first_verdict()
         if verdict.failure is not None:
@@ -95,5 +95,5 @@ class ProvedStore:
         return self._verdict or Verdict(UnavailableError(_NOT_YET))
 
     def close(self) -> None:
-        """Release what the store holds."""
+        """Release the store's resources."""
         self.unproved.close()

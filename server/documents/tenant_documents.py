@@ -1,4 +1,4 @@
-"""The documents as one caller may see them: conditions from the verified token, one search, a check of the answer."""
+"""The documents that one caller may see: conditions from the verified token, one search, a check of the answer."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ _log: Final = structlog.get_logger("documents")
 class Passage:
     """One passage that the caller may see.
 
-    `document` is the file name, with as much of its path as tells it apart within the answer. `score` is the store's
+    `document` is the file name, with as much of its path as makes it unique in the answer. `score` is the store's
     relevance, higher is better, comparable within one answer. `page` is the page within the document, when known.
     """
 
@@ -40,7 +40,7 @@ class Passage:
 
 
 class Passages(list[Passage]):
-    """Passages, best first; `left_out` counts those that were found and have no text to show, such as images."""
+    """Passages, best first; `left_out` counts those that were found but have no text, such as images."""
 
     def __init__(self, passages: Iterable[Passage] = (), left_out: int = 0) -> None:
         """Keep both."""
@@ -49,13 +49,13 @@ class Passages(list[Passage]):
 
 
 def search_places() -> FairQueue:
-    """Return the places that everybody who searches one store shares."""
+    """Return the places that all searches of one store share."""
     return FairQueue(SEARCHES_AT_ONCE)
 
 
 @dataclass(frozen=True, slots=True)
 class TenantDocuments:
-    """A store's documents as one caller sees them, in fair turns; `isolate_by` is the setting documents.isolate_by."""
+    """The documents of a store that one caller may see, in fair turns; `isolate_by` is documents.isolate_by."""
 
     _store: DocumentStore
     _isolate_by: Sequence[str]
@@ -63,10 +63,10 @@ class TenantDocuments:
     _places: FairQueue = field(default_factory=search_places)
 
     async def search(self, query: str, limit: int, labels: Mapping[str, str] = _NO_LABELS) -> Passages:
-        """Return at most `limit` passages, best first, whose document has all of `labels`; these can only narrow.
+        """Return at most `limit` passages, best first, of documents with all of `labels`; these only narrow the search.
 
-        Raises RefusedError without a tier or when a rule of the store withholds the answer, ArgumentsError for a limit
-        or label that cannot be asked for, WithheldError when the store returns anything that the caller may not see,
+        Raises RefusedError without a tier or when a rule of the store withholds the answer, ArgumentsError for an
+        invalid limit or label, WithheldError when the store returns anything that the caller may not see,
         UnavailableError or MisconfiguredError when it fails, and LimitError when too many searches of the tenant wait.
         """
         isolation = Isolation.of(self._caller, self._isolate_by)
@@ -75,7 +75,7 @@ class TenantDocuments:
         if not 1 <= limit <= MAXIMUM_PASSAGES:
             raise ArgumentsError(f"The limit must be from 1 to {MAXIMUM_PASSAGES}; nothing was read.")
         narrowing = tuple(Condition(name, (value,)) for name, value in labels.items())
-        # One more for each canary that may be among them, so that canaries never take the place of an answer.
+        # One more for each canary that may be found, so that canaries never displace an answer.
         asked = min(limit + len(isolation.conditions), MAXIMUM_PASSAGES)
         results = await self._found(query, (*isolation.conditions, *narrowing), asked)
         if not all(isolation.admits(one.labels) for one in results):

@@ -1,4 +1,4 @@
-"""The settings: one file for each section, and all of them together in `settings.py`."""
+"""The settings: one file for each section, and all sections together in `settings.py`."""
 
 from server.settings.audit import AuditSettings
 from server.settings.connections import ConnectionsSettings

@@ -9,17 +9,17 @@ from pydantic import Field, SecretStr, field_validator
 from server.settings.values import Section
 
 KMS_PREFIX: Final = "kms:"
-# Of a key itself: an alias could lead to another one tomorrow.
+# The ARN of a key itself: an alias could point to another key later.
 _KMS_KEY: Final = re.compile(r"kms:arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]{1,64}")
 
 
 class AuditSettings(Section):
-    """The audit trail; no path, no trail."""
+    """The audit trail; without a path there is no trail."""
 
     path: Path | None = None
-    # Signs checkpoints, Ed25519, here or in KMS; without it the chain alone is there.
+    # The Ed25519 key that signs checkpoints, here or in KMS; without it there is only the chain of hashes.
     signing_key: SecretStr = SecretStr("")
-    # Those of former keys, whose checkpoints still verify.
+    # The public keys of former signing keys, whose checkpoints still verify.
     public_keys: tuple[str, ...] = ()
     checkpoint_records: Annotated[int, Field(ge=1, le=10_000)] = 250
     checkpoint_s: Annotated[int, Field(ge=1, le=3_600)] = 10
@@ -35,7 +35,7 @@ class AuditSettings(Section):
             if not _KMS_KEY.fullmatch(text):
                 raise ValueError("must name a key of KMS by its ARN: kms:arn:aws:kms:REGION:ACCOUNT:key/ID, no alias")
         elif text:
-            # Only here: reading keys loads a library that most verbs do without.
+            # Imported late: reading keys loads a library that most verbs do not need.
             from server.audit.keys import parse_signing_key
 
             parse_signing_key(text)

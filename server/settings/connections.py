@@ -8,7 +8,7 @@ from server.settings.values import Section
 
 
 class ConnectionsSettings(Section):
-    """How many client connections one worker process holds, and for how long idle ones live."""
+    """How many client connections one worker process holds, and how long idle ones are kept."""
 
     maximum: Annotated[int, Field(ge=16, le=1_000_000)] = 10_000
     per_source: Annotated[int, Field(ge=1)] = 512

@@ -11,25 +11,25 @@ from server.settings.values import Section
 
 
 class DatabaseSettings(Section):
-    """The database, as the server's read-only login sees it."""
+    """The database, which the server's login can only read."""
 
     login: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "app_user"
     url: SecretStr = SecretStr("")
     admin_url: SecretStr = SecretStr("")
-    # As `keys add` prints them, too, which a variable or a file may hold.
+    # Also in the form that `keys add` prints, for a variable or a file.
     context_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(listed_keys)] = ()
-    # Of all workers together.
+    # For all workers together.
     pool_size: Annotated[int, Field(ge=1, le=200)] = 8
     connections_per_tenant: Annotated[int, Field(ge=1)] | None = None
     statement_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 5_000
-    # False: for a pooler in transaction mode, where clients share the sessions of the database.
+    # False for a pooler in transaction mode, where clients share database sessions.
     prepared_statements: bool = True
-    # For each new connection of `url`, a token of AWS IAM in place of a password; the region is else that of the host.
+    # A token of AWS IAM instead of a password, for each new connection of `url`; the region defaults to the host's.
     iam: bool = False
     region: str | None = None
-    # Hosts that are not on this machine and whose certificate need not be verified (sslmode=verify-full).
+    # Remote hosts whose certificates need not be verified (sslmode=verify-full).
     unverified_tls: tuple[str, ...] = ()
-    # Relations that PUBLIC may read and nobody here can revoke; doctor and the start-up log list them every time.
+    # Relations that PUBLIC may read and that cannot be revoked here; doctor and the start-up log always list them.
     accepted_relations: tuple[str, ...] = ()
 
     @field_validator("url", "admin_url", mode="after")
@@ -56,5 +56,5 @@ class DatabaseSettings(Section):
         return self
 
     def signing_keys(self) -> tuple[ContextKey, ...]:
-        """Return the parsed context keys; the first signs."""
+        """Return the parsed context keys; the first one signs."""
         return tuple(parse_context_key(key.get_secret_value()) for key in self.context_keys)

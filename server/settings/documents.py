@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from server.settings.values import Section
 
-# The pattern that Retrieve itself publishes for a reranking model.
+# The pattern that Retrieve publishes for a reranking model.
 _FOUNDATION_MODEL: Final = r"^arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}::foundation-model/.+$"
 
 

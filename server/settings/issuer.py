@@ -18,7 +18,7 @@ class IssuerSettings(Section):
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256",)
     token_type: str | None = None
     token_use: str | None = None
-    # Whether tokens that are bound to a key of their sender are taken (RFC 9449), and whether others are.
+    # Whether tokens bound to their sender's key are accepted (RFC 9449), and whether other tokens are.
     dpop: Literal["off", "accepted", "required"] = "off"
     required_claims: Mapping[str, StrictBool | StrictInt | StrictStr] = {}
     max_lifetime_s: Annotated[int, Field(ge=60)] = 86_400

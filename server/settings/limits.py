@@ -10,17 +10,17 @@ from server.settings.values import Section
 
 
 class LimitsSettings(Section):
-    """Budgets per tenant and per person; 0 stands for no limit.
+    """Budgets per tenant and per person; 0 means no limit.
 
-    They are those of each worker process or, with a `store`, of all processes together that use the same one.
+    They apply to each worker process or, with a `store`, to all processes that use the same store together.
     """
 
-    # A tenth of what one worker answers, and for one person a quarter of that.
+    # A tenth of what one worker can answer; for one person, a quarter of that.
     calls_per_minute_per_tenant: Annotated[int, Field(ge=0)] = 12_000
     calls_per_minute_per_person: Annotated[int, Field(ge=0)] = 3_000
     # The Valkey or Redis server that keeps the counts.
     store: SecretStr = SecretStr("")
-    # Hosts that are not on this machine and may be sent the password and the counts without TLS.
+    # Remote hosts that may receive the password and the counts without TLS.
     store_clear_text: tuple[str, ...] = ()
 
     @field_validator("store", mode="after")

@@ -1,4 +1,4 @@
-"""The settings: what there is to set, checked at start-up and frozen."""
+"""All settings, checked at start-up and frozen."""
 
 import os
 from ipaddress import IPv4Network, IPv6Network
@@ -30,12 +30,12 @@ from server.settings.values import LOOPBACK, Url
 
 CONFIG_VARIABLE: Final = "TENANTGATE_CONFIG"
 PREFIX: Final = "TENANTGATE_"
-# As a path of `catalog` or `migrations`: the sample pack, wherever it is installed.
+# This path in `catalog` or `migrations` means the sample pack, wherever it is installed.
 SAMPLE: Final = "sample"
 
 
 class Settings(BaseSettings):
-    """Everything the server needs to know; see docs/settings.md for each key."""
+    """Everything the server needs; docs/settings.md describes each key."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
@@ -65,13 +65,13 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _with_the_secrets_of_aws(cls, data: Any) -> Any:
-        """Put each secret that a setting only names in its place, wherever the name came from."""
+        """Replace each reference to a secret with the secret, wherever the reference came from."""
         return resolved(cls, data)
 
     @field_validator("resource_url")
     @classmethod
     def _can_be_served(cls, url: str) -> str:
-        """Refuse a path that no request arrives under, or that another answer of this server has."""
+        """Refuse a path that no request can have, or that another answer of this server uses."""
         path = unquote(urlsplit(url).path)
         segments = path.removesuffix("/").split("/")[1:]
         if any(segment in {"", ".", ".."} for segment in segments) or set("{}") & set(path):
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     def hosts(self) -> frozenset[str]:
         """The Host headers that are answered: the listed ones, else the one in `resource_url`.
 
-        One of the names of this very machine stands for all of them: no page of another site can have one.
+        A loopback name in `resource_url` allows all loopback names: no page of another site can have one.
         """
         parts = urlsplit(self.resource_url)
         if self.allowed_hosts or parts.hostname not in LOOPBACK:
@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over files of secrets, and those over the settings file; read nothing else."""
+        """Let the environment override files of secrets, and those override the settings file; read nothing else."""
         file = os.environ.get(CONFIG_VARIABLE)
         toml = (TomlConfigSettingsSource(settings_cls, Path(file)),) if file else ()
         secrets = InitSettingsSource(settings_cls, secrets_from_files(settings_cls, PREFIX))

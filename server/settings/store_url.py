@@ -1,6 +1,6 @@
 """The URL of a store of limits: a Valkey or Redis server by TCP, by TLS, or by a socket of this machine.
 
-No sentence of this file repeats any part of a URL: whatever is misread may be a piece of a password.
+No message of this file repeats any part of a URL: a misread part may be a piece of a password.
 """
 
 from typing import Final, NamedTuple
@@ -15,7 +15,7 @@ _OPTIONS: Final = frozenset({"db", "ssl_ca_certs"})
 
 
 class StoreAddress(NamedTuple):
-    """Where a store is: `path` is that of a socket of this machine, None for a `host`."""
+    """The address of a store: `path` is a socket of this machine, None for a `host`."""
 
     host: str
     port: int
@@ -28,9 +28,9 @@ class StoreAddress(NamedTuple):
 
 
 def store_address(url: str) -> StoreAddress:
-    """Return what the URL says; raises ValueError with what is wrong and the remedy.
+    """Return the address in the URL; raise ValueError with the problem and the remedy.
 
-    A certificate is always verified, so that an option that says otherwise is not known.
+    A certificate is always verified, so an option to turn that off is refused as unknown.
     """
     try:
         parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""The settings of metrics, traces and the log, beside the standard variables of OpenTelemetry."""
+"""The settings of metrics, traces and the log, in addition to OpenTelemetry's standard variables."""
 
 import logging
 from typing import Annotated, Literal
@@ -9,15 +9,15 @@ from server.settings.values import TENANT_ID, Section
 
 
 class TelemetrySettings(Section):
-    """Where metrics are shown, and how much is logged; without a port there is no endpoint."""
+    """Where metrics are published, and how much is logged; without a port there is no endpoint."""
 
     metrics_host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     metrics_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
-    # Of these alone a metric shows the name; all others are one.
+    # Metrics show only these tenants by name; all others share one label.
     tenants: Annotated[tuple[Annotated[str, Field(pattern=TENANT_ID)], ...], Field(max_length=100)] = ()
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
 
     @property
     def level(self) -> int:
-        """The level as the package logging counts it."""
+        """The level as a number of the package logging."""
         return logging.getLevelNamesMapping()[self.log_level.upper()]

@@ -1,4 +1,4 @@
-"""Kinds of values that several settings have, each checked as it is read."""
+"""Types of values that several settings share, each checked when it is read."""
 
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -8,21 +8,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 _WRITTEN_BY_PEOPLE: Final = frozenset({"user_metadata", "unsafe_metadata"})
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
-# RFC 6749 section 3.3, scope-token. The scopes of a server are those that its tools name.
+# RFC 6749 section 3.3, scope-token. A server's scopes are those that its tools name.
 SCOPE: Final = r"^[\x21\x23-\x5b\x5d-\x7e]{1,128}$"
 Scope = Annotated[str, Field(pattern=SCOPE)]
-# An issuer's own name of a scope: the same characters, and longer where it begins with a URL.
+# An issuer's own name for a scope: the same characters, but longer, because it may begin with a URL.
 IssuerScope = Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{1,512}$")]
 # Tenant ids as identity providers issue them; none of these characters ends a field of the signed context.
 TENANT_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}$"
-# Symmetric algorithms and `none` cannot even be named: anyone who can verify could also sign (RFC 8725 section 3.1).
+# Symmetric algorithms and `none` are excluded: anyone who can verify could also sign (RFC 8725 section 3.1).
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"
 ]  # fmt: skip
 
 
 def is_https_or_loopback(url: str) -> bool:
-    """Whether `url` is https, or http to this very machine."""
+    """Whether `url` is https, or http to this machine."""
     parts = urlsplit(url)
     return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK))
 
@@ -41,20 +41,20 @@ def _url(url: str) -> str:
 
 
 def _claim_path(path: str) -> str:
-    # `.*` ends the path, or stands between two plain paths.
+    # `.*` is the end of the path, or is between two plain paths.
     first, keys, rest = path.partition(".*")
     parts = [first, *([rest.removeprefix(".")] if rest else [])]
     wrong = not all(part and "*" not in (part[0], part[-1]) and ".*" not in part for part in parts)
     if wrong or (keys and rest and rest[0] != "."):
         raise ValueError(f'"{path}" must be a claim path: `a.b`, `a.*` for the keys of a map, `a.*.b` for b of each')
-    # The names under which Supabase, Auth0 and Clerk keep what people write about themselves.
+    # The names under which Supabase, Auth0 and Clerk store what people write about themselves.
     if first.split(".")[0] in _WRITTEN_BY_PEOPLE:
         raise ValueError(f'"{path}" is written by the people themselves; use what an administrator sets')
     return path
 
 
 def plain_claim_path(path: str) -> str:
-    """Return a claim path that leads to a name or a list of names; raise ValueError for any other."""
+    """Return a claim path to a name or a list of names; raise ValueError for any other."""
     if ".*" in _claim_path(path):
         raise ValueError(f'"{path}" must lead to a name or a list of names, not to the keys of a map')
     return path
@@ -66,6 +66,6 @@ Tier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 
 
 class Section(BaseModel):
-    """A section of the settings: frozen, and a key that it does not know is an error."""
+    """A section of the settings: frozen; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)

@@ -1,1 +1,1 @@
-"""Traces and metrics: what operators see of the server while it runs, and never whose data it is."""
+"""Traces and metrics: what operators see of the running server, without anybody's data."""

@@ -1,4 +1,4 @@
-"""What an answer came to, in the few words that metrics and spans may have."""
+"""The result of an answer, in the few words that metrics and spans may have."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Final
 from server.http.outcome import Outcome
 from server.telemetry import names
 
-# The code of a JSON-RPC error, where the answer is one: a text inside cannot look like it, its quotes are escaped.
+# The code of a JSON-RPC error, if the answer is one. A text inside cannot match, because its quotes are escaped.
 _ERROR: Final = re.compile(rb'\{"jsonrpc":"2\.0","id":(?:"(?:[^"\\]|\\.)*"|-?[0-9]+|null),"error":\{"code":(-?[0-9]+)')
 _ANSWERED: Final = "answered"
 _BY_STATUS: Final = {
@@ -33,14 +33,14 @@ _REQUEST: Final = "request"
 _NO_TOKEN: Final = "no_token"  # noqa: S105  # a reason
 _PERSON, _TENANT = "limit_person", "limit_tenant"
 UNRECORDED: Final = "unrecorded"
-# What a refusal can be counted as; docs/telemetry.md explains each.
+# The reasons by which refusals are counted; docs/telemetry.md explains each.
 REASONS: Final = frozenset(
     {*_BY_STATUS.values(), *_BY_OUTCOME.values(), _REQUEST, _NO_TOKEN, _PERSON, _TENANT, UNRECORDED}
 )
 
 
 def reason_of(outcome: Outcome) -> str | None:
-    """Return why a request was not answered as asked, None for one that was."""
+    """Return why a request was not answered as requested; None for one that was."""
     decision, status = outcome.decision, outcome.status
     if decision.outcome == _ANSWERED:
         return None
@@ -56,7 +56,7 @@ def reason_of(outcome: Outcome) -> str | None:
 
 
 def failure_of(outcome: Outcome) -> dict[str, str | int]:
-    """Return `error.type`, and the code of a JSON-RPC error where the answer is one; nothing for success."""
+    """Return `error.type`, and the code if the answer is a JSON-RPC error; nothing for success."""
     if outcome.decision.outcome == _ANSWERED:
         return {}
     found = _ERROR.match(outcome.body)
@@ -69,12 +69,12 @@ def failure_of(outcome: Outcome) -> dict[str, str | int]:
 
 
 def shown_id(message_id: object) -> dict[str, str | int]:
-    """Return the id of a request where it can hold no text: a number."""
+    """Return the id of a request if it is a number, which can hold no text."""
     is_number = isinstance(message_id, int) and not isinstance(message_id, bool)
     return {names.JSONRPC_ID: str(message_id)} if is_number else {}
 
 
 def version_of(headers: Mapping[bytes, bytes], known: frozenset[str]) -> dict[str, str | int]:
-    """Return the protocol's version, if it is one that there is."""
+    """Return the protocol's version, if it is a known one."""
     version = headers.get(b"mcp-protocol-version", b"").decode("latin-1")
     return {names.MCP_VERSION: version} if version in known else {}

@@ -1,4 +1,4 @@
-"""Telemetry as the settings and the standard variables of OpenTelemetry describe it."""
+"""Telemetry according to the settings and OpenTelemetry's standard variables."""
 
 import os
 import secrets
@@ -26,7 +26,7 @@ _INSTANCE: Final = secrets.token_hex(8)
 
 
 def configured_telemetry(settings: Settings) -> Telemetry | None:
-    """Return what counts and traces requests, None where nobody asks for it; raises SettingsError."""
+    """Return what counts and traces requests; None where neither is enabled; raises SettingsError."""
     asked = exports()
     if settings.telemetry.metrics_port is None and not asked.metrics and not asked.traces:
         return None
@@ -41,7 +41,7 @@ def configured_telemetry(settings: Settings) -> Telemetry | None:
 def reporting(
     settings: Settings, telemetry: Telemetry | None, watched: Callable[[], Watched]
 ) -> AbstractAsyncContextManager[None]:
-    """Return what shows the numbers while the server runs; raises StartupError when its port is taken.
+    """Return what publishes the numbers while the server runs; raise StartupError when its port is in use.
 
     `watched` returns the parts of the application that serves now: a reload replaces them.
     """
@@ -51,7 +51,7 @@ def reporting(
     report = Reporting(lambda: read(telemetry, watched()), telemetry.lag, Sender(shared) if shared else None)
     begins: list[Callable[[], None]] = []
     ends: list[Callable[[], None]] = []
-    # Of several workers none takes the port: the process that has started them shows their numbers.
+    # With several workers, none of them opens the port: their parent process shows their numbers.
     if own.metrics_port is not None and shared is None and settings.workers == 1:
         server = MetricsServer(own.metrics_host, own.metrics_port, report.text)
         begins.append(server.start)
@@ -74,7 +74,7 @@ def _sender() -> "Resource":
 
 
 def _database(settings: DatabaseSettings) -> dict[str, str | int]:
-    """Return which database is asked, as its URL says; of several hosts the first."""
+    """Return the database's attributes from its URL; with several hosts, of the first."""
     found = conninfo.conninfo_to_dict(settings.url.get_secret_value())
     host, port = (str(found.get(name) or "").split(",")[0] for name in ("host", "port"))
     known: dict[str, str | int] = {names.SERVER_ADDRESS: host} if host else {}

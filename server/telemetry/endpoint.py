@@ -14,12 +14,12 @@ from starlette.routing import Route
 from server.telemetry.exposition import CONTENT_TYPE
 
 PATH: Final = "/metrics"
-# Longer for a scrape that is being read; then it is broken off with the process.
+# How long a scrape in progress may delay the stop.
 _STOPPED_WITHIN_S: Final = 2.0
 
 
 class MetricsServer:
-    """Answers from a thread of its own, so that a busy event loop of the server still shows its numbers."""
+    """Answers in its own thread, so that the numbers are shown even while the server's event loop is busy."""
 
     def __init__(
         self,
@@ -28,12 +28,12 @@ class MetricsServer:
         text: Callable[[], str],
         beside: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
     ) -> None:
-        """Take the port; raises StartupError where that fails.
+        """Open the port; raise StartupError when that fails.
 
-        `text` returns what a scrape reads, and may be called by any thread; `beside` runs on the thread's event loop as
-        long as the server does.
+        `text` returns what a scrape reads, and any thread may call it; `beside` runs on the thread's event loop while
+        the server does.
         """
-        # Only here: whatever imports this module need not load a server.
+        # Imported late: a module that imports this one need not load a server.
         from server.http.serving import Server, listen, server_config
 
         async def metrics(_request: Request) -> Response:
@@ -47,11 +47,11 @@ class MetricsServer:
         self._thread: Final = threading.Thread(target=self._run, name="metrics", daemon=True)
 
     def start(self) -> None:
-        """Answer from now on."""
+        """Start to answer."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer no more; the port is free afterwards."""
+        """Stop answering; the port is free afterwards."""
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(_STOPPED_WITHIN_S)

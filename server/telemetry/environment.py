@@ -1,4 +1,4 @@
-"""What the standard variables of OpenTelemetry ask for (OpenTelemetry specification, environment variables)."""
+"""OpenTelemetry's standard variables (OpenTelemetry specification, environment variables)."""
 
 import os
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _INTERVAL_MS: Final = "60000"
 
 @dataclass(frozen=True, slots=True)
 class Exports:
-    """What is sent by OTLP, and which requests are traced."""
+    """What is exported by OTLP, and which requests are traced."""
 
     traces: bool = False
     metrics: bool = False
@@ -26,9 +26,9 @@ class Exports:
 
 
 def exports(variables: Mapping[str, str] = os.environ) -> Exports:
-    """Return what the variables ask for; nothing with OTEL_SDK_DISABLED.
+    """Return the exports that the variables enable; none with OTEL_SDK_DISABLED.
 
-    Raises SettingsError for what is asked for and cannot be done.
+    Raises SettingsError for values that are not supported.
     """
     if variables.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return Exports()
@@ -44,7 +44,7 @@ def exports(variables: Mapping[str, str] = os.environ) -> Exports:
 
 
 def _is_asked(variables: Mapping[str, str], signal: str) -> bool:
-    """Whether a signal is sent: its exporter is `otlp`, or none is named and there is an endpoint for it."""
+    """Whether a signal is exported: its exporter is `otlp`, or none is named and it has an endpoint."""
     name = f"OTEL_{signal}_EXPORTER"
     exporter = variables.get(name, "").strip()
     if exporter not in {"", "otlp", "none"}:

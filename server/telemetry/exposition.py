@@ -1,4 +1,4 @@
-"""What a scrape of Prometheus reads: the text format, version 0.0.4, of one or several workers."""
+"""The text that Prometheus scrapes: text format, version 0.0.4, of one or several workers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -14,8 +14,8 @@ DEPARTED: Final = Metric("tenantgate.workers.departed", "counter", "Worker proce
 def combined(workers: Mapping[int, Snapshot], departed: Snapshot | None = None, ended: int = 0) -> str:
     """Return the text for the snapshots of `workers`, by number.
 
-    Counters and histograms are added up, those of workers that have `departed` among them, so that none ever falls;
-    gauges are shown for each worker.
+    Counters and histograms are added up, including those of `departed` workers, so that none ever falls; gauges are
+    shown for each worker.
     """
     sums = added([*workers.values(), departed or {}])
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""Durations, counted in buckets: half a microsecond for each, where OpenTelemetry's own histogram takes six or more."""
+"""Durations, counted in buckets: half a microsecond each; OpenTelemetry's own histogram takes six or more."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Final
 
 Labels = tuple[str, ...]
 OTHER: Final = "other"
-# How many series one histogram has at most; the rest is one more, so that no caller makes it grow.
+# The most series of one histogram; all further labels share one more series, so that callers cannot make it grow.
 MOST_SERIES: Final = 500
 
 
@@ -22,10 +22,10 @@ class Series:
 
 
 class Histogram:
-    """Durations in seconds by their labels, which are values in one order; an empty one is left out when shown."""
+    """Durations in seconds by labels, which are values in a fixed order; empty labels are left out of the output."""
 
     def __init__(self, bounds: Sequence[float]) -> None:
-        """Count in buckets up to and including each of `bounds`, and in one beyond the last."""
+        """Count in a bucket up to and including each of `bounds`, and in one beyond the last."""
         self._bounds: Final = tuple(bounds)
         self.series: Final = dict[Labels, Series]()
 

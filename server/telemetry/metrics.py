@@ -1,4 +1,4 @@
-"""Every metric that is shown: its name, kind, unit, labels and meaning. docs/telemetry.md has the same rows."""
+"""Every metric: its name, kind, unit, labels and meaning. docs/telemetry.md has the same rows."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -11,7 +11,7 @@ OPERATION_BOUNDS_S: Final = (
     *(0.0005, 0.001, 0.002, 0.003, 0.005, 0.007, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
     *(1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0),
 )
-# Those of the database conventions, and a finer one.
+# The boundaries of the database conventions, and a finer one.
 DEPENDENCY_BOUNDS_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 LAG_BOUNDS_S: Final = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 _UNITS: Final = {"s": "seconds", "By": "bytes"}
@@ -19,9 +19,9 @@ _UNITS: Final = {"s": "seconds", "By": "bytes"}
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric; `name` is OpenTelemetry's, `prometheus` the name in a scrape where the rule gives another one.
+    """One metric; `name` is OpenTelemetry's; `prometheus` is the name in a scrape where it does not follow the rule.
 
-    A gauge has the label `worker` too; counters and histograms are added up over the workers.
+    A gauge also has the label `worker`; counters and histograms are added up over the workers.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Metric:
 
     @property
     def exposed(self) -> str:
-        """The name in a scrape: dots are underscores, then the unit, and `_total` for a counter."""
+        """The name in a scrape: underscores for dots, then the unit, then `_total` for a counter."""
         if self.prometheus:
             return self.prometheus
         unit = f"_{_UNITS[self.unit]}" if self.unit in _UNITS else ""

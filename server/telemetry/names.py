@@ -1,9 +1,9 @@
-"""The names that OpenTelemetry's conventions give to spans, attributes and metrics; nothing else spells them.
+"""The names from OpenTelemetry's conventions for spans, attributes and metrics; no other module spells them.
 
 Sources: MCP and GenAI, the repository semantic-conventions-genai (status Development, November 2026); databases,
-semantic-conventions 1.42 (stable); pools, the same (Development). What the conventions offer and is left out here on
-purpose: arguments and results of tools, the text of queries, the question of a retrieval and its documents, sessions,
-and the client's address.
+semantic-conventions 1.42 (stable); pools, the same (Development). These parts of the conventions are left out on
+purpose: arguments and results of tools, the text of queries, the question of a retrieval and its documents,
+sessions, and the client's address.
 """
 
 from typing import Final

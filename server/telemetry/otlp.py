@@ -1,4 +1,4 @@
-"""Export by OTLP over HTTP: what the SDK and its exporters do, and the same numbers as a scrape shows."""
+"""Export by OTLP over HTTP: traces through the SDK, and the same metrics as a scrape shows."""
 
 import threading
 import time
@@ -29,7 +29,7 @@ from server.telemetry.snapshot import Labels, Snapshot, Value
 from server.telemetry.tracing import Tracing
 
 _CUMULATIVE: Final = AggregationTemporality.CUMULATIVE
-# Optional in the protocol, though not in the SDK's types.
+# Optional in the protocol, but not in the SDK's types.
 _UNKNOWN: Final = cast("float", None)
 _SCOPE: Final = InstrumentationScope("tenantgate", version("tenantgate"))
 
@@ -40,10 +40,10 @@ def exported_traces(sampling: Sampling, resource: Resource) -> Tracing:
 
 
 class MetricsExport:
-    """Sends the last snapshot once per interval, from a thread of its own."""
+    """Sends the last snapshot once per interval, in its own thread."""
 
     def __init__(self, interval_s: float, resource: Resource, last: Callable[[], Snapshot]) -> None:
-        """Send to the endpoint of the standard variables; `last` may be called by any thread."""
+        """Send to the endpoint of the standard variables; any thread may call `last`."""
         self._interval_s: Final = interval_s
         self._resource: Final = resource
         self._last: Final = last
@@ -53,11 +53,11 @@ class MetricsExport:
         self._thread: Final = threading.Thread(target=self._run, name="metrics export", daemon=True)
 
     def start(self) -> None:
-        """Send from now on."""
+        """Start to send."""
         self._thread.start()
 
     def close(self) -> None:
-        """Send once more, and stop."""
+        """Send once more, then stop."""
         self._stopped.set()
         self._thread.join()
         self._send()

@@ -1,6 +1,6 @@
-"""The span of a caller, as a request names it (W3C Trace Context): in `_meta` of the message, or in the HTTP header.
+"""The caller's span, as a request names it (W3C Trace Context): in `_meta` of the message, or in the HTTP header.
 
-Only ids and the flag are taken. `tracestate` and baggage are dropped: a client writes into them what it likes.
+Only ids and the flag are read. `tracestate` and baggage are dropped: a client can write anything into them.
 """
 
 import re
@@ -13,7 +13,7 @@ _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!
 
 @dataclass(frozen=True, slots=True)
 class RemoteSpan:
-    """A span of somebody else: ids in lower-case hexadecimal, and whether they say that it is recorded."""
+    """A caller's span: ids in lower-case hexadecimal, and whether it is flagged as recorded."""
 
     trace_id: str
     span_id: str
@@ -21,7 +21,7 @@ class RemoteSpan:
 
 
 def remote_span(text: Any) -> RemoteSpan | None:
-    """Return the span that a traceparent names, None for what is none."""
+    """Return the span that a traceparent names; None for an invalid one."""
     found = _TRACEPARENT.fullmatch(text) if isinstance(text, str) else None
     return found and RemoteSpan(found[1], found[2], bool(int(found[3], 16) & 1))
 

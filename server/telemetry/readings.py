@@ -1,4 +1,4 @@
-"""The numbers that the parts of the server keep, read at once: plain integers where they are, and no cost per call."""
+"""The numbers that the parts of the server count, read once per second: they are plain integers, cheap per call."""
 
 import os
 import resource
@@ -39,7 +39,7 @@ class Watched:
 
 
 def read(telemetry: Telemetry, watched: Watched) -> Snapshot:
-    """Return the numbers of this process now; call it on the event loop, which they belong to."""
+    """Return this process's numbers now; call it on the event loop, to which they belong."""
     database, documents = watched.parts.database, watched.parts.documents
     found: dict[str, _Series | float | None] = {
         names.SERVER_DURATION: of_histogram(telemetry.operations),
@@ -145,7 +145,7 @@ def _process() -> dict[str, _Series | float | None]:
         with suppress(OSError):
             pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
             found[names.PROCESS_MEMORY] = pages * os.sysconf("SC_PAGE_SIZE")
-            found[names.PROCESS_FILES] = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # names are all it takes
+            found[names.PROCESS_FILES] = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # only names are needed
     return found
 
 

@@ -1,4 +1,4 @@
-"""What is shown of a running server: read once a second on its event loop, shown by whoever asks."""
+"""The numbers of a running server: read once per second on its event loop, and published by others."""
 
 import asyncio
 import threading
@@ -14,26 +14,26 @@ from server.telemetry.histogram import Histogram
 from server.telemetry.sharing import Sender
 from server.telemetry.snapshot import Snapshot
 
-# The lag of the event loop is looked at ten times a second, and everything is read with every tenth look.
+# The event loop's lag is measured ten times per second; every tenth time, everything is read.
 _LOOK_S: Final = 0.1
 _LOOKS_PER_READING: Final = 10
-# What a receiver that does not answer may take of the time that a stop has.
+# How much of the time for a stop a receiver that does not answer may use.
 CLOSING_S: Final = 2.0
 _log: Final = structlog.get_logger("telemetry")
 
 
 class Reporting:
-    """Keeps the last reading, and begins and ends what shows it."""
+    """Keeps the last reading, and starts and stops what publishes it."""
 
     def __init__(self, read: Callable[[], Snapshot], lag: Histogram, sender: Sender | None = None) -> None:
-        """Read with `read`, which belongs on the event loop; `sender` gets each reading."""
+        """Read with `read`, which must run on the event loop; `sender` gets each reading."""
         self.last: Snapshot = {}
         self._read: Final = read
         self._lag: Final = lag
         self._sender: Final = sender
 
     def text(self) -> str:
-        """Return what a scrape of this process alone reads."""
+        """Return what a scrape of only this process reads."""
         return combined({0: self.last})
 
     @asynccontextmanager
@@ -68,12 +68,12 @@ class Reporting:
             self.last = self._read()
             if self._sender is not None:
                 await self._sender.send(self.last)
-        except Exception:  # noqa: BLE001  # a defect of ours; the server goes on without its numbers
+        except Exception:  # noqa: BLE001  # a defect of ours; the server continues without its numbers
             _log.exception("the metrics could not be read")
 
 
 async def _within(limit_s: float, works: Sequence[Callable[[], None]]) -> bool:
-    """Call `works` in a thread that may be left behind; return whether they ended in time."""
+    """Call `works` in a thread that may be abandoned; return whether they ended in time."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
     def call() -> None:
@@ -84,7 +84,7 @@ async def _within(limit_s: float, works: Sequence[Callable[[], None]]) -> bool:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(ended.set)
 
-    # A daemon, so that the process need not wait for it either.
+    # A daemon thread, so that the process does not wait for it either.
     threading.Thread(target=call, name="telemetry ends", daemon=True).start()
     try:
         async with asyncio.timeout(limit_s):

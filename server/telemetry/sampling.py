@@ -1,7 +1,7 @@
-"""Which requests are traced: the standard OTEL_TRACES_SAMPLER, with one difference that callers cannot get around.
+"""Which requests are traced: the standard OTEL_TRACES_SAMPLER, with one difference that protects against callers.
 
-A caller's sampled flag and a caller's trace id decide nothing: whoever could force the recording of their calls would
-choose what each costs. So what a sampled parent would switch on is drawn by lot too, with the ratio of the roots.
+A caller's sampled flag and trace id cannot force a trace, because each trace costs something. So a request whose
+parent is sampled is sampled at random too, with the ratio for requests without a parent.
 """
 
 import random
@@ -22,22 +22,22 @@ _PARENT: Final = "parentbased_"
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """The part of requests that is traced: `ratio` of all; of those with an unsampled parent none, if it counts."""
+    """The share of requests that is traced: `ratio` of all; none with an unsampled parent if `heeds_parent`."""
 
     ratio: float = DEFAULT_RATIO
     heeds_parent: bool = True
 
     def takes(self, parent: RemoteSpan | None) -> bool:
-        """Whether the next request is traced."""
+        """Whether to trace the next request."""
         if parent is not None and not parent.sampled and self.heeds_parent:
             return False
         return random.random() < self.ratio  # noqa: S311  # nothing secret depends on it
 
 
 def sampling_of(variables: Mapping[str, str]) -> Sampling:
-    """Return what the standard variables say; without them 5 % of the requests, as their parents allow.
+    """Return the standard variables' sampling; by default 5 % of the requests, unless their parent is unsampled.
 
-    Raises SettingsError for what they do not know.
+    Raises SettingsError for unknown values.
     """
     named, argument = variables.get(VARIABLE, "").strip(), variables.get(ARGUMENT, "").strip()
     kind = named.removeprefix(_PARENT)
@@ -47,7 +47,7 @@ def sampling_of(variables: Mapping[str, str]) -> Sampling:
     if kind not in {_RATIO, ""}:
         known = ", ".join(f"{prefix}{one}" for prefix in ("", _PARENT) for one in (*_CONSTANT, _RATIO))
         raise SettingsError(f"{VARIABLE} is {named!a}; set one of {known}")
-    # The standard's own default of an argument is 1.
+    # The standard's own default for the argument is 1.
     ratio = argument or ("1" if named else str(DEFAULT_RATIO))
     try:
         value = float(ratio)

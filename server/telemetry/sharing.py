@@ -1,7 +1,7 @@
-"""One endpoint for several workers: each sends its numbers every second to the process that has started it.
+"""One endpoint for several workers: each sends its numbers every second to their parent process.
 
-They are sent through a Unix socket in a folder that nobody else can enter. A connection that ends is a worker that
-ended, however it died; what it had counted stays counted.
+They are sent through a Unix socket in a folder that nobody else can enter. When a connection ends, its worker has
+ended, however that happened; its counts are kept.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from server.telemetry.endpoint import MetricsServer
 from server.telemetry.exposition import combined
 from server.telemetry.snapshot import Snapshot, added, decoded, encoded, fallen
 
-# Tells a worker where to send; no setting.
+# Names the socket to a worker; not a setting.
 VARIABLE: Final = "TENANTGATE_METRICS_SOCKET"
 _MAXIMUM_BYTES: Final = 8_388_608
 _LENGTH: Final = struct.Struct(">I")
@@ -29,7 +29,7 @@ _log: Final = structlog.get_logger("telemetry")
 
 
 class Gathered:
-    """The last numbers of each worker, and the sum of what ended."""
+    """The last numbers of each worker, and the sum of those that ended."""
 
     def __init__(self) -> None:
         """Begin with no worker."""
@@ -44,7 +44,7 @@ class Gathered:
 
     @asynccontextmanager
     async def listening(self, socket: str) -> AsyncGenerator[None]:
-        """Take what workers send."""
+        """Receive what workers send."""
         server = await asyncio.start_unix_server(self._worker, socket)
         try:
             yield
@@ -61,7 +61,7 @@ class Gathered:
                     return
                 self._take(number, decoded(await reader.readexactly(length)))
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass  # it ended, or this process does
+            pass  # the worker ended, or this process does
         except ValueError:
             _log.exception("a worker sent something else than its numbers")
         finally:
@@ -72,14 +72,14 @@ class Gathered:
             writer.close()
 
     def _take(self, number: int, snapshot: Snapshot) -> None:
-        """Keep a worker's numbers; what it counts anew since a reload is added to what it had counted."""
+        """Keep a worker's numbers; those that a reload reset are added to its earlier ones."""
         if (last := self.workers.get(number)) is not None:
             self.departed = added([self.departed, fallen(last, snapshot)])
         self.workers[number] = snapshot
 
 
 class Sender:
-    """Sends a worker's numbers; while nobody takes them, they are dropped."""
+    """Sends a worker's numbers; they are dropped while nobody receives them."""
 
     def __init__(self, socket: str) -> None:
         """Connect when there is something to send."""
@@ -99,7 +99,7 @@ class Sender:
             self.close()
 
     def close(self) -> None:
-        """Send no more."""
+        """Stop sending."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -107,9 +107,9 @@ class Sender:
 
 @contextmanager
 def gathering(settings: TelemetrySettings) -> Generator[None]:
-    """Serve one endpoint for all workers that are started meanwhile; nothing without a port.
+    """Serve one endpoint for all workers that start meanwhile; do nothing without a port.
 
-    Raises StartupError when the port is taken.
+    Raises StartupError when the port is in use.
     """
     if settings.metrics_port is None:
         yield

@@ -1,4 +1,4 @@
-"""The numbers of one process at one moment, in a form that can be sent: by metric, then by the values of its labels."""
+"""One process's numbers at one moment, in a form that can be sent: by metric, then by the values of its labels."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 from server.telemetry.histogram import Histogram
 from server.telemetry.metrics import METRICS, Metric
 
-# A counter or gauge is one number; of a histogram, the number in each bucket, and then the total in seconds.
+# A counter or gauge is one number; a histogram is the number in each bucket, then the total in seconds.
 Value = float | tuple[float, ...]
 Labels = tuple[str, ...]
 Snapshot = Mapping[str, Mapping[Labels, Value]]
@@ -25,7 +25,7 @@ def encoded(snapshot: Snapshot) -> bytes:
 
 
 def decoded(text: bytes) -> Snapshot:
-    """Return the snapshot that `encoded` wrote; raises ValueError for anything else."""
+    """Return the snapshot that `encoded` wrote; raise ValueError for anything else."""
     try:
         read: Any = json.loads(text)
         return {name: dict(map(_series, series)) for name, series in read.items() if name in _KNOWN}
@@ -53,7 +53,7 @@ def added(snapshots: Iterable[Snapshot]) -> dict[str, dict[Labels, Value]]:
 
 
 def fallen(before: Snapshot, now: Snapshot) -> Snapshot:
-    """Return the counters and histograms of `before` that count anew in `now`, as after a reload."""
+    """Return the counters and histograms of `before` that are lower in `now`, as after a reload."""
     return {
         name: {
             labels: value
@@ -73,5 +73,5 @@ def _sum(one: Value, other: Value) -> Value:
     if isinstance(one, tuple) and isinstance(other, tuple):
         return tuple(first + second for first, second in zip(one, other, strict=True))
     if isinstance(one, tuple) or isinstance(other, tuple):
-        raise ValueError("a metric is of two kinds")  # noqa: TRY004  # what was sent is wrong
+        raise ValueError("a metric is of two kinds")  # noqa: TRY004  # invalid data was sent
     return one + other

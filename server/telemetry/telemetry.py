@@ -1,4 +1,4 @@
-"""What is counted and traced of each request; one of these per application, none where telemetry is off."""
+"""Counts and traces of requests; one instance per application, none where telemetry is off."""
 
 import time
 from collections import Counter
@@ -25,21 +25,21 @@ _CALL: Final = "tools/call"
 
 
 class Telemetry:
-    """Counts requests and begins and ends their traces; what a caller sent is never a name, a label or an attribute."""
+    """Counts requests, and starts and ends their traces; no text from a caller becomes a name, label or attribute."""
 
     def __init__(self, measures: Measures, tenants: tuple[str, ...] = (), tracing: "Tracing | None" = None) -> None:
-        """Show the names of `tenants` alone; without `tracing` there are no spans."""
+        """Show only the names of `tenants`; without `tracing` there are no spans."""
         self.operations: Final = Histogram(OPERATIONS.bounds)
         self.measures: Final = measures
         self.lag: Final = Histogram(LAG.bounds)
         self.requests: Final = Counter[int]()
-        # Each is shown from the start, so that a first one is seen as a rise.
+        # Each is shown from the start, so that the first one is visible as an increase.
         self.refusals: Final = dict.fromkeys(sorted(REASONS), 0)
         self.tracing: Final = tracing
         self._tenants: Final = frozenset(tenants)
 
     def begin(self, request: VerifiedRequest, message: Any, told: RemoteSpan | None) -> None:
-        """Watch a request from here on; `told` is the span that its `message` names as its parent."""
+        """Watch a request from here on; `told` is the parent span that its `message` names."""
         trace = None
         if self.tracing is not None:
             scope = request.scope
@@ -60,7 +60,7 @@ class Telemetry:
         CURRENT.set(watch)
 
     def answered(self, outcome: Outcome, scope: Scope, started: float, *, recorded: bool = True) -> None:
-        """Count an answer, whose decision was `recorded` or could not be, and end its trace."""
+        """Count an answer and end its trace; `recorded` is False when its audit record failed."""
         decision = outcome.decision
         self.requests[outcome.status] += 1
         reason = reason_of(outcome) if recorded else UNRECORDED
@@ -86,7 +86,7 @@ class Telemetry:
 
 
 def _described(method: str | None, tool: str | None) -> Mapping[str, str | int]:
-    """Return the attributes that say what was asked for: names that this server knows."""
+    """Return the attributes of the requested method and tool: only names that this server knows."""
     found: dict[str, str | int] = {names.MCP_METHOD: method} if method else {}
     if tool:
         found[names.TOOL] = tool

@@ -1,4 +1,4 @@
-"""Spans by OpenTelemetry's SDK: of a request that is traced, and of what it asks of others."""
+"""Spans by OpenTelemetry's SDK: of a traced request, and of its calls to other services."""
 
 import time
 from collections.abc import Mapping
@@ -29,12 +29,12 @@ Attributes = Mapping[str, str | int]
 
 
 class Trace:
-    """The span of one request, and those below it; never a text of an exception, nor what was asked or answered."""
+    """A request's span and the spans below it; none holds an exception's text, a question or an answer."""
 
     __slots__ = ("_below", "_tracer", "span")
 
     def __init__(self, tracer: Tracer, span: Span) -> None:
-        """Take the request's span, which has begun."""
+        """Take the request's span, which has started."""
         self.span: Final = span
         self._tracer: Final = tracer
         self._below: Final = set_span_in_context(span, Context())
@@ -45,7 +45,7 @@ class Trace:
         return f"{self.span.get_span_context().trace_id:032x}"
 
     def child(self, name: str, attributes: Attributes) -> Span:
-        """Begin the span of one question to somebody else."""
+        """Start the span of one call to another service."""
         return self._tracer.start_span(name, self._below, SpanKind.CLIENT, attributes)
 
     def end(self, name: str, attributes: Attributes) -> None:
@@ -55,31 +55,31 @@ class Trace:
 
 
 def end_span(span: Span, attributes: Attributes) -> None:
-    """End a span; with `error.type` among its last attributes it has failed."""
+    """End a span; `error.type` among its last attributes marks it as failed."""
     if attributes:
         span.set_attributes(attributes)
     if names.ERROR_TYPE in attributes:
-        # Without a description: that would be the exception's text.
+        # No description: it would be the exception's text.
         span.set_status(StatusCode.ERROR)
     span.end()
 
 
 class Tracing:
-    """Begins the traces that sampling takes, and exports them."""
+    """Starts the traces that sampling selects, and exports them."""
 
     def __init__(self, exporter: SpanExporter, sampling: Sampling, resource: Resource) -> None:
-        """Export from a thread of the SDK; the standard variables OTEL_BSP_… size its queue."""
+        """Export in a thread of the SDK; the standard variables OTEL_BSP_… size its queue."""
         self._sampling: Final = sampling
-        # Whoever comes this far was drawn already.
+        # Sampling has already selected every request that comes here.
         self._provider: Final = TracerProvider(sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer: Final = self._provider.get_tracer("tenantgate")
         self.recorded = 0
 
     def begin(self, told: RemoteSpan | None, http: RemoteSpan | None, started: float) -> Trace | None:
-        """Begin the span of a request, None when it is not traced; `started` is of time.perf_counter().
+        """Start the span of a request, None when it is not traced; `started` is from time.perf_counter().
 
-        Its parent is the span that the message named, `told`; then the one of HTTP is a link (MCP conventions).
+        Its parent is `told`, the span that the message names; then the HTTP header's span is a link (MCP conventions).
         """
         parent = told or http
         if not self._sampling.takes(parent):
@@ -92,7 +92,7 @@ class Tracing:
         return Trace(self._tracer, span)
 
     def close(self) -> None:
-        """Send what is left and stop; with a receiver that does not answer this takes seconds."""
+        """Send the remaining spans and stop; this takes seconds when the receiver does not answer."""
         self._provider.shutdown()
 
 
@@ -102,7 +102,7 @@ def _context(remote: RemoteSpan) -> SpanContext:
 
 
 def resource(version: str, instance: str) -> Resource:
-    """Return who sends; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win."""
+    """Return the sender's description; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override it."""
     own: dict[str, Any] = {
         "service.name": "tenantgate",
         "service.version": version,

@@ -1,4 +1,4 @@
-"""What one request asks of the database and of the documents, measured and, where it is traced, shown as spans."""
+"""One request's calls to the database and the documents, measured and, if it is traced, shown as spans."""
 
 import time
 from collections.abc import Awaitable, Mapping
@@ -20,7 +20,7 @@ class Measures:
     """The durations of statements and of searches."""
 
     def __init__(self, database: Mapping[str, str | int] | None = None) -> None:
-        """Begin with none; `database` are the attributes that every statement's span has."""
+        """Begin with none; `database` has the attributes of every statement's span."""
         self.statements: Final = Histogram(STATEMENTS.bounds)
         self.retrievals: Final = Histogram(RETRIEVALS.bounds)
         self.database: Final = {names.DB_SYSTEM: names.POSTGRESQL, names.DB_OPERATION: "SELECT", **(database or {})}
@@ -37,13 +37,13 @@ class Watch:
         self.trace: Final = trace
 
     async def statement(self, name: str, run: Awaitable[T]) -> T:
-        """Return what `run` returns: the statement called `name`, its wait for a connection included."""
+        """Return the result of `run`, the statement `name`; measure it with its wait for a connection."""
         summary = f"SELECT {name}"
         more = {**self._measures.database, names.DB_SUMMARY: summary} if self.trace else {}
         return await self._measured(run, self._measures.statements, summary, summary, more)
 
     async def retrieval(self, knowledge_base: str, run: Awaitable[T]) -> T:
-        """Return what `run` returns: a search of the knowledge base with this id."""
+        """Return the result of `run`, a search of the knowledge base with this id; measure it."""
         more = {**_RETRIEVAL, names.DATA_SOURCE: knowledge_base} if self.trace else {}
         name = f"{names.RETRIEVAL} {knowledge_base}"
         return await self._measured(run, self._measures.retrievals, names.RETRIEVAL, name, more)
@@ -68,12 +68,12 @@ class Watch:
 
 
 def failure_of(error: BaseException) -> dict[str, str | int]:
-    """Return what may be shown of a failure: the SQLSTATE where there is one, else its class; never its text."""
+    """Return what may be shown of a failure: the SQLSTATE if there is one, else its class; never its text."""
     state: Any = getattr(error, "sqlstate", None)
     if isinstance(state, str):
         return {names.ERROR_TYPE: state, names.DB_STATUS: state}
     return {names.ERROR_TYPE: type(error).__name__}
 
 
-# The request that runs in this task, None where nothing is measured.
+# The request of this task; None where nothing is measured.
 CURRENT: Final[ContextVar[Watch | None]] = ContextVar("watch", default=None)

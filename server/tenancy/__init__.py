@@ -1,1 +1,1 @@
-"""From a verified token to one tenant, its registry, and its limits."""
+"""Find the one tenant of a verified token; the registry of tenants, and their limits."""

@@ -1,4 +1,4 @@
-"""A budget that one process counts: so many requests a minute for each one."""
+"""A budget that one process counts: a number of requests per minute for each person or tenant."""
 
 import math
 import time
@@ -12,18 +12,18 @@ MINUTE_S: Final = 60.0
 
 
 class Budget:
-    """So many requests a minute for each one; a minute begins with its first request.
+    """A number of requests per minute for each person or tenant; a minute begins with its first request.
 
-    However many people there are, one request is counted in constant time, and only those of the last minute are kept.
-    The in-memory counters of the package `limits` look at everybody for each request: 1.4 ms for 10,000 people.
+    Counting a request takes constant time, and only those of the last minute are kept. The in-memory counters of
+    the package `limits` look at everybody for each request: 1.4 ms for 10,000 people.
     """
 
     def __init__(self, whose: str, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Count for each `whose` apart; a `per_minute` of 0 stands for no limit."""
+        """Count separately for each `whose`; a `per_minute` of 0 means no limit."""
         self.whose: Final = whose
         self.per_minute: Final = per_minute
         self._clock: Final = clock
-        # Who, to the end of their minute and how many requests are left in it; in the order of these ends.
+        # For each one, when their minute ends and how many requests are left in it; ordered by these ends.
         self._left: Final = OrderedDict[tuple[str, ...], tuple[float, int]]()
 
     def __len__(self) -> int:
@@ -31,7 +31,7 @@ class Budget:
         return len(self._left)
 
     def spend(self, *who: str, count: int = 1) -> None:
-        """Count one request of `who`, or one that counts as several; raise LimitError when this minute has none left.
+        """Count one request of `who`, or one that counts as several; raise LimitError when none is left in this minute.
 
         The last request of a minute may count as more than what is left.
         """
@@ -45,13 +45,13 @@ class Budget:
         self._left[who] = (end, max(0, left - count))
 
     def give_back(self, *who: str) -> None:
-        """Take one request of `who` back, unless its minute is over."""
+        """Take back one request of `who`, unless its minute is over."""
         if who in self._left:
             end, left = self._left[who]
             self._left[who] = (end, min(left + 1, self.per_minute))
 
     def used_up(self, wait_s: float) -> LimitError:
-        """Return the error for somebody whose minute has none left and ends in `wait_s`."""
+        """Return the error for one who has none left in a minute that ends in `wait_s`."""
         return LimitError(self.whose, max(1, math.ceil(wait_s)))
 
     def _forget(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Which tenants a person has: those that their token claims, and those that the registry gives them."""
+"""The tenants of a person: those that their token claims, and those that the registry gives them."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,14 +8,14 @@ from server.errors import TenancyError
 from server.settings import TenancySettings
 from server.tenancy.registry import DirectoryEntry, TenantDirectory
 
-# How many tenants of one token are looked up when none is asked for.
+# How many tenants of one token are looked up when the request names none.
 _EXAMINED: Final = 40
 Claimed = frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)
 class OwnTenants:
-    """The tenants of one person: how many, how many active; and those that were looked up, in order of their ids."""
+    """The tenants of one person: how many, how many are active, and those that were looked up, ordered by id."""
 
     count: int
     active_count: int
@@ -31,8 +31,8 @@ class OwnTenants:
 class Candidates:
     """Asks the directory; `claimed` is what the token claims, None when it has no such claim.
 
-    A person has the tenants that their token claims; without a claim, those that they are mapped to; with both, those
-    that are in both. A person without any mapping has what the token claims.
+    With a claim and no mapping, a person has the claimed tenants; with mappings and no claim, the mapped ones; with
+    both, only the tenants that are in both.
     """
 
     def __init__(self, settings: TenancySettings, directory: TenantDirectory) -> None:
@@ -54,7 +54,7 @@ class Candidates:
         return OwnTenants(entry.mappings, entry.active_mappings, known, tuple(sorted(entry.mapped & entry.active)))
 
     async def why_not(self, token: AccessToken, claimed: Claimed, tenant: str) -> str | None:
-        """Return why `tenant` is not an active one of the person's, for the log; None when it is one."""
+        """Return why `tenant` is not one of the person's active tenants, for the log; None when it is."""
         if claimed is not None and tenant not in claimed:
             return "the address names a tenant that the token does not"
         if claimed is None and not self._settings.looks_up:
@@ -81,20 +81,20 @@ class Candidates:
         return OwnTenants(len(known) + unexamined, len(active) + unexamined, known, active)
 
     async def _claimed(self, token: AccessToken, tenant: str) -> DirectoryEntry:
-        """Return the registry's entry about a claimed tenant; without a registry, the token's word is enough."""
+        """Return the registry's entry about a claimed tenant; without a registry, the token alone decides."""
         if not self._settings.registry:
             return DirectoryEntry(0, 0, frozenset(), frozenset({tenant}))
         return await self._directory.find(token.issuer, token.subject, tenant, claimed=True)
 
     async def _mapping(self, token: AccessToken, tenant: str) -> DirectoryEntry:
-        """Return the entry of a person; one look-up serves all addresses, so that trying many causes no work."""
+        """Return the entry of a person; one look-up serves all addresses, so trying many of them causes no work."""
         entry = await self._directory.find(token.issuer, token.subject, None, claimed=False)
         if entry.is_complete or tenant in entry.mapped:
             return entry
         return await self._directory.find(token.issuer, token.subject, tenant, claimed=False)
 
     def _confirms(self, entry: DirectoryEntry, tenant: str, *, is_claimed: bool) -> bool:
-        """Whether every source that knows the person gives them the tenant."""
+        """Whether the tenant is in every source that has tenants of the person: the token and the registry."""
         if is_claimed and (not self._settings.looks_up or entry.mappings == 0):
             return True
         return tenant in entry.mapped

@@ -7,7 +7,7 @@ from server.auth.access_token import ABSENT, claim_at, is_left_out
 from server.errors import TenancyError
 from server.tenant_id import IdType, canonical_tenant
 
-# As a step of a claim path: the keys of the map that the path has led to.
+# In a claim path: the keys of the map at this point.
 KEYS: Final = ".*"
 _ASK: Final = "ask your administrator to correct it"
 LEFT_OUT: Final = (
@@ -17,7 +17,7 @@ LEFT_OUT: Final = (
 
 
 def claimed_tenants(claims: Mapping[str, Any], paths: Sequence[str], id_type: IdType) -> frozenset[str] | None:
-    """Return the tenants that the claims name, or None when no path leads to anything.
+    """Return the tenants that the claims name, or None when no path finds a claim.
 
     A claim holds one id or a list of them; an empty list names no tenant, which is not the same as no claim. Raises
     TenancyError when a claim that is present is malformed, and when two paths name different tenants.
@@ -43,16 +43,16 @@ def _ids_at(claims: Mapping[str, Any], path: str, id_type: IdType) -> frozenset[
 
 
 def _values_at(claims: Mapping[str, Any], path: str) -> list[Any] | None:
-    """Return what a path leads to: `a.b` to a value or a list, `a.*` to the keys of a map, `a.*.b` to b of each."""
+    """Return the values at a path: `a.b` is a value or a list, `a.*` the keys of a map, `a.*.b` the b of each entry."""
     map_path, keys, rest = path.partition(KEYS)
     value = claim_at(claims, map_path)
     if value is ABSENT:
-        # What stands elsewhere is not the same as no claim: the registry alone must not decide then.
+        # A claim that is stored elsewhere is not a missing claim: the registry alone must not decide then.
         if is_left_out(claims, map_path):
             raise TenancyError(LEFT_OUT, reason="the issuer left the claim out of the token (_claim_names)", claim=path)
         return None
     if not keys:
-        # An object that somebody points at by mistake has keys too: whoever means them says so.
+        # A path that finds an object by mistake would give its keys; to use the keys, the path must say so.
         if isinstance(value, Mapping):
             raise _malformed(path, f'the claim is a map; write "{path}{KEYS}" if its keys are the tenants')
         return cast("list[Any]", value) if isinstance(value, list) else [value]
@@ -63,7 +63,7 @@ def _values_at(claims: Mapping[str, Any], path: str) -> list[Any] | None:
 
 
 def _inside(entry: Any, rest: str, path: str) -> Any:
-    """Return the value at `rest` in one entry of a map; an entry without it is malformed, never left out."""
+    """Return the value at `rest` in one entry of a map; an entry without it is malformed and is not skipped."""
     value = claim_at(cast("Mapping[str, Any]", entry), rest) if isinstance(entry, Mapping) else ABSENT
     if value is ABSENT:
         raise _malformed(path, f'an entry of the map has no "{rest}"')

@@ -1,4 +1,4 @@
-"""From one verified access token to exactly one tenant and at most one tier, or a refusal with its reason."""
+"""Resolve a verified access token to exactly one tenant and at most one tier, or refuse with the reason."""
 
 import asyncio
 from collections.abc import Mapping
@@ -26,10 +26,10 @@ _log: Final = structlog.get_logger("tenancy")
 
 @dataclass(frozen=True, slots=True)
 class TenantContext:
-    """Who acts, for which one tenant, with which tier; made from a verified token and nothing else.
+    """The person, their one tenant and their tier; made only from a verified token.
 
-    `tenant` is None only where no tenant is needed, for a person who has none, or several and asked for none of them.
-    `why_no_tier` is for a person whose tier cannot be known.
+    `tenant` is None only where no tenant is needed, for a person who has none, or has several and named none of them.
+    `why_no_tier` explains why a person's tier cannot be known.
     """
 
     tenant: str | None
@@ -51,11 +51,11 @@ class Tenancy:
         self._candidates: Final = Candidates(settings.tenancy, directory)
 
     async def resolve(self, token: AccessToken, asked: str | None, *, required: bool = True) -> TenantContext:
-        """Return the context of `token`; `asked` is the last part of the tenant's address that was called, if it was.
+        """Return the context of `token`; `asked` is the last part of a tenant's address, or None.
 
-        Without `required`, a person who has no tenant, or several and asked for none of them, gets the tenant None.
-        Raises TenancyError for everybody else who is not led to exactly one known, active tenant of their own, and
-        UnavailableError when the directory cannot be asked.
+        Without `required`, a person who has no tenant, or has several and named none of them, gets the tenant None.
+        Raises TenancyError for any other caller without exactly one known, active tenant, and UnavailableError when the
+        directory cannot be asked.
         """
         issuer = self._issuers[token.issuer]
         try:
@@ -69,10 +69,9 @@ class Tenancy:
             raise
 
     async def charged(self, token: AccessToken, asked: str | None) -> str | None:
-        """Return the tenant whose budget a request without a tool counts against; None where none is known at once.
+        """Return the tenant whose budget a request without a tool counts against; None where it is not known at once.
 
-        Such a request reads nothing of a tenant, so it is answered whatever the directory says, and does not wait for
-        it.
+        Such a request reads nothing of a tenant, so it is answered without waiting for the directory.
         """
         try:
             async with asyncio.timeout(_CHARGED_WITHIN_S):
@@ -94,7 +93,7 @@ class Tenancy:
         raise self._several(own) if own.count else self._none(claimed)
 
     async def _asked_for(self, token: AccessToken, claimed: Claimed, asked: str) -> str:
-        """Return the tenant whose address was called, or refuse: with the same words, whatever the reason."""
+        """Return the tenant whose address was called, or refuse with the same words for every reason."""
         tenant = self._addresses.tenant(asked)
         why_not = f"the address names no tenant id of the type {self._id_type}"
         if tenant is not None:
@@ -111,7 +110,7 @@ class Tenancy:
         """Return a person's only tenant when it is active."""
         reason = "the tenant is unknown or not active"
         if canonical_tenant(tenant, self._id_type) != tenant:
-            # Only the registry can hold one: two spellings of a tenant would be two ways around a comparison.
+            # Only the registry can hold one: with two spellings of one tenant, a comparison could be bypassed.
             reason = f"the registry's spelling of the tenant is not the canonical one of the type {self._id_type}"
         elif tenant in own.active:
             return tenant
@@ -136,7 +135,7 @@ class Tenancy:
         return TenancyError(f"Your account belongs to no tenant; {_ASK}.", reason="the person has no tenant")
 
     def _tier(self, claims: Mapping[str, Any], issuer: IssuerSettings) -> str | None:
-        """Return the last known tier that the person is in; the order of the setting decides, not the token's."""
+        """Return the last known tier that the person is in, in the order of the setting, not the token's."""
         groups: Any = claim_at(claims, issuer.tier_claim)
         if isinstance(groups, str):
             groups = [groups]

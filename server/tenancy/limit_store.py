@@ -10,8 +10,8 @@ from server.tenancy.budget import MINUTE_S
 if TYPE_CHECKING:
     from valkey.asyncio.connection import AbstractConnection
 
-# For each key in turn, as a Budget counts in a process. A minute begins with its first request, by the store's own
-# clock; a negative count is taken back. Nothing else runs in between, so the count is exact however many ask.
+# Counts each key as a Budget counts in a process. A minute begins with its first request, by the store's clock; a
+# negative count is taken back. Nothing else runs in the store meanwhile, so the count is exact.
 _SCRIPT: Final = """
 local answers = {}
 for n = 1, #KEYS do
@@ -30,13 +30,13 @@ for n = 1, #KEYS do
 end
 return answers
 """
-# The braces keep all names in one slot, where a server is a part of a cluster.
+# The braces keep all names in one slot where the server is part of a cluster.
 PREFIX: Final = "{tenantgate}"
 _WINDOW_MS: Final = int(MINUTE_S * 1_000)
 
 
 class Spending(NamedTuple):
-    """What is to be counted for one key: `amount` of `limit` a minute; a negative one is taken back."""
+    """What to count for one key: `amount`, of a `limit` per minute; a negative amount is taken back."""
 
     key: str
     limit: int
@@ -44,9 +44,9 @@ class Spending(NamedTuple):
 
 
 class LimitStore:
-    """The store of one process; its time limits are the caller's to set.
+    """The store of one process; the caller sets the time limits.
 
-    The package `valkey` is imported here alone: a server without a store need not have it.
+    Only this module imports the package `valkey`: a server without a store need not have it.
     """
 
     def __init__(self, url: str) -> None:
@@ -57,9 +57,9 @@ class LimitStore:
         self._script = ""
 
     async def connect(self) -> None:
-        """Connect anew and count once on trial, or raise some error of the package or the system.
+        """Connect again and count once as a test; raise an error of the package or the system.
 
-        A server that only reads, is full, or denies a command is found here.
+        This finds a server that is read-only, is full, or denies a command.
         """
         await self.disconnect()
         await self._connection.connect()
@@ -76,7 +76,7 @@ class LimitStore:
         return await self._command("EVALSHA", self._script, *sent)
 
     async def ping(self) -> None:
-        """See that the store still answers."""
+        """Check that the store still answers."""
         await self._command("PING")
 
     async def disconnect(self) -> None:
@@ -84,12 +84,12 @@ class LimitStore:
         await self._connection.disconnect(nowait=True)
 
     def cause(self, error: BaseException) -> str:
-        """Return the error as the log may show it."""
+        """Return the error in a form that may be logged."""
         text = f"{type(error).__name__}: {error}".removesuffix(": ")
         return text.replace(self._password, "…") if self._password else text
 
     async def _command(self, *words: Any) -> Any:
-        # The package publishes no type of what it reads.
+        # The package has no types for what it reads.
         connection: Any = self._connection
         await connection.send_packed_command(connection.pack_command(*words), check_health=False)
         return await connection.read_response()
@@ -102,7 +102,7 @@ def _connection(address: StoreAddress) -> "AbstractConnection":
         raise SettingsError(
             "limits.store: the package valkey is not installed; install tenantgate[valkey], or leave limits.store out"
         ) from None
-    # Time limits are set around whole exchanges; those of the package would cost a timer for each of their steps.
+    # The caller sets time limits around whole exchanges; those of the package would cost a timer for each step.
     options: dict[str, Any] = {"db": address.database, "username": address.user, "password": address.password}
     options |= {"socket_timeout": None, "socket_connect_timeout": None, "lib_name": None, "lib_version": None}
     if address.path is not None:
@@ -110,7 +110,7 @@ def _connection(address: StoreAddress) -> "AbstractConnection":
     options |= {"host": address.host, "port": address.port, "socket_keepalive": True}
     if not address.is_tls:
         return connection.Connection(**options)
-    # The package itself does not compare the name in the certificate unless it is told to.
+    # By default the package does not check the host name in the certificate.
     made = connection.SSLConnection(ssl_check_hostname=True, ssl_ca_certs=address.authorities, **options)
     try:
         # Once, before anything is served: this reads the files of all authorities.

@@ -1,7 +1,7 @@
-"""Budgets: how many requests a minute a person may send, and how many of a tenant's requests run.
+"""Budgets: how many requests per minute a person may send, and how many requests of a tenant may run per minute.
 
-The counts are one process's or, with `limits.store`, those of all processes together that use the same store.
-How many statements of one tenant run at once is the database's to share out.
+The counts belong to one process or, with `limits.store`, to all processes that use the same store. The database
+itself limits how many statements of one tenant run at once.
 """
 
 from typing import Final
@@ -16,22 +16,22 @@ _COUNTED_ONCE_BYTES: Final = 4_096
 
 
 def check_store(settings: LimitsSettings) -> None:
-    """Raise SettingsError when there is a store and it cannot be used by this installation."""
+    """Raise SettingsError when there is a store that this installation cannot use."""
     Limits(settings)
 
 
 class Limits:
     """Admits what fits the budgets.
 
-    The person is asked for every request, before its body is read; the tenant is charged for what runs. So a person who
-    is over their own budget uses nothing of their colleagues'.
+    A request counts for the person before its body is read, and for the tenant when it runs. So a person who is over
+    their own budget uses nothing of their colleagues' budget.
     """
 
     def __init__(self, settings: LimitsSettings, deployment: str = "") -> None:
         """Prepare the counts; a budget of 0 is not counted.
 
-        The replicas of one `deployment` share their counts; those of others do not touch them. Raises SettingsError
-        when there is a store and the package for it is missing.
+        The replicas of one `deployment` share their counts, apart from other deployments. Raises SettingsError when
+        there is a store and its package is missing.
         """
         self._persons: Final = Budget("person", settings.calls_per_minute_per_person)
         self._tenants: Final = Budget("tenant", settings.calls_per_minute_per_tenant)
@@ -39,12 +39,12 @@ class Limits:
         self.shared: Final = SharedBudgets(LimitStore(url), deployment) if url else None
 
     async def open(self) -> None:
-        """Connect to the store, where there is one; without an answer of it each process counts on its own."""
+        """Connect to the store, if there is one; while it does not answer, each process counts on its own."""
         if self.shared is not None:
             await self.shared.open()
 
     async def close(self) -> None:
-        """Leave the store."""
+        """Disconnect from the store."""
         if self.shared is not None:
             await self.shared.close()
 
@@ -56,7 +56,7 @@ class Limits:
             await self.shared.spend(self._persons, token.issuer, token.subject)
 
     async def weigh(self, token: AccessToken, body: bytes) -> None:
-        """Count a body once more for each further 4 KiB: what it costs to parse one grows with its length."""
+        """Count a body once more for each further 4 KiB: the cost of parsing grows with its length."""
         further = max(0, len(body) - 1) // _COUNTED_ONCE_BYTES
         if not further:
             return
@@ -75,7 +75,7 @@ class Limits:
             await self.shared.spend(self._tenants, tenant)
 
     async def refund(self, tenant: str | None) -> None:
-        """Take back a charge for what did not run after all."""
+        """Take back a charge for a request that did not run."""
         if tenant is None:
             return
         if self.shared is None:

@@ -1,4 +1,4 @@
-"""The tenant directory: which tenants exist and are active, and to which of them a person is mapped."""
+"""The tenant directory: which tenants exist and are active, and to which tenants a person is mapped."""
 
 import asyncio
 import time
@@ -10,15 +10,15 @@ from server.database.database import Database
 from server.database.statement import Principal, Statement
 from server.fair_queue import FairQueue
 
-# How long an answer is kept: a disabled tenant or a withdrawn mapping is refused after this long at the latest.
+# How long an answer is kept: at most this late, a disabled tenant or a withdrawn mapping is refused.
 ENTRY_LIFETIME_S: Final = 30.0
-# A person without an active tenant is asked about again this soon, for an administrator may just be mapping them.
+# A person without an active tenant is looked up again this soon: an administrator may be mapping them now.
 REFUSED_LIFETIME_S: Final = 2.0
 _ENTRIES_KEPT: Final = 10_000
-# Of a person with more mappings, the others are looked up one by one, when they are asked for.
+# A person's further mappings are looked up one by one, when they are asked for.
 _ROWS_KEPT: Final = 100
-# How many people without a tenant in their token are looked up at once. They take turns among themselves, and the
-# database gives all of them together the turn of one tenant.
+# How many people without a tenant in their token are looked up at once. They take turns with each other, and the
+# database treats all of them together as one tenant.
 _LOOKED_UP_AT_ONCE: Final = 4
 
 
@@ -31,7 +31,7 @@ class _Tenant:
     active_mappings: int
 
 
-# The tenant that is asked about comes first, so that the limit never hides it.
+# The requested tenant comes first, so that the limit never cuts it off.
 _FIND: Final = Statement(
     "find_tenant",
     """
@@ -51,9 +51,9 @@ _Key = tuple[str, str, str | None, bool]
 
 @dataclass(frozen=True, slots=True)
 class DirectoryEntry:
-    """How many tenants a person is mapped to, which of them are known here, and which tenants are active.
+    """How many tenants a person is mapped to, which of them were read, and which tenants are active.
 
-    Of very many mappings only the first are known here; the tenant that was asked about always is.
+    Of very many mappings only the first are read; the tenant that was asked about always is.
     """
 
     mappings: int
@@ -68,10 +68,10 @@ class DirectoryEntry:
 
 
 class TenantDirectory:
-    """Looks people up by (issuer, subject); row level security shows each their own mappings alone."""
+    """Looks people up by (issuer, subject); row level security shows each person only their own mappings."""
 
     def __init__(self, database: Database) -> None:
-        """Ask `database`, once for all that ask about one person at the same time."""
+        """Ask `database`; questions about one person at the same time share one query."""
         self._database: Final = database
         self._entries: Final = OrderedDict[_Key, tuple[float, DirectoryEntry]]()
         self._asked: Final = dict[_Key, asyncio.Task[DirectoryEntry]]()
@@ -82,7 +82,7 @@ class TenantDirectory:
         return len(self._entries)
 
     async def find(self, issuer: str, subject: str, tenant: str | None, *, claimed: bool) -> DirectoryEntry:
-        """Return what there is about one person and, when it is given, about one tenant.
+        """Return the entry about one person and, when it is given, about one tenant.
 
         `claimed` says that the person's token names this tenant: then its entry is shown to them even without a
         mapping. Raises UnavailableError when the database cannot be asked, and LimitError when too many questions about
@@ -96,14 +96,14 @@ class TenantDirectory:
         if task is None:
             task = self._asked[key] = asyncio.create_task(self._ask(key))
             task.add_done_callback(lambda done: self._answered(key, done))
-        # One caller who leaves does not take the answer from the others.
+        # A caller who leaves does not cancel the query for the others.
         return await asyncio.shield(task)
 
     async def _ask(self, key: _Key) -> DirectoryEntry:
         issuer, subject, tenant, claimed = key
         # No context is signed for a tenant that only an address names.
         principal = Principal(issuer, subject, tenant if claimed else None, None)
-        # Whose token names a tenant waits with that tenant's calls alone.
+        # A person whose token names a tenant waits only with that tenant's calls.
         place = None if principal.tenant else await self.places.take((issuer, subject))
         try:
             rows = await self._database.fetch(_FIND, (issuer, subject, tenant, _ROWS_KEPT), principal)
@@ -119,7 +119,7 @@ class TenantDirectory:
 
     def _answered(self, key: _Key, task: asyncio.Task[DirectoryEntry]) -> None:
         del self._asked[key]
-        # An outage is no answer, so it is not kept.
+        # A failed look-up is not kept.
         if task.cancelled() or task.exception() is not None:
             return
         entry = task.result()

@@ -1,8 +1,8 @@
-"""Budgets that all processes with the same store count together, and what holds while the store is away.
+"""Budgets that all processes with the same store count together, and local counting while the store is away.
 
-One task asks the store, for everybody at once who came meanwhile: alone, an answer costs about 90 µs of processor time,
-and with thirty others 15 µs. This task is also the only one that waits for a store that does not answer. Until it does,
-each process counts on its own, and no request waits for it.
+One task asks the store for all requests that wait: one request alone costs about 90 µs of processor time, with
+thirty others 15 µs. Only this task waits for a store that does not answer. Meanwhile each process counts on its
+own, and no request waits for the store.
 """
 
 import asyncio
@@ -19,16 +19,16 @@ from server.tenancy.limit_store import PREFIX, LimitStore, Spending
 
 CONNECT_S: Final = 1.0
 ANSWER_S: Final = 0.2
-# More, once the event loop that was late itself has had time to look.
+# Added to ANSWER_S, so that an event loop that was itself late can read an answer that has arrived.
 _LATE_S: Final = 0.05
 # Between two attempts to reach a store that did not answer.
 AWAY_S: Final = 1.0
 REPORT_INTERVAL_S: Final = 10.0
-# A connection that nobody used for as long is tried: a firewall may have forgotten it without a word.
+# A connection that was idle for this long is tested first: a firewall may have dropped it silently.
 _IDLE_S: Final = 20.0
-# In one round trip; the store answers nobody else meanwhile.
+# Requests in one round trip; meanwhile the store answers no other client.
 _TOGETHER: Final = 256
-# How long a refusal is repeated without asking again, and of how many people and tenants that is kept.
+# How long a refusal is repeated without asking again, and for how many people and tenants.
 _REMEMBERED_S: Final = 1.0
 _REMEMBERED: Final = 10_000
 _log: Final = structlog.get_logger("limits")
@@ -37,12 +37,12 @@ _log: Final = structlog.get_logger("limits")
 class SharedBudgets:
     """Spends from budgets that a store counts.
 
-    For metrics: `is_shared` says whether the store counts now, `failures` how often it was found not to answer, and
+    For metrics: `is_shared` says whether the store counts now, `failures` how often it did not answer, and
     `counted_locally` how many decisions were made without it.
     """
 
     def __init__(self, store: LimitStore, deployment: str) -> None:
-        """Count in `store`, under names that another deployment does not use."""
+        """Count in `store`, under names that no other deployment uses."""
         self.is_shared = False
         self.failures = 0
         self.counted_locally = 0
@@ -56,11 +56,11 @@ class SharedBudgets:
         self._refused: Final = dict[str, tuple[float, float]]()
         self._away_since_s = time.monotonic()
         self._said_at_s = float("-inf")
-        # Whether the last line of the log says that the store is away.
+        # Whether the last log line says that the store is away.
         self._is_said = False
 
     async def open(self) -> None:
-        """Begin to share; return when the store answered, or when it was found not to."""
+        """Start to share; return when the store has answered or failed to answer."""
         self._task = asyncio.create_task(self._keep_asking())
         await self._tried.wait()
 
@@ -74,7 +74,7 @@ class SharedBudgets:
         await self._store.disconnect()
 
     async def spend(self, budget: Budget, *who: str, count: int = 1) -> None:
-        """Do what `budget.spend` does, for all processes together where the store answers."""
+        """Do what `budget.spend` does, for all processes together while the store answers."""
         if not budget.per_minute:
             return
         wait_ms = await self._ask(budget, who, count) if self.is_shared else None
@@ -111,7 +111,7 @@ class SharedBudgets:
         return wait_ms
 
     def _key(self, budget: Budget, who: tuple[str, ...]) -> str:
-        """Return a name for the store, which need not learn who it is."""
+        """Return a name for the store that does not reveal who it is."""
         # No issuer holds a NUL, and the subject comes last.
         name = hashlib.blake2b("\0".join(who).encode(errors="surrogatepass"), digest_size=16, key=self._deployment)
         return f"{PREFIX}:{budget.whose}:{name.hexdigest()}"
@@ -121,7 +121,7 @@ class SharedBudgets:
         self._wanted.set()
 
     async def _keep_asking(self) -> None:
-        """Connect and answer; after a failure let each process count on its own for a while, and try again."""
+        """Connect and answer; after a failure let each process count on its own for a while, then try again."""
         while True:
             try:
                 async with asyncio.timeout(CONNECT_S):
@@ -133,7 +133,7 @@ class SharedBudgets:
             await asyncio.sleep(AWAY_S)
 
     async def _answer_all(self) -> None:
-        """Ask the store for everybody who waits, again and again; raise what goes wrong."""
+        """Ask the store for every waiting request, again and again; raise any error."""
         while True:
             if not self._waiting:
                 self._wanted.clear()
@@ -176,7 +176,7 @@ class SharedBudgets:
             )
 
     def _decide_locally(self) -> None:
-        """Let everybody who waits be judged by this process."""
+        """Let this process decide for every waiting request."""
         self.is_shared = False
         for _, answer in (*self._asked, *self._waiting):
             if answer is not None and not answer.done():
@@ -186,7 +186,7 @@ class SharedBudgets:
 
 @asynccontextmanager
 async def _in_time() -> AsyncGenerator[None]:
-    """Raise TimeoutError when the store does not answer in time; an answer that lies there unread is in time."""
+    """Raise TimeoutError when the store does not answer in time; an answer that arrived but is unread is in time."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(None) as limit:
         late = loop.call_later(ANSWER_S, lambda: limit.reschedule(loop.time() + _LATE_S))

@@ -1,16 +1,16 @@
 """The development identity provider: sign in as a sample person, get tokens in the shape of Amazon Cognito's.
 
-It is a stand-in for loopback only: there are no passwords. A person opens the sign-in page that an MCP client or a
-browser is sent to, picks a name and is sent back. A program without a browser does the same in three requests:
+It is a stand-in for loopback only: there are no passwords. An MCP client or a browser is sent to the sign-in page,
+where a person picks a name and is sent back. A program without a browser does the same in three requests:
 
     GET  /authorize?response_type=code&client_id=tenantgate-web&redirect_uri=http://127.0.0.1:9/callback
          &code_challenge=…&code_challenge_method=S256&scope=openid+SCOPE      → 302 to /sign-in?transaction=…
     POST /sign-in   transaction=…&person=PERSON                              → 303 to redirect_uri?code=…&iss=…
     POST /token     grant_type=authorization_code&client_id=tenantgate-web&code=…&redirect_uri=…&code_verifier=…
 
-`nonce`, `state`, `resource` and `login_hint=PERSON` (which preselects) go into the first request. Ready-made clients:
+The first request also takes `nonce`, `state`, `resource` and `login_hint=PERSON` (which preselects). Fixed clients:
 `tenantgate-web` (public, any loopback redirect URI) and `nightly-report` with the secret `nightly-report-secret`
-(client_credentials). Other clients register at /register or use the address of their metadata document as client_id.
+(client_credentials). Other clients register at /register or use their metadata document's address as client_id.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ from server.errors import StartupError
 
 _LARGEST_BODY_BYTES: Final = 64 * 1024
 _CACHED: Final = {"Cache-Control": "public, max-age=300"}
-# Web pages of other loopback ports, and no others, may read these answers.
+# Only web pages of other loopback ports may read these answers.
 _SHARED: Final = [
     Middleware(
         CORSMiddleware,
@@ -59,7 +59,7 @@ class DevelopmentIssuer:
     def __init__(
         self, url: str, folder: Path, resources: Sequence[str], people: Sequence[Person], scopes: Sequence[str]
     ) -> None:
-        """Issue tokens as `url`, for `resources`, with the keys in `folder`; StartupError off loopback."""
+        """Issue tokens as `url`, for `resources`, with the keys in `folder`; StartupError when it is not loopback."""
         if not LOOPBACK_ORIGIN.fullmatch(url):
             raise StartupError(f"The development issuer {url!r} must be http://127.0.0.1:PORT, without a slash.")
         if not resources:
@@ -91,7 +91,7 @@ class DevelopmentIssuer:
         return self._tokens.access({**claims, **overrides}, lifetime_s=lifetime_s, algorithm=algorithm)
 
     def mint_client(self, client_id: str, scopes: Sequence[str]) -> str:
-        """Return the token of a client that acts for itself: `sub` is the client, there are no groups."""
+        """Return the token of a client that acts for itself: `sub` is the client, and there are no groups."""
         return self._tokens.for_client(client_id, scopes, self._resources[0]).access_token
 
     def rotate(self) -> str:

@@ -1,4 +1,4 @@
-"""The clients of the development issuer: two fixed ones, those that register, and those that publish a document."""
+"""The development issuer's clients: two fixed ones, registered ones, and those with a metadata document."""
 
 import math
 from typing import Final
@@ -11,7 +11,7 @@ from server.dev.issuer.documents import described_client
 from server.dev.issuer.loopback import is_loopback_url
 from server.dev.issuer.store import ExpiringStore
 
-# The second one's secret is public on purpose: it opens sample data on this machine, and nothing else.
+# The second client's secret is public on purpose: it gives access to sample data on this machine only.
 _FIXED: Final = (
     {"client_id": "tenantgate-web", "token_endpoint_auth_method": "none", "any_loopback_redirect": True},
     {
@@ -22,7 +22,7 @@ _FIXED: Final = (
     },
 )
 _GRANTS_WITH_A_PERSON: Final = frozenset({"authorization_code", "refresh_token"})
-# Desktop applications that sign in through a scheme of their own; the rest follow RFC 8252 section 7.1.
+# Desktop applications with their own URI scheme; all others follow RFC 8252 section 7.1.
 _DESKTOP_SCHEMES: Final = frozenset(
     {"claude", "cursor", "kiro", "vscode", "vscode-insiders", "vscodium", "windsurf", "zed"}
 )
@@ -34,7 +34,7 @@ class DevelopmentClient(OAuthClientInformationFull):
     any_loopback_redirect: bool = False
 
     def validate_redirect_uri(self, redirect_uri: AnyUrl | None) -> AnyUrl:
-        """Return the redirect URI to use; InvalidRedirectUriError when it is none of this client's."""
+        """Return the redirect URI to use; InvalidRedirectUriError when it is not this client's."""
         if redirect_uri is None:
             return super().validate_redirect_uri(None)
         if self.any_loopback_redirect and redirect_uri.scheme == "http" and _is_acceptable(redirect_uri):
@@ -45,17 +45,17 @@ class DevelopmentClient(OAuthClientInformationFull):
 
 
 class Clients:
-    """Find and register clients; in memory, a bounded number, the oldest forgotten first."""
+    """Find and register clients; in memory, a limited number, the oldest forgotten first."""
 
     def __init__(self, scopes: tuple[str, ...]) -> None:
-        """Know the fixed clients; `scopes` is all that any client may ask for."""
+        """Add the fixed clients; `scopes` are all that any client may request."""
         self._scope = " ".join(scopes)
         fixed = [DevelopmentClient.model_validate({**members, "scope": self._scope}) for members in _FIXED]
         self._fixed = {client.client_id: client for client in fixed}
         self._registered: ExpiringStore[DevelopmentClient] = ExpiringStore(lifetime_s=math.inf)
 
     async def find(self, client_id: str) -> DevelopmentClient | None:
-        """Return the client, fetching its metadata document when the identifier is an address, or None."""
+        """Return the client, or None; fetch its metadata document when the identifier is an address."""
         known = self._fixed.get(client_id) or self._registered.get(client_id)
         if known is not None or "://" not in client_id:
             return known
@@ -70,20 +70,20 @@ class Clients:
         self._registered.put(client.client_id, self._admitted(client))
 
     def _admitted(self, client: OAuthClientInformationFull) -> DevelopmentClient:
-        """Return a client that described itself, with the rights that every such client has; or RegistrationError."""
+        """Return a client that described itself, with the rights of every such client; or raise RegistrationError."""
         for uri in client.redirect_uris or ():
             if not _is_acceptable(uri):
                 description = f"'{uri}' is refused; use http on a loopback address, https, or a desktop scheme."
                 raise RegistrationError("invalid_redirect_uri", description)
-        # The answer shows what was registered (RFC 7591 section 3.2.1): every scope, so that a client may ask for
-        # more later, and no grant that works without a person.
+        # The answer shows what was registered (RFC 7591 section 3.2.1): every scope, so that a client may request more
+        # later, and only grants that need a person.
         client.scope = self._scope
         client.grant_types = [grant for grant in client.grant_types if grant in _GRANTS_WITH_A_PERSON]
         return DevelopmentClient.model_validate(client.model_dump())
 
 
 def _is_acceptable(uri: AnyUrl) -> bool:
-    """Say whether codes may go there: http on loopback, https, or a desktop scheme; no fragment, no credentials."""
+    """Return whether codes may go there: http on loopback, https, or a desktop scheme; no fragment, no credentials."""
     if uri.fragment is not None or uri.username is not None or uri.password is not None:
         return False
     if uri.scheme == "http":
@@ -92,6 +92,6 @@ def _is_acceptable(uri: AnyUrl) -> bool:
 
 
 def _compared(uri: AnyUrl) -> tuple[object, ...]:
-    """Return the parts of a redirect URI that must be equal: all of them, but for the port on loopback."""
+    """Return the parts of a redirect URI that must be equal: all, except the port on loopback."""
     port = None if uri.scheme == "http" and is_loopback_url(uri) else uri.port
     return (uri.scheme, uri.username, uri.password, uri.host, port, uri.path or "/", uri.query, uri.fragment)

@@ -1,4 +1,4 @@
-"""Client ID metadata documents: a client whose identifier is the address of its own description."""
+"""Client ID metadata documents: a client's identifier is the address of its own description."""
 
 import logging
 from typing import Final
@@ -16,9 +16,9 @@ _log = logging.getLogger(__name__)
 
 
 async def described_client(client_id: str) -> OAuthClientInformationFull | None:
-    """Return the client that the document at `client_id` describes, or None with the reason in the log.
+    """Return the client that the document at `client_id` describes; None, with the reason in the log, without one.
 
-    The document is fetched anew each time, so that a developer who changes it sees the change at once.
+    The document is fetched each time, so that a developer sees changes to it at once.
     """
     try:
         client = OAuthClientInformationFull.model_validate_json(await _read(client_id))
@@ -34,14 +34,14 @@ async def described_client(client_id: str) -> OAuthClientInformationFull | None:
 
 
 def is_document_address(client_id: str) -> bool:
-    """Say whether `client_id` may be fetched: https or loopback, with a path, without fragment or credentials."""
+    """Return whether `client_id` may be fetched: https or loopback, with a path, without fragment or credentials."""
     try:
         url = AnyUrl(client_id)
     except ValidationError:
         return False
     if url.fragment is not None or url.username is not None or url.password is not None or url.path in {None, "/"}:
         return False
-    # Parsing resolves dot segments; an address that has them is not the same afterwards.
+    # Parsing resolves dot segments, so an address that has them differs afterwards.
     return str(url) == client_id and (url.scheme == "https" or is_loopback_url(url))
 
 
@@ -50,7 +50,7 @@ async def _read(address: str) -> bytes:
     if not is_document_address(address):
         raise ValueError("the address is not https or loopback, or has no path")
     body = bytearray()
-    # A proxy from the environment has no way to a loopback address.
+    # A proxy from the environment cannot reach a loopback address.
     http = httpx2.AsyncClient(follow_redirects=False, trust_env=not is_loopback_url(address))
     with fail_after(_FETCH_TIMEOUT_S):
         async with http, http.stream("GET", address, headers={"Accept": "application/json"}) as answer:

@@ -1,4 +1,4 @@
-"""The SDK's authorize, token and revoke handlers, with what they lack of the standards added."""
+"""The SDK's authorize, token and revoke handlers, with the parts of the standards that they lack."""
 
 import base64
 from collections.abc import Awaitable, Callable
@@ -51,11 +51,11 @@ class Endpoints:
         return answer
 
     async def _client_credentials(self, request: Request) -> Response:
-        """Answer RFC 6749 section 4.4, which the SDK leaves out: a client that acts for itself."""
+        """Answer RFC 6749 section 4.4, which the SDK lacks: a client that acts for itself."""
         try:
             client = await self._authenticator.authenticate_request(request)
         except AuthenticationError:
-            # The SDK's handler authenticates first as well, and refuses this request like every other.
+            # The SDK's handler authenticates first too, and refuses this request like any other.
             return await self._token.handle(request)
         asked, allowed = REQUEST_PARAMETERS.get(), self._provider.scopes
         scopes = asked.get("scope", "").split() or allowed
@@ -84,7 +84,7 @@ def _strict(handle: Handler) -> Handler:
         parameters = dict(pairs)
         if len(parameters) < len(pairs):
             return JSONResponse(_UNREADABLE, 400)
-        # The SDK's revoke handler requires a secret even of clients that have none.
+        # The SDK's revoke handler requires a secret even for clients without one.
         parameters = {"client_secret": "", **parameters, **_basic_credentials(request)}
         REQUEST_PARAMETERS.set(parameters)
         body = urlencode(parameters).encode()
@@ -98,7 +98,7 @@ def _strict(handle: Handler) -> Handler:
 
 
 def _basic_credentials(request: Request) -> dict[str, str]:
-    """Return the client's identifier and secret, which the SDK expects in the form, from the Authorization header."""
+    """Return the client's identifier and secret from the Authorization header; the SDK expects them in the form."""
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     with suppress(ValueError):
         client_id, secret = base64.b64decode(encoded, validate=True).decode().split(":", 1)

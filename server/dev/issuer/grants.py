@@ -1,4 +1,4 @@
-"""What people allowed at the development issuer, and the codes and refresh tokens that prove it."""
+"""The grants of people at the development issuer, with their codes and refresh tokens."""
 
 import secrets
 import time
@@ -19,7 +19,7 @@ _MOST_GRANTS: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """One validated authorization request, with the scopes and the resource that it leads to."""
+    """One validated authorization request, with its scopes and its resource."""
 
     client: OAuthClientInformationFull
     parameters: AuthorizationParams
@@ -40,7 +40,7 @@ class Grant:
 
 
 class Code(AuthorizationCode):
-    """An authorization code and the grant that it stands for."""
+    """An authorization code and its grant."""
 
     grant: Grant
     spent: bool = False
@@ -57,16 +57,16 @@ Credential = TypeVar("Credential", Code, Refresh)
 
 
 class Grants:
-    """Hand out codes and refresh tokens, each good for one use, and revoke all of a grant when one is used twice."""
+    """Hand out codes and refresh tokens, each valid once; revoke all tokens of a grant when one is used twice."""
 
     def __init__(self) -> None:
-        # A code is kept for longer than it works, so that its second use is noticed.
+        # A code is kept longer than it is valid, so that a second use is noticed.
         self._codes: ExpiringStore[Code] = ExpiringStore(lifetime_s=10 * _CODE_LIFETIME_S)
         self._renewals: ExpiringStore[Refresh] = ExpiringStore(lifetime_s=_REFRESH_LIFETIME_S, capacity=_MOST_GRANTS)
         self._revoked: ExpiringStore[bool] = ExpiringStore(lifetime_s=_REFRESH_LIFETIME_S, capacity=_MOST_GRANTS)
 
     def new_code(self, grant: Grant) -> str:
-        """Return a code for `grant`, good once and for 60 s, bound to the request's redirect URI and PKCE challenge."""
+        """Return a code for `grant`, valid once within 60 s, bound to the request's redirect URI and PKCE challenge."""
         code, asked = secrets.token_urlsafe(32), grant.sign_in
         record = Code(
             **asked.parameters.model_dump(exclude={"scopes", "state"}),
@@ -87,19 +87,19 @@ class Grants:
         return token
 
     def find_code(self, code: str) -> Code | None:
-        """Return a code that still works, or None; a used one revokes its grant (RFC 6749 section 4.1.2)."""
+        """Return a code that is still valid, or None; a used one revokes its grant (RFC 6749 section 4.1.2)."""
         return self._unused(self._codes.get(code))
 
     def find_refresh_token(self, token: str) -> Refresh | None:
-        """Return a refresh token that still works, or None; a used one revokes its grant (RFC 9700 section 4.14.2)."""
+        """Return a valid refresh token, or None; a used one revokes its grant (RFC 9700 section 4.14.2)."""
         return self._unused(self._renewals.get(token))
 
     def revoke(self, origin: str) -> None:
-        """Stop every token of the grant, or the single token, that `origin` names."""
+        """Revoke every token of the grant, or the single token, that `origin` names."""
         self._revoked.put(origin, value=True)
 
     def is_revoked(self, origin: str) -> bool:
-        """Say whether the grant or token named `origin` was revoked; resource servers that verify offline never ask."""
+        """Return whether the grant or token `origin` was revoked; resource servers that verify offline never ask."""
         return self._revoked.get(origin) is not None
 
     def _unused(self, found: Credential | None) -> Credential | None:

@@ -15,20 +15,20 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from server.errors import StartupError
 
-# Cognito signs ID tokens and access tokens with different keys, so a verifier that mixes them up fails here as well.
+# Cognito signs ID tokens and access tokens with different keys, so a verifier that confuses them fails here too.
 PURPOSES: Final = ("access-RS256", "access-ES256", "identity-RS256")
 
 
 class SigningKeys:
-    """The keys of one folder: the newest of each purpose signs, every one stays published."""
+    """The keys in one folder: the newest of each purpose signs, all stay published."""
 
     def __init__(self, folder: Path) -> None:
-        """Read the keys of `folder`, made on first use; StartupError when the file cannot be trusted."""
+        """Read the keys in `folder`, made on first use; StartupError when the file cannot be trusted."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = folder / "keys.json"
         if not file.exists():
-            # Only the owner can read the draft, and a link is complete and never replaces: when several processes
-            # start at once, the first one makes the keys of all.
+            # Only the owner can read the draft, and a link is complete and replaces nothing: when several processes
+            # start at once, the first one makes the keys for all.
             with NamedTemporaryFile("w", dir=folder) as draft, suppress(FileExistsError):
                 json.dump({"keys": [_generate(purpose) for purpose in PURPOSES]}, draft)
                 draft.flush()
@@ -63,7 +63,7 @@ def _generate(purpose: str) -> dict[str, Any]:
 
 def _public(key: jwt.PyJWK) -> dict[str, Any]:
     members: dict[str, Any] = key.Algorithm.to_jwk(key.key.public_key(), as_dict=True)
-    # `use` says it (RFC 7517 section 4.3).
+    # `use` replaces it (RFC 7517 section 4.3).
     members.pop("key_ops", None)
     return {**members, "alg": key.algorithm_name, "use": "sig", "kid": key.key_id}
 
@@ -74,5 +74,5 @@ def _read(file: Path) -> list[jwt.PyJWK]:
     try:
         return jwt.PyJWKSet.from_json(file.read_text()).keys
     except (OSError, ValueError, jwt.PyJWTError):
-        # Not `from` the cause: its text may hold a private key.
+        # Not chained to its cause, whose text may hold a private key.
         raise StartupError(f"The signing keys {file} cannot be read; delete it and new ones are made.") from None

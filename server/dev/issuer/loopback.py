@@ -1,4 +1,4 @@
-"""What counts as this machine: the Host, the Origin and the addresses that the development servers accept."""
+"""Checks for this machine: the Host, the Origin and the addresses that the development servers accept."""
 
 import re
 from typing import Final
@@ -13,7 +13,7 @@ _HOST: Final = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.
 
 
 def is_loopback_url(url: str | AnyUrl) -> bool:
-    """Say whether `url` is an http or https address of this machine, without credentials in front of the host."""
+    """Return whether `url` is an http or https address of this machine, without credentials before the host."""
     try:
         parsed = AnyUrl(url)
     except ValidationError:

@@ -1,4 +1,4 @@
-"""What the development issuer says about itself."""
+"""The development issuer's metadata document."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from pydantic import AnyHttpUrl
 
 
 def issuer_metadata(url: str, scopes: Sequence[str]) -> dict[str, Any]:
-    """Return one document that serves RFC 8414 section 2 and OpenID Connect Discovery 1.0 section 3 alike."""
+    """Return one document for both RFC 8414 section 2 and OpenID Connect Discovery 1.0 section 3."""
     registration = ClientRegistrationOptions(enabled=True, valid_scopes=list(scopes))
     document = build_metadata(AnyHttpUrl(url), None, registration, RevocationOptions(enabled=True))
     secrets = ["none", "client_secret_post", "client_secret_basic"]
@@ -28,6 +28,6 @@ def issuer_metadata(url: str, scopes: Sequence[str]) -> dict[str, Any]:
         "revocation_endpoint_auth_methods_supported": secrets,
         "authorization_response_iss_parameter_supported": True,
         "client_id_metadata_document_supported": True,
-        # Discovery 1.0 section 3: leaving it out would promise support.
+        # Discovery 1.0 section 3: the default is true.
         "request_uri_parameter_supported": False,
     }

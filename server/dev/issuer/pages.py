@@ -1,4 +1,4 @@
-"""The development issuer's pages: plain HTML without script, that nothing can frame and that loads nothing."""
+"""The development issuer's pages: plain HTML without scripts; they cannot be framed and load nothing."""
 
 import base64
 import hashlib
@@ -47,7 +47,7 @@ def sign_in_page(transaction: str, sign_in: SignIn, people: Iterable[Person]) ->
 
 
 def message_page(title: str, text: str, status: int = 200) -> HTMLResponse:
-    """Return a page that says one thing."""
+    """Return a page with one message."""
     return _page(title, f"<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>", status=status)
 
 
@@ -69,7 +69,7 @@ def _page(title: str, main: str, *, status: int = 200, form_target: str | None =
 {main}
 </main>
 """
-    # Browsers apply form-action to the redirect that answers a form as well, so the client's address must be in it.
+    # Browsers apply form-action also to the redirect after a form, so it must include the client's address.
     form_action = f"'self' {_policy_source(form_target)}" if form_target is not None else "'none'"
     policy = (
         f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action {form_action}; "
@@ -86,7 +86,7 @@ def _page(title: str, main: str, *, status: int = 200, form_target: str | None =
 
 
 def _policy_source(redirect_uri: str) -> str:
-    """Return the redirect URI as a source of a content security policy, which knows no IPv6 addresses."""
+    """Return the redirect URI as a source of a content security policy, which has no IPv6 addresses."""
     parts = urlsplit(redirect_uri)
     has_host = parts.scheme in {"http", "https"} and "[" not in parts.netloc
     return f"{parts.scheme}://{parts.netloc}" if has_host else f"{parts.scheme}:"

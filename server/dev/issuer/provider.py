@@ -1,4 +1,4 @@
-"""The development issuer's decisions, as the SDK's authorization handlers ask for them."""
+"""The development issuer's decisions, for the SDK's authorization handlers."""
 
 import re
 import secrets
@@ -24,14 +24,14 @@ from server.dev.issuer.tokens import Tokens
 from server.dev.people import Person
 
 OPENID_SCOPES: Final = ("openid", "profile", "offline_access")
-# The SDK passes only some parameters on to its provider; the endpoints keep all of them here, for their own request.
+# The SDK passes only some parameters to its provider; the endpoints keep all of them here, for their own request.
 REQUEST_PARAMETERS: Final[ContextVar[Mapping[str, str]]] = ContextVar("request_parameters")
 _SIGN_IN_LIFETIME_S: Final = 600
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class DevelopmentProvider(OAuthAuthorizationServerProvider[Code, Refresh, AccessToken]):
-    """Sign-ins, codes and tokens for a fixed set of resources and scopes; memory only, bounded, expiring."""
+    """Sign-ins, codes and tokens for fixed resources and scopes; in memory only, limited in number, expiring."""
 
     def __init__(self, issuer: str, resources: Sequence[str], scopes: Sequence[str], tokens: Tokens) -> None:
         self.issuer = issuer
@@ -43,7 +43,7 @@ class DevelopmentProvider(OAuthAuthorizationServerProvider[Code, Refresh, Access
         self._sign_ins: ExpiringStore[SignIn] = ExpiringStore(lifetime_s=_SIGN_IN_LIFETIME_S)
 
     async def get_client(self, client_id: str) -> Client | None:
-        """Return the fixed, registered or self-described client of this identifier, or None."""
+        """Return the fixed, registered or self-described client with this identifier, or None."""
         return await self._clients.find(client_id)
 
     async def register_client(self, client_info: Client) -> None:
@@ -51,12 +51,12 @@ class DevelopmentProvider(OAuthAuthorizationServerProvider[Code, Refresh, Access
         self._clients.register(client_info)
 
     def resource(self, asked: str | None) -> str | None:
-        """Return the resource that tokens are for, the first one unless asked otherwise; None if it is unknown."""
+        """Return the resource that tokens are for: `asked`, by default the first one; None if it is unknown."""
         resource = asked or self._resources[0]
         return resource if resource in self._resources else None
 
     async def authorize(self, client: Client, params: AuthorizationParams) -> str:
-        """Remember a validated request and return the address of the page where a person is picked."""
+        """Keep a validated request and return the address of the page where a person is picked."""
         asked = REQUEST_PARAMETERS.get()
         resource = self.resource(params.resource)
         if resource is None:
@@ -64,7 +64,7 @@ class DevelopmentProvider(OAuthAuthorizationServerProvider[Code, Refresh, Access
         if not _CHALLENGE.fullmatch(params.code_challenge):
             raise AuthorizeError("invalid_request", "code_challenge is no S256 challenge (RFC 7636 section 4.2).")
         if asked.get("prompt") == "none":
-            # There is no session to continue, and a page in a hidden frame would only let the client wait.
+            # There is no session to continue, and a page in a hidden frame would let the client wait forever.
             raise AuthorizeError("access_denied", "Nobody is signed in here; ask again without prompt=none.")
         scopes = list(dict.fromkeys(params.scopes or self.scopes))
         transaction = secrets.token_urlsafe(32)
@@ -73,7 +73,7 @@ class DevelopmentProvider(OAuthAuthorizationServerProvider[Code, Refresh, Access
         return construct_redirect_uri(f"{self.issuer}/sign-in", transaction=transaction)
 
     def sign_in(self, transaction: str) -> SignIn | None:
-        """Return the request that waits under `transaction`, or None when it was answered or has expired."""
+        """Return the request `transaction`, or None when it was answered or has expired."""
         return self._sign_ins.get(transaction)
 
     def finish(self, transaction: str, person: Person | None) -> str | None:
@@ -91,7 +91,7 @@ class DevelopmentProvider(OAuthAuthorizationServerProvider[Code, Refresh, Access
         return self._grants.find_code(authorization_code)
 
     async def exchange_authorization_code(self, client: Client, authorization_code: Code) -> OAuthToken:
-        """Spend a code and return its tokens."""
+        """Use up a code and return its tokens."""
         sign_in = authorization_code.grant.sign_in
         return self._exchange(client, authorization_code, sign_in.scopes, sign_in.nonce)
 
@@ -100,23 +100,23 @@ class DevelopmentProvider(OAuthAuthorizationServerProvider[Code, Refresh, Access
         return self._grants.find_refresh_token(refresh_token)
 
     async def exchange_refresh_token(self, client: Client, refresh_token: Refresh, scopes: list[str]) -> OAuthToken:
-        """Replace a refresh token; person and resource stay, scopes may only shrink (RFC 6749 section 6)."""
+        """Replace a refresh token; person and resource stay the same, scopes may only shrink (RFC 6749 section 6)."""
         # Core 1.0 section 12.2: an ID token from a refresh needs no nonce.
         return self._exchange(client, refresh_token, scopes, nonce=None)
 
     async def load_access_token(self, token: str) -> AccessToken | None:
-        """Return what an access token of ours says, or None when it is not ours, expired or revoked."""
+        """Return the content of an access token of ours; None when it is not ours, expired or revoked."""
         claims = self.tokens.read(token)
         if claims is None or self._grants.is_revoked(_origin(claims)):
             return None
         scopes = str(claims.get("scope", "")).split()
         return AccessToken(token=token, client_id=claims["client_id"], scopes=scopes, claims=claims)
 
-    # The SDK's bearer middleware asks under this name.
+    # The SDK's bearer middleware uses this name.
     verify_token = load_access_token
 
     async def revoke_token(self, token: AccessToken | Refresh) -> None:
-        """Revoke a token and all that came of the same sign-in (RFC 7009 section 2.1)."""
+        """Revoke a token and all others of the same sign-in (RFC 7009 section 2.1)."""
         self._grants.revoke(token.grant.origin if isinstance(token, Refresh) else _origin(token.claims or {}))
 
     def _exchange(self, client: Client, used: Code | Refresh, scopes: list[str], nonce: str | None) -> OAuthToken:
@@ -130,5 +130,5 @@ class DevelopmentProvider(OAuthAuthorizationServerProvider[Code, Refresh, Access
 
 
 def _origin(claims: Mapping[str, Any]) -> str:
-    """Return what revocation goes by: the sign-in where there was one, else the single token."""
+    """Return the key for revocation: the sign-in if there was one, else the single token."""
     return str(claims.get("origin_jti") or claims.get("jti"))

@@ -1,4 +1,4 @@
-"""Where a browser meets the development issuer: picking a person, signing out, and asking who it is."""
+"""The development issuer's pages for a browser: pick a person, sign out, and show who is signed in."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -41,7 +41,7 @@ class SignInRoutes:
         location = self._provider.finish(str(form.get("transaction")), None if denied else person)
         if location is None:
             return message_page("Start again", _EXPIRED, 400)
-        # 303 turns the POST into a GET, so the form never travels on to the client (RFC 9700 section 4.12).
+        # 303 turns the POST into a GET, so the form is never sent on to the client (RFC 9700 section 4.12).
         return RedirectResponse(location, 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
 
     async def logout(self, request: Request) -> Response:
@@ -56,7 +56,7 @@ class SignInRoutes:
         return RedirectResponse(location, 303, {"Cache-Control": "no-store"})
 
     async def userinfo(self, request: Request) -> Response:
-        """Answer who the bearer is (OpenID Connect Core 1.0 section 5.3); the SDK's middleware verified the token."""
+        """Return who the bearer is (OpenID Connect Core 1.0 section 5.3); the SDK's middleware verified the token."""
         claims = cast("AuthenticatedUser", request.user).access_token.claims or {}
         known = {name: claims[name] for name in ("sub", "cognito:groups", "custom:tenant_id") if name in claims}
         name = claims.get("username")

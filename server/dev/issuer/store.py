@@ -1,4 +1,4 @@
-"""A small memory for the development issuer: bounded, and every entry expires."""
+"""A small in-memory store for the development issuer: limited in size, and every entry expires."""
 
 import time
 from typing import Generic, TypeVar
@@ -12,11 +12,11 @@ class ExpiringStore(Generic[Value]):
     def __init__(self, *, lifetime_s: float, capacity: int = 1000) -> None:
         self._lifetime_s = lifetime_s
         self._capacity = capacity
-        # One lifetime for all: the order of insertion is the order of expiry.
+        # All entries have the same lifetime, so the order of insertion is the order of expiry.
         self._entries: dict[str, tuple[float, Value]] = {}
 
     def put(self, key: str, value: Value) -> None:
-        """Remember `value` for one lifetime from now, in place of what `key` held before."""
+        """Store `value` for one lifetime from now; it replaces the previous value of `key`."""
         now = time.monotonic()
         self._entries.pop(key, None)
         self._entries[key] = (now + self._lifetime_s, value)
@@ -24,12 +24,12 @@ class ExpiringStore(Generic[Value]):
             del self._entries[next(iter(self._entries))]
 
     def get(self, key: str) -> Value | None:
-        """Return what `key` holds, or None when it is unknown or expired."""
+        """Return the value of `key`, or None when it is unknown or expired."""
         expires_at, value = self._entries.get(key, (0, None))
         return value if expires_at > time.monotonic() else None
 
     def take(self, key: str) -> Value | None:
-        """Return what `key` holds and forget it, so that nobody gets it twice."""
+        """Return the value of `key` and forget it, so that nobody gets it twice."""
         value = self.get(key)
         self._entries.pop(key, None)
         return value

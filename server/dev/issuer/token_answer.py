@@ -1,4 +1,4 @@
-"""What the token endpoint answers: the SDK's model, with an ID token beside it."""
+"""The token endpoint's answer: the SDK's model with an ID token."""
 
 from mcp.shared.auth import OAuthToken
 

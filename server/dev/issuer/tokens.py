@@ -1,6 +1,6 @@
 """The development issuer's tokens, in the shape of Amazon Cognito's.
 
-The command `token` signs one without the SDK, whose import takes two seconds.
+The command `token` signs one without the SDK, because importing that takes two seconds.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ Algorithm = Literal["RS256", "ES256"]
 
 
 class Tokens:
-    """Sign tokens for one issuer and recognise them again."""
+    """Sign one issuer's tokens and recognise them again."""
 
     def __init__(self, issuer: str, keys: SigningKeys) -> None:
         self._issuer = issuer
@@ -41,7 +41,7 @@ class Tokens:
     def for_person(
         self, grant: "Grant", scopes: Sequence[str], refresh_token: str | None, nonce: str | None
     ) -> "IssuedTokens":
-        """Return what the token endpoint answers for `grant`; an ID token only with the scope `openid`."""
+        """Return the token endpoint's answer for `grant`; an ID token only with the scope `openid`."""
         from server.dev.issuer.token_answer import IssuedTokens
 
         claims = access_claims(grant.person, grant.sign_in.client.client_id, scopes, grant.sign_in.resource)
@@ -55,7 +55,7 @@ class Tokens:
         )
 
     def for_client(self, client_id: str, scopes: Sequence[str], resource: str) -> "IssuedTokens":
-        """Return what the token endpoint answers to a client that acts for itself."""
+        """Return the token endpoint's answer to a client that acts for itself."""
         from server.dev.issuer.token_answer import IssuedTokens
 
         access_token = self.access(_client_claims(client_id, scopes, resource))
@@ -63,7 +63,7 @@ class Tokens:
 
     def read(self, token: str) -> dict[str, Any] | None:
         """Return the claims of an access token that this issuer signed and that is not expired, else None."""
-        # The audience is the protected resource; this issuer only recognises its own work.
+        # The audience is the protected resource; this issuer only checks that it made the token.
         options: Any = {"verify_aud": False, "require": ["exp", "sub", "client_id"]}
         try:
             key = jwt.PyJWKSet.from_dict(self.keys.published())[jwt.get_unverified_header(token)["kid"]]
@@ -107,5 +107,5 @@ def _client_claims(client_id: str, scopes: Sequence[str], resource: str) -> dict
 
 
 def _person_claims(person: Person) -> dict[str, Any]:
-    """Return what both kinds of tokens say of a person; no claim where there is no group or tenant, as Cognito."""
+    """Return a person's claims for both kinds of tokens; as in Cognito, an empty group or tenant has no claim."""
     return {"sub": person.subject, "cognito:groups": list(person.groups) or None, "custom:tenant_id": person.tenant}

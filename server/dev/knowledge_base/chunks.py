@@ -1,4 +1,4 @@
-"""Cutting a document into chunks that each make sense alone."""
+"""Cut a document into chunks that each make sense alone."""
 
 import re
 import textwrap
@@ -18,14 +18,14 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+|\n")
 
 @dataclass(slots=True)
 class Section:
-    """The headings that lead to a place in the document, and the paragraphs found there."""
+    """The headings above a place in the document, and the paragraphs there."""
 
     headings: tuple[str, ...]
     paragraphs: list[str] = field(default_factory=list[str])
 
 
 def cut(text: str, *, markdown: bool) -> list[str]:
-    """Cut `text` into chunks of at most 1,200 characters; each starts with the headings that lead to it."""
+    """Cut `text` into chunks of at most 1,200 characters; each starts with the headings above it."""
     chunks: list[str] = []
     for section in _sections(text, markdown=markdown):
         headings = "\n\n".join(section.headings)[:HEADINGS_CHARACTERS]
@@ -35,7 +35,7 @@ def cut(text: str, *, markdown: bool) -> list[str]:
 
 
 def _sections(text: str, *, markdown: bool) -> Iterator[Section]:
-    """Yield the sections in order; a heading ends those of its own level and below."""
+    """Yield the sections in order; a heading ends the sections of its own level and below."""
     section = Section(())
     lines: list[str] = []
     fenced = False
@@ -57,7 +57,7 @@ def _sections(text: str, *, markdown: bool) -> Iterator[Section]:
 
 
 def _packed(paragraphs: list[str], limit: int) -> Iterator[str]:
-    """Join paragraphs up to `limit` characters; each text but the first begins with the end of the one before."""
+    """Join paragraphs up to `limit` characters; each text after the first begins with the end of the previous one."""
     current = ""
     for paragraph in paragraphs:
         for piece in _pieces(paragraph, limit - OVERLAP_CHARACTERS - 2):

@@ -33,7 +33,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of one document as it is searched."""
+    """A piece of one document, as searched."""
 
     text: str
     uri: str
@@ -44,7 +44,7 @@ class Corpus:
     """Chunks and their vectors, in memory; immutable after `load`, and any thread may search it."""
 
     def __init__(self, chunks: tuple[Chunk, ...], vectors: Vectors, embedder: Embedder, embedded: int) -> None:
-        """Keep chunk n beside row n of `vectors`; `embedded` counts those that no cache held."""
+        """Keep chunk n with row n of `vectors`; `embedded` counts those that were not in a cache."""
         self.embedded = embedded
         self._chunks = chunks
         self._vectors = vectors
@@ -52,9 +52,9 @@ class Corpus:
 
     @classmethod
     def load(cls, folder: Path, cache: Path) -> "Corpus":
-        """Read every .md and .txt file below `folder` with its sidecar, and embed what `cache` does not hold.
+        """Read every .md and .txt file below `folder` with its sidecar, and embed what is not in `cache`.
 
-        Blocking: seconds for a folder seen first, milliseconds afterwards. Raises StartupError, naming the file.
+        Blocking: seconds for a new folder, milliseconds afterwards. Raises StartupError, naming the file.
         """
         embedder = Embedder()
         vectors = VectorCache(cache, embedder)
@@ -73,9 +73,9 @@ class Corpus:
         return len(self._chunks)
 
     def search(self, text: str, matches: Callable[[Metadata], bool], limit: int = 5, offset: int = 0) -> list[Passage]:
-        """Return the chunks whose metadata match, nearest in meaning first: `limit` of them after `offset`.
+        """Return the chunks with matching metadata, nearest in meaning first: `limit` of them after `offset`.
 
-        Blocking, some 20 ms of CPU time for a sentence: call it in a worker thread.
+        Blocking: about 20 ms of CPU time for a sentence, so call it in a worker thread.
         """
         scores = self._vectors @ self._embedder.query(text)
         nearest_first = (int(index) for index in np.argsort(-scores, kind="stable"))
@@ -88,12 +88,12 @@ class Corpus:
 
 
 def _documents(folder: Path) -> Iterator[Path]:
-    """Yield the documents in the order of their names; refuse a folder without any, and a sidecar without one."""
+    """Yield the documents, ordered by name; refuse a folder without any, and a sidecar without a document."""
     if not folder.is_dir():
         raise StartupError(f"The documents' folder {folder} does not exist; create it or name another.")
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in paths:
-        # A misspelt sidecar would leave its document without attributes, and so invisible to everyone.
+        # A misspelt sidecar would leave its document without attributes, and so nobody could find it.
         if path.name.endswith(SUFFIX) and not path.with_name(path.name.removesuffix(SUFFIX)).exists():
             raise StartupError(
                 f"The sidecar {path} belongs to no document; name it after one, e.g. guide.md{SUFFIX}, or remove it."
@@ -114,7 +114,7 @@ def _text(path: Path) -> str:
 
 
 def _chunk(text: str, uri: str, index: int, attributes: dict[str, Attribute]) -> Chunk:
-    """Add to the document's attributes what Bedrock adds."""
+    """Return a chunk with the document's attributes and those that Bedrock adds."""
     chunk_id = hashlib.sha256(f"{uri}\n{index}\n{text}".encode()).hexdigest()[:32]
     metadata: dict[str, Attribute] = {
         **attributes,
@@ -126,5 +126,5 @@ def _chunk(text: str, uri: str, index: int, attributes: dict[str, Attribute]) ->
 
 
 def _embedded_text(text: str, sidecar: Sidecar) -> str:
-    """Put the attributes with includeForEmbedding in front of the text, as the vector shall know them."""
+    """Put the attributes with includeForEmbedding before the text, so that they are part of the vector."""
     return "\n".join([*(f"{name}: {sidecar.attributes[name]}" for name in sidecar.embedded), text])

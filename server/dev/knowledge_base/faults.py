@@ -1,4 +1,4 @@
-"""Faults on demand, so that tests see what callers do when a dependency misbehaves."""
+"""Faults on demand, so that tests see how callers react when a dependency misbehaves."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ class Faults:
     fail: int = 0
     delay: int = 0
     delay_seconds: float = 1.0
-    # Return passages as if there were no filter: callers must check what they receive.
+    # Return passages without applying the filter: callers must check what they receive.
     ignore_filter: int = 0
 
     def take(self, name: str) -> bool:
-        """Use up one fault of that name, and return whether there was one."""
+        """Use up one fault of that name; return whether there was one."""
         left: int = getattr(self, name)
         setattr(self, name, max(left - 1, 0))
         return left > 0

@@ -1,4 +1,4 @@
-"""The nextToken of Retrieve: opaque, and good for the question that it was issued for and no other."""
+"""The nextToken of Retrieve: opaque, and valid only for the question that it was issued for."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ OFFSET_BYTES: Final = 4
 
 
 class PageTokens:
-    """Issues and reads tokens under a key that lives as long as the process."""
+    """Issues and reads tokens with a key that exists as long as the process."""
 
     def __init__(self) -> None:
         self._key = secrets.token_bytes(32)

@@ -1,6 +1,6 @@
-"""The metadata filter of Bedrock's Retrieve: what is well formed, and which documents it lets through.
+"""The metadata filter of Bedrock's Retrieve: check its form, and match documents with it.
 
-Source: the RetrievalFilter and FilterAttribute types of the Agents for Amazon Bedrock Runtime API. The genuine client
+Source: the RetrievalFilter and FilterAttribute types of the Agents for Amazon Bedrock Runtime API. The real client
 checks only the outline, so sizes, nesting and the types of values are checked here.
 """
 
@@ -30,7 +30,7 @@ class RetrievalFilterError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One comparison: the type its value must have, and when an attribute (None when absent) satisfies it."""
+    """One comparison: the type of its value, and when an attribute (None when missing) satisfies it."""
 
     expects: str
     accepts: Callable[[Any], bool]
@@ -38,17 +38,17 @@ class Operator:
 
 
 def everything(metadata: Metadata) -> bool:  # noqa: ARG001  # the signature of every filter
-    """Match every document: what no filter means."""
+    """Match every document: used when there is no filter."""
     return True
 
 
 def parse_filter(document: Any) -> Matches:
-    """Turn the JSON of a filter into a predicate over a document's metadata, or raise RetrievalFilterError."""
+    """Return a predicate over a document's metadata for the filter's JSON, or raise RetrievalFilterError."""
     return _parse(document, "filter", groups_left=2)
 
 
 def _parse(document: Any, place: str, groups_left: int) -> Matches:
-    """Read one filter of which at most `groups_left` levels may be andAll or orAll."""
+    """Read one filter in which at most `groups_left` levels may be andAll or orAll."""
     if not is_object(document) or len(document) != 1:
         raise RetrievalFilterError(f"{place} must be an object with exactly one operator.")
     name, operand = next(iter(document.items()))
@@ -115,7 +115,7 @@ SCALAR: Final = "a string, a number or a boolean"
 
 OPERATORS: Final[Mapping[str, Operator]] = {
     "equals": Operator(SCALAR, _is_scalar, _equals),
-    # The two negations also match documents that lack the key, as Bedrock's do.
+    # The two negations also match documents without the key, as in Bedrock.
     "notEquals": Operator(SCALAR, _is_scalar, lambda attribute, value: not _equals(attribute, value)),
     "in": Operator("a list of strings", is_string_list, _in),
     "notIn": Operator("a list of strings", is_string_list, lambda attribute, value: not _in(attribute, value)),

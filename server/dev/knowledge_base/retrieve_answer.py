@@ -1,4 +1,4 @@
-"""Answers as Bedrock sends them: a request id in every header, the type of an error in `x-amzn-errortype`."""
+"""Answers in Bedrock's form: a request id in every header, the type of an error in `x-amzn-errortype`."""
 
 import uuid
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ ErrorType: TypeAlias = Literal[
 
 
 class RetrieveError(Exception):
-    """An answer of failure: `type` travels in the header x-amzn-errortype, the message in the body."""
+    """An error answer: `type` is sent in the header x-amzn-errortype, the message in the body."""
 
     def __init__(self, error_type: ErrorType, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -29,7 +29,7 @@ class RetrieveError(Exception):
 
 
 def answer_json(content: dict[str, Any], status: int = 200, error_type: ErrorType | None = None) -> Response:
-    """Return the JSON answer with a request id, and the error's type when it is one."""
+    """Return the JSON answer with a request id, and with the error's type if it is an error."""
     headers = {"x-amzn-requestid": str(uuid.uuid4())}
     if error_type:
         headers["x-amzn-errortype"] = error_type

@@ -1,7 +1,7 @@
-"""The body of a Retrieve request, checked the way Bedrock checks it.
+"""The body of a Retrieve request, checked as Bedrock checks it.
 
 Source: the Retrieve operation of the Agents for Amazon Bedrock Runtime API. What the stand-in cannot do (reranking,
-guardrails, implicit filters, images) is refused: ignoring a member could widen what is returned.
+guardrails, implicit filters, images) is refused: ignoring a member could return more passages.
 """
 
 import hashlib
@@ -55,14 +55,14 @@ class _Body(_Member):
 
 
 def parse_retrieve(body: bytes) -> RetrieveRequest:
-    """Read the body; ValidationException, naming the member and the rule and never the value, when it breaks one."""
+    """Read the body; on a mistake raise ValidationException with the member and the rule, never the value."""
     try:
         read = _Body.model_validate_json(body, by_alias=True, by_name=False)
     except ValidationError as error:
         raise RetrieveError("ValidationException", _describe(error)) from error
     search = read.retrieval_configuration.vector_search_configuration
     try:
-        # A filter that is null is malformed: it must not widen the search.
+        # A filter that is null is malformed: it must not match every document.
         matches = parse_filter(search.filter) if "filter" in search.model_fields_set else everything
     except RetrievalFilterError as error:
         raise RetrieveError("ValidationException", f"1 validation error detected: {FILTER_PATH}.{error}") from error
@@ -72,7 +72,7 @@ def parse_retrieve(body: bytes) -> RetrieveRequest:
 
 
 def _describe(error: ValidationError) -> str:
-    """Word pydantic's findings as Bedrock words its own."""
+    """Describe pydantic's findings in Bedrock's words."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if found[0]["type"] == "json_invalid":
         return "The request body is not valid JSON."

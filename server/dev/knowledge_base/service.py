@@ -1,8 +1,8 @@
 """A knowledge base on this machine that speaks the wire protocol of Bedrock's Retrieve.
 
-The genuine boto3 client works against it with `endpoint_url`, so that development and production run the same code.
-Requests are not authenticated: bind it to the loopback interface. It answers to the names of that interface alone, so
-that no page of a browser can read documents by pointing a name of its own at this machine (DNS rebinding).
+The real boto3 client works with it through `endpoint_url`, so that development and production run the same code.
+Requests are not authenticated, so bind it to the loopback interface. It answers only to loopback host names, so that
+no web page can read documents through a host name that points to this machine (DNS rebinding).
 """
 
 import re
@@ -28,7 +28,7 @@ from server.dev.knowledge_base.retrieve_request import RetrieveRequest, parse_re
 from server.errors import StartupError
 
 KNOWLEDGE_BASE_ID: Final = "TENANTGATE"
-# 20,000 characters of text, each escaped as a surrogate pair of 12 bytes, and a filter of twice that.
+# 20,000 characters of text, each escaped as a surrogate pair of 12 bytes, and a filter twice as long.
 MAXIMUM_BODY_BYTES: Final = 1024 * 1024
 
 _IDENTIFIER: Final = re.compile(r"[0-9a-zA-Z]{10}")
@@ -43,7 +43,7 @@ class KnowledgeBase:
     identifier: str
     faults: Faults
     tokens: PageTokens = field(default_factory=PageTokens)
-    # One embedding keeps a core busy; a second at the same time would only make both slower.
+    # One embedding keeps a core busy; a second one at the same time would make both slower.
     searches: CapacityLimiter = field(default_factory=partial(CapacityLimiter, 1))
 
     async def retrieve(self, request: Request) -> Response:
@@ -54,7 +54,7 @@ class KnowledgeBase:
         asked = parse_retrieve(body)
         offset = self._offset(asked)
         matches = everything if self.faults.take("ignore_filter") else asked.matches
-        # One more than asked for shows whether there is a next page.
+        # One more result than requested shows whether there is a next page.
         search = partial(self.corpus.search, asked.text, matches, limit=asked.limit + 1, offset=offset)
         found = await to_thread.run_sync(search, limiter=self.searches)
         answer: dict[str, Any] = {"retrievalResults": [_result(passage) for passage in found[: asked.limit]]}
@@ -111,7 +111,7 @@ def create_knowledge_base(
 
 
 async def _body(request: Request) -> bytes:
-    """Read the body up to the limit, whatever length it declares."""
+    """Read the body up to the limit, ignoring its declared length."""
     body = bytearray()
     async for part in request.stream():
         body += part

@@ -1,4 +1,4 @@
-"""The sidecar of a development document; a broken one stops the start, naming the file."""
+"""The sidecar of a development document; a broken one stops the start, with the file's name."""
 
 from pathlib import Path
 

@@ -1,1 +1,1 @@
-"""Embedded PostgreSQL: the wheel's programs under a launcher of our own."""
+"""Embedded PostgreSQL: the programs of a wheel, started by our own launcher."""

@@ -9,40 +9,40 @@ from typing import Final
 
 from server.errors import StartupError
 
-# `postgres` where a PostgreSQL package made it; `nobody` is everywhere.
+# `postgres` exists where a PostgreSQL package created it; `nobody` exists everywhere.
 UNPRIVILEGED: Final = ("postgres", "nobody")
 
-# Nothing of the caller's environment: PGDATA, PGOPTIONS, LC_ALL or TZ would change what initdb and postgres do.
+# Nothing from the caller's environment: PGDATA, PGOPTIONS, LC_ALL or TZ would change what initdb and postgres do.
 ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who a process runs as; None stands for "as this process does" and needs no privilege."""
+    """The account that a process runs as; None means this process's own and needs no privilege."""
 
     user: int | None = None
     group: int | None = None
 
     @property
     def extra_groups(self) -> list[int] | None:
-        """No supplementary group of root's is left to the account."""
+        """The empty list, so that the account keeps none of root's supplementary groups; None for this account."""
         return None if self.user is None else []
 
     def own(self, path: Path) -> None:
-        """Hand one file or folder over to the account."""
+        """Make the account the owner of one file or folder."""
         if self.user is not None and self.group is not None:
             os.chown(path, self.user, self.group, follow_symlinks=False)
 
     def can_enter(self, folder: Path) -> bool:
-        """Whether the account can pass through `folder` and all that is above it."""
+        """Whether the account can pass through `folder` and all folders above it."""
         return self.user is None or self._succeeds(["/bin/sh", "-c", 'cd -P -- "$1"', "sh", str(folder)])
 
     def can_run(self, program: Path) -> bool:
-        """Whether the account can execute `program`, its libraries included."""
+        """Whether the account can execute `program`, including its libraries."""
         return self._succeeds([str(program), "--version"])
 
     def _succeeds(self, command: list[str]) -> bool:
-        """Try it for real: permission bits alone miss access lists, mount options and missing libraries."""
+        """Run the command: permission bits do not show access lists, mount options or missing libraries."""
         try:
             tried = subprocess.run(  # noqa: S603  # fixed commands of this module's callers
                 command,
@@ -56,13 +56,13 @@ class Account:
                 stderr=subprocess.DEVNULL,
                 check=False,
             )
-        except OSError:  # closed to the account, not made for this machine, or no right to change the user
+        except OSError:  # no access, not made for this machine, or no right to change the user
             return False
         return tried.returncode == 0
 
 
 def postgres_account() -> Account:
-    """Choose the account for new data: PostgreSQL refuses to run as root (StartupError without an alternative)."""
+    """Choose the account for new data: PostgreSQL refuses to run as root (StartupError without another account)."""
     if os.geteuid() != 0:
         return Account()
     for name in UNPRIVILEGED:
@@ -78,6 +78,6 @@ def postgres_account() -> Account:
 
 
 def owner_of(path: Path) -> Account:
-    """Choose the account for existing data: its owner, so that a `postgres` account made since changes nothing."""
+    """Choose the account for existing data: its owner, so that a `postgres` account created since changes nothing."""
     found = path.stat()
     return Account() if os.geteuid() != 0 or found.st_uid == 0 else Account(found.st_uid, found.st_gid)

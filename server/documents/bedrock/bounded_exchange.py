@@ -1,7 +1,7 @@
-"""One call of an AWS client, bounded in time and size, that can be broken off from another thread.
+"""One call of an AWS client, limited in time and size, that another thread can cancel.
 
-botocore reads whatever it is sent, however much and however slowly; its time-outs are for one read, not for the
-answer. Here the whole call has one deadline, over all attempts, and an answer has a largest size.
+botocore reads an answer of any length, however slowly it arrives; its time-outs limit one read, not the whole
+answer. Here the whole call has one deadline for all attempts, and an answer has a largest size.
 """
 
 import socket
@@ -32,11 +32,11 @@ class AnswerTooLargeError(Exception):
 
 
 class CallOverError(Exception):
-    """The call's deadline has passed or it was broken off; no further attempt is made."""
+    """The call's deadline has passed or it was cancelled; no further attempt is made."""
 
 
 class BoundedCall:
-    """One call with all its attempts; `run` it in a worker thread, `break_off` from anywhere."""
+    """One call with all its attempts; `run` it in a worker thread, `break_off` from any thread."""
 
     def __init__(self, seconds: float) -> None:
         """Start the clock: waiting for a free thread counts too."""
@@ -54,14 +54,14 @@ class BoundedCall:
             _thread.call = None
 
     def remaining_s(self) -> float:
-        """Return the time that is left; raise CallOverError when there is none."""
+        """Return the time that is left; raise CallOverError when none is left."""
         remaining = self._deadline - time.monotonic()
         if self._over or remaining <= 0:
             raise CallOverError
         return max(remaining, _LEAST_TIMEOUT_S)
 
     def hold(self, connection: socket.socket | None) -> None:
-        """Remember the socket that is being read, or None when it no longer is."""
+        """Remember the socket that is being read; None when none is."""
         with self._lock:
             self._socket = connection
             if self._over and connection is not None:
@@ -76,7 +76,7 @@ class BoundedCall:
 
 
 def _shut(connection: socket.socket) -> None:
-    # The plain socket's method, also for TLS, whose own would take the connection apart under its reader.
+    # The plain socket's method, for TLS too: the TLS socket's own would dismantle the connection while it is read.
     with suppress(OSError):
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
@@ -85,7 +85,7 @@ class _Connection(AWSHTTPConnection):
     """Reports the socket that it reads to the call of this thread."""
 
     def getresponse(self) -> Any:
-        """Wait for the answer's head."""
+        """Wait for the answer's headers."""
         _thread.call.hold(self.sock)
         return super().getresponse()
 
@@ -94,7 +94,7 @@ class _TlsConnection(AWSHTTPSConnection):
     """The same over TLS."""
 
     def getresponse(self) -> Any:
-        """Wait for the answer's head."""
+        """Wait for the answer's headers."""
         _thread.call.hold(self.sock)
         return super().getresponse()
 
@@ -108,19 +108,19 @@ class _TlsPool(AWSHTTPSConnectionPool):
 
 
 class _Body:
-    """A body that was read already, as AWSResponse expects it."""
+    """A body that was already read, in the form that AWSResponse expects."""
 
     def __init__(self, content: bytes) -> None:
         self._content: Final = content
 
     def stream(self) -> Iterator[bytes]:
-        """Yield the whole."""
+        """Yield the whole body."""
         yield self._content
 
 
 def bound(client: Any, operation: str, maximum_bytes: int) -> None:
     """Make every request of `operation` keep the deadline of its BoundedCall and read at most `maximum_bytes`."""
-    # botocore offers no way to hand it a session; these two attributes are the only private ones that are used.
+    # botocore has no way to pass a session; these two attributes are the only private ones that are used.
     session: Any = client._endpoint.http_session  # noqa: SLF001
     session._pool_classes_by_scheme.update(http=_Pool, https=_TlsPool)  # noqa: SLF001
 
@@ -140,7 +140,7 @@ def bound(client: Any, operation: str, maximum_bytes: int) -> None:
 
 
 def _read(raw: Any, maximum_bytes: int) -> bytes:
-    """Read the body; an answer that is too long costs its connection, not memory."""
+    """Read the body; after an answer that is too long the connection is dropped, so memory stays limited."""
     content = bytearray()
     try:
         while part := raw.read(_READ_BYTES):
@@ -149,7 +149,7 @@ def _read(raw: Any, maximum_bytes: int) -> bytes:
                 raise AnswerTooLargeError
         raw.release_conn()
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        # In botocore's words, so that its retry modes know it.
+        # As botocore's own error, so that its retry modes recognise it.
         raise HTTPClientError(error=error) from error
     finally:
         raw.close()

@@ -1,4 +1,4 @@
-"""Bedrock's Retrieve as a document store: through boto3, off the event loop, within a deadline, every failure named.
+"""Bedrock's Retrieve as a document store: through boto3, off the event loop, within a deadline, with named errors.
 
 Source: the Retrieve operation of the Agents for Amazon Bedrock Runtime API, limits and errors included.
 """
@@ -29,7 +29,7 @@ MAXIMUM_ANSWER_BYTES: Final = 4 * 1024 * 1024
 # A reranker chooses among more passages than it returns.
 _RERANKED_FROM: Final = 4
 _CONNECT_S: Final = 2
-# More than searches: a thread whose search was broken off while it connected ends a little later.
+# More than searches: a thread whose search was cancelled while it connected ends a little later.
 _THREADS: Final = 2 * SEARCHES_AT_ONCE
 _PAGES: Final = 10
 _log: Final = structlog.get_logger("knowledge_base")
@@ -39,9 +39,9 @@ class KnowledgeBase:
     """One knowledge base as a document store."""
 
     def __init__(self, settings: DocumentsSettings) -> None:
-        """Create the client: region, credentials and endpoint come from the settings and AWS's standard variables.
+        """Create the client; region, credentials and endpoint come from the settings and AWS's standard variables.
 
-        Raises SettingsError when those are not enough.
+        Raises SettingsError when they are incomplete.
         """
         self._settings: Final = settings
         self._threads: Final = ThreadPoolExecutor(_THREADS, thread_name_prefix="retrieve")
@@ -60,23 +60,23 @@ class KnowledgeBase:
             raise SettingsError(f"documents: {error} Set documents.region, or AWS's own variables.") from error
         bound(client, "Retrieve", MAXIMUM_ANSWER_BYTES)
         self._client: Final[Any] = client
-        # A managed knowledge base takes another configuration of the search; it says so when it is first asked.
+        # A managed knowledge base needs another search configuration; its first refusal shows which kind this is.
         self._managed = False
 
     def close(self) -> None:
-        """Close idle connections and take no more calls; those that run end by their own deadline."""
+        """Close idle connections and accept no more calls; running calls end by their own deadlines."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
     async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
-        """Return at least `limit` passages that meet every condition, best first, or all that there are.
+        """Return at least `limit` passages that meet every condition, best first, or all when there are fewer.
 
         Raises ArgumentsError for what the service would refuse, RefusedError when a guardrail intervened,
-        UnavailableError when a retry may help, and MisconfiguredError when it does not. When the caller is cancelled
-        the exchange is broken off.
+        UnavailableError when a retry may help, and MisconfiguredError when it does not. The exchange is cancelled with
+        the caller.
         """
         request = self.request(query, conditions, limit)
-        # No log holds the question, nor the values that the caller narrowed it by.
+        # The log must not hold the question, nor the values of the labels that the caller chose.
         asked = [query, *(text for one in conditions if one.key not in ISOLATING_KEYS for text in one.allowed)]
         return [found_in(result) for result in await self._retrieve(request, limit, asked)]
 
@@ -97,7 +97,7 @@ class KnowledgeBase:
             call.break_off()
 
     def request(self, query: str, conditions: Sequence[Condition], limit: int) -> dict[str, Any]:
-        """Return the parameters of Retrieve; ArgumentsError beyond its limits, which botocore does not check."""
+        """Return the parameters of Retrieve; raise ArgumentsError beyond its limits, which botocore does not check."""
         if not 1 <= len(query) <= MAXIMUM_TEXT_CHARACTERS:
             raise ArgumentsError(f"The query must have 1 to {MAXIMUM_TEXT_CHARACTERS:,} characters; nothing was read.")
         if not 1 <= limit <= MAXIMUM_RESULTS:
@@ -121,7 +121,7 @@ class KnowledgeBase:
         }
 
     def _pages(self, request: dict[str, Any], limit: int, asked: Sequence[str]) -> list[dict[str, Any]]:
-        """Follow the pages until there is enough; a store may return fewer results than it has."""
+        """Read page after page until there are enough results; a page may be short although more results follow."""
         results: list[dict[str, Any]] = []
         token: dict[str, str] = {}
         for _ in range(_PAGES):
@@ -138,7 +138,7 @@ class KnowledgeBase:
         return results
 
     def _page(self, request: dict[str, Any], asked: Sequence[str]) -> dict[str, Any]:
-        """Ask as this kind of knowledge base wants it; a refusal that names the other kind is asked once more."""
+        """Ask in the form for this kind of knowledge base; when a refusal names the other kind, ask once more."""
         if self._managed:
             return self._ask(_for_managed(request), asked)
         try:
@@ -147,7 +147,7 @@ class KnowledgeBase:
             if not error.wants_managed_search:
                 raise
         answer = self._ask(_for_managed(request), asked)
-        # Known only now: the words of a refusal alone change nothing for other callers.
+        # Set only after the second form worked: the words of a refusal alone must not affect other callers.
         self._managed = True
         if self._settings.search_type:
             _log.warning("a managed knowledge base chooses its own search; documents.search_type has no effect")
@@ -161,14 +161,14 @@ class KnowledgeBase:
 
 
 def _for_managed(request: dict[str, Any]) -> dict[str, Any]:
-    """Return the same request for a managed knowledge base: the same filter, and no choice of the search type."""
+    """Return the same request for a managed knowledge base: the same filter, without a search type."""
     search = dict(request["retrievalConfiguration"]["vectorSearchConfiguration"])
     search.pop("overrideSearchType", None)
     return {**request, "retrievalConfiguration": {"managedSearchConfiguration": search}}
 
 
 def _results(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the results as the service's model promises them; ValueError when they are not."""
+    """Return the results; raise ValueError when they do not match the service's model."""
     results: Any = answer.get("retrievalResults")
     if not isinstance(results, list) or not all(isinstance(one, dict) for one in results):  # pyright: ignore[reportUnknownVariableType]
         raise ValueError("retrievalResults is no list of objects")

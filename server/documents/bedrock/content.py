@@ -1,4 +1,4 @@
-"""The content of one result as text, whatever kind it is of: TEXT, ROW, AUDIO, VIDEO or IMAGE.
+"""The content of one result as text, for every kind: TEXT, ROW, AUDIO, VIDEO or IMAGE.
 
 Source: RetrievalResultContent of the Agents for Amazon Bedrock Runtime API.
 """
@@ -6,7 +6,7 @@ Source: RetrievalResultContent of the Agents for Amazon Bedrock Runtime API.
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-# Nothing that a reader could use.
+# Shown for a binary value, which a reader could not use.
 _BINARY: Final = "(binary)"
 _NULL: Final = "NULL"
 
@@ -14,7 +14,7 @@ _NULL: Final = "NULL"
 def text_of(content: Any) -> str:
     """Return the content's text: a row as lines of `column: value`, a recording as its transcription or summary.
 
-    It is empty when there is none, as for an image. What the content has decides, not the kind that it claims to be.
+    It is empty when there is no text, as for an image. The actual content decides, not its declared kind.
     """
     known = as_object(content)
     candidates = (
@@ -51,7 +51,7 @@ def _column(column: Mapping[str, Any]) -> str:
 
 
 def _value(column: Mapping[str, Any]) -> str | None:
-    """Return the value as text; None when it is of no type that the service has."""
+    """Return the value as text; None when the service has no such type."""
     kind, value = column.get("type"), column.get("columnValue")
     if kind == "NULL" or value is None:
         return _NULL

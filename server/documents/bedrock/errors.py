@@ -1,4 +1,4 @@
-"""What went wrong with Retrieve: one sentence for the caller, and for the log the service's words without the question.
+"""Errors of Retrieve: one sentence for the caller, and for the log the service's message without the question.
 
 Source: the errors of the Retrieve operation in the Agents for Amazon Bedrock Runtime API.
 """
@@ -32,10 +32,10 @@ _GUARDED: Final = (
     "that does not mean that there is none. Ask in other words; a retry with the same ones does not help."
 )
 _BUSY_CODES: Final = frozenset({"ThrottlingException", "ServiceQuotaExceededException"})
-# 4xx that neither the caller nor the settings cause: the knowledge base changes, or the store behind it fails.
+# 4xx errors that neither the caller nor the settings cause: the knowledge base changes, or the store behind it fails.
 _PASSING_CODES: Final = frozenset({"ConflictException", "DependencyFailedException"})
-# A ValidationException, in the words of the store behind the knowledge base, that passes by itself: Aurora and Redshift
-# wake up, a collection is made, a request times out. "Check the input and try again" is none of these.
+# Texts of temporary failures in a ValidationException, from the store behind the knowledge base: Aurora and Redshift
+# resume, a collection is created, a request times out. "Check the input and try again" is not temporary.
 _PASSING_WORDS: Final = re.compile(
     r"resuming|resumed|auto-?paus|is paused|waking up|starting|warming up|please wait|wait (?:a few|before|and)"
     r"|temporar(?:y|ily)|timed?[ -]?out|timeout|communications? link failure|connection (?:reset|refused|closed)"
@@ -48,14 +48,14 @@ _log: Final = structlog.get_logger("knowledge_base")
 
 
 class RetrieveFailure(Exception):  # noqa: N818  # the cause of an error that is reported; never raised alone
-    """What an operator may know of a failed call: the service's words, never the question that they can repeat."""
+    """What an operator may know of a failed call: the service's message, without the question that it may repeat."""
 
 
 class ServiceError(Exception):
-    """An error that the service answered: its code, its HTTP status and its message without what was asked."""
+    """An error that the service returned: its code, HTTP status, and message without the question."""
 
     def __init__(self, error: ClientError, asked: Sequence[str]) -> None:
-        """Read botocore's error; `asked` holds what no log may hold."""
+        """Read botocore's error; `asked` holds the texts that must not be logged."""
         response: Any = error.response
         about = response.get("ResponseMetadata", {})
         said = [response.get("Error", {}).get("Message"), response.get("resourceName"), response.get("reason")]
@@ -66,12 +66,12 @@ class ServiceError(Exception):
 
     @property
     def wants_managed_search(self) -> bool:
-        """Whether the service says that this knowledge base is a managed one, which takes another configuration."""
+        """Whether the service says that this is a managed knowledge base, which needs another configuration."""
         return self.code == "ValidationException" and bool(_MANAGED_WORDS.search(self.message))
 
 
 def reported(error: Exception) -> tuple[ToolError, RetrieveFailure]:
-    """Return what the caller reads, and its cause for the log; a refusal of this server itself is also logged here."""
+    """Return the error for the caller and its cause for the log; log a refusal of this server itself here too."""
     cause = RetrieveFailure(_named(error))
     match error:
         case TimeoutError() | CallOverError():
@@ -84,7 +84,7 @@ def reported(error: Exception) -> tuple[ToolError, RetrieveFailure]:
             answer = UnavailableError(_DOWN)
         case BotoCoreError():
             answer = MisconfiguredError(_MISCONFIGURED)
-        case _:  # any error of botocore's parser about an answer that is not valid
+        case _:  # any error of botocore's parser for an invalid answer
             answer = UnavailableError(_GARBLED)
     if isinstance(answer, MisconfiguredError):
         _log.error("the knowledge base cannot be asked as configured", reason=str(cause))
@@ -92,15 +92,15 @@ def reported(error: Exception) -> tuple[ToolError, RetrieveFailure]:
 
 
 def guarded() -> tuple[RefusedError, RetrieveFailure]:
-    """Return what the caller reads when a guardrail intervened, and its cause for the log."""
+    """Return the caller's error when a guardrail intervened, and its cause for the log."""
     return RefusedError(_GUARDED), RetrieveFailure("guardrailAction INTERVENED")
 
 
 def _named(error: Exception) -> str:
-    """Return the service's own words, or botocore's."""
+    """Return the message of the service or of botocore."""
     if isinstance(error, ServiceError):
         return str(error)
-    # Its validation alone repeats what was sent.
+    # Only botocore's parameter validation repeats what was sent.
     if isinstance(error, BotoCoreError) and not isinstance(error, ParamValidationError):
         return f"{type(error).__name__}: {error}"
     return type(error).__name__

@@ -1,4 +1,4 @@
-"""One result of Bedrock's Retrieve as a passage of a document store; whatever cannot be read is left out."""
+"""One result of Bedrock's Retrieve as a passage of a document store; unreadable parts are left out."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -9,15 +9,15 @@ from server.documents.bedrock.content import as_object, recording_address, text_
 from server.documents.bedrock.labels import RESERVED_PREFIXES
 from server.documents.store import Found
 
-# The number of a PDF's page, a float such as 12.0: of a vector store, and of a Kendra index.
+# A PDF's page number, a float such as 12.0: in a vector store, and in a Kendra index.
 _PAGES: Final = ("x-amz-bedrock-kb-document-page-number", "_excerpt_page_number")
-# Where the document is, when `location` does not say it: of a vector store, and of a managed knowledge base.
+# The document's address when `location` does not have it: in a vector store, and in a managed knowledge base.
 _SOURCES: Final = ("x-amz-bedrock-kb-source-uri", "_source_uri")
 _LAST_PAGE: Final = 1_000_000_000
 
 
 def found_in(result: Mapping[str, Any]) -> Found:
-    """Return the passage of one result (KnowledgeBaseRetrievalResult), whatever types it has inside."""
+    """Return the passage of one result (KnowledgeBaseRetrievalResult), whatever types its values have."""
     metadata = as_object(result.get("metadata"))
     score = result.get("score")
     address = next((one for one in _addresses(result) if _parts(one)), "")
@@ -32,9 +32,9 @@ def found_in(result: Mapping[str, Any]) -> Found:
 
 
 def _addresses(result: Mapping[str, Any]) -> Iterator[str]:
-    """Yield every address of the document, the best first, from whichever kind of source it came."""
+    """Yield every address of the document, the best first, for every kind of source."""
     location, metadata = as_object(result.get("location")), as_object(result.get("metadata"))
-    # `sqlLocation` holds the query that made a row, which names no document.
+    # `sqlLocation` holds the query that made a row, not a document.
     places = [as_object(place) for name, place in location.items() if name != "sqlLocation"]
     candidates = [
         *(address for place in places for address in place.values()),
@@ -56,13 +56,13 @@ def _parts(address: str) -> tuple[str, ...]:
 
 
 def _undivided(address: str) -> str:
-    """Return the address without its fragment, which is a part of the same document."""
+    """Return the address without its fragment, which is only a part of the same document."""
     place = _split(address)
     return address if place is None else place._replace(fragment="").geturl()
 
 
 def _split(address: str) -> SplitResult | None:
-    # A key of S3 may hold any character; in other addresses these begin the query and the fragment.
+    # A key of S3 may hold any character; in other addresses `?` and `#` begin the query and the fragment.
     if address.startswith("s3://"):
         address = address.replace("?", "%3F").replace("#", "%23")
     try:

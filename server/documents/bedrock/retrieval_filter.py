@@ -9,9 +9,9 @@ from server.errors import ArgumentsError
 
 
 def retrieval_filter(conditions: Sequence[Condition]) -> dict[str, Any]:
-    """Return one filter with every condition at the outermost level.
+    """Return one filter with all conditions at the outermost level.
 
-    Raises ArgumentsError for what a filter cannot say: no condition at all, too many, or a label that is Bedrock's own.
+    Raises ArgumentsError for no condition, too many conditions, or a label that Bedrock reserves.
     """
     if not 1 <= len(conditions) <= MAXIMUM_CONDITIONS:
         raise ArgumentsError(f"A search must have 1 to {MAXIMUM_CONDITIONS} conditions; nothing was read.")

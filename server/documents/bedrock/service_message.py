@@ -1,7 +1,7 @@
-"""What the service says of a failure, as the log may hold it: without what was asked.
+"""The service's message about a failure in a form that may be logged: without the question.
 
 A message of the service can repeat the question: whole, cut off, in quotes or escaped. So every word that it shares
-with the question is left out, at the price of a common word now and then.
+with the question is left out, sometimes a common word too.
 """
 
 import html
@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import unquote
 
-# What stands for the words that were left out.
+# Marks words that were left out.
 CUT: Final = "[…]"
 _MAXIMUM_CHARACTERS: Final = 1_000
 _WORD: Final = re.compile(r"\w+")
 _ESCAPED: Final = re.compile(r"\\u([0-9a-fA-F]{4})")
-# Shorter words are everywhere; they are left out beside longer ones alone. Other scripts say more with less.
+# Shorter words are common, so they are left out only beside longer ones. Other scripts have shorter words.
 _LEAST_ASCII: Final = 4
 _LEAST_OTHER: Final = 2
 
@@ -33,7 +33,7 @@ def without(message: str, asked: Iterable[str]) -> str:
 
 
 def _decoded(message: str) -> str:
-    """Return the message with the escapes of JSON, HTML and addresses undone, in which a question could hide."""
+    """Return the message with JSON, HTML and URL escapes decoded: an escaped question must be found too."""
     text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), message)
     text = re.sub(r"\\[nrt]", " ", text).replace('\\"', '"')
     return unquote(html.unescape(text))
@@ -42,7 +42,7 @@ def _decoded(message: str) -> str:
 def _without_words(text: str, words: set[str]) -> str:
     found = list(_WORD.finditer(text))
     cut = [_is_shared(one[0].casefold(), words) for one in found]
-    # Forwards and backwards: short words of the question on either side of longer ones.
+    # Forwards and backwards, to find short words of the question on both sides of longer ones.
     for places in (range(1, len(found)), range(len(found) - 2, -1, -1)):
         for place in places:
             neighbour = place - places.step
@@ -59,7 +59,7 @@ def _without_words(text: str, words: set[str]) -> str:
 
 
 def _is_shared(word: str, words: set[str]) -> bool:
-    """Whether the word, or a long enough part of it, is of the question; a message that is cut off ends anywhere."""
+    """Whether the word, or a long enough part of it, is in the question; a message may be cut off within a word."""
     if word.isdigit() and word in words:
         return True
     return any(

@@ -1,1 +1,1 @@
-"""How documents get in safely: check the folder, upload, ingest, write canaries."""
+"""The safe upload of documents: check the folder, upload, ingest, write canaries."""

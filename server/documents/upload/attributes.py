@@ -1,4 +1,4 @@
-"""Metadata attributes: the four types that Bedrock knows, for sidecars and filters alike."""
+"""Metadata attributes: the four types that Bedrock knows, for both sidecars and filters."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ def is_string(value: Any) -> TypeGuard[str]:
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
-    """Whether this is a NUMBER; in Python a boolean is an integer, in metadata it is not."""
+    """Whether this is a NUMBER; a boolean is an integer in Python, but not in metadata."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

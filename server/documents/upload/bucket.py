@@ -1,6 +1,6 @@
-"""The documents in S3: a document is never there without its sidecar, nor with labels of another version.
+"""The documents in S3: a document never exists without its sidecar, nor with labels of another version.
 
-The order of writing and deleting keeps this true after every single request, whenever the run is interrupted.
+The order of writes and deletions keeps this true after every single request, even when a run is interrupted.
 """
 
 import hashlib
@@ -18,25 +18,25 @@ _HASH: Final = "sha256"
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One bucket below one prefix, through boto3's S3 client; any thread may use it."""
+    """One bucket, under one prefix, through boto3's S3 client; any thread may use it."""
 
     client: Any
     name: str
     prefix: str = ""
 
     def sizes(self) -> dict[str, int]:
-        """Return the size in bytes of every object below the prefix, by its name there."""
+        """Return the size in bytes of every object under the prefix, by its name there."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=self.prefix)
         found = (one for page in pages for one in page.get("Contents", ()))
         return {one["Key"].removeprefix(self.prefix): one["Size"] for one in found}
 
     def upload(self, document: Document, sidecar: bytes, sizes: dict[str, int]) -> Outcome:
-        """Bring the document and its sidecar to the bucket, as far as they differ from what `sizes` says is there."""
+        """Upload the document and its sidecar where they differ from what `sizes` says is in the bucket."""
         content = document.path.read_bytes()
         new_labels = self._differs(document.name + SUFFIX, sidecar, sizes)
         new_content = self._differs(document.name, content, sizes)
         if new_labels and new_content and document.name in sizes:
-            # The old text must not be found under the new labels.
+            # A search must not find the old text under the new labels.
             self._delete(document.name)
         if new_labels:
             self._put(document.name + SUFFIX, sidecar, "application/json")
@@ -45,7 +45,7 @@ class Bucket:
         return "uploaded" if new_labels or new_content else "unchanged"
 
     def delete(self, name: str) -> Outcome:
-        """Delete a document and then its sidecar, whichever of the two is there."""
+        """Delete a document and then its sidecar, where they exist."""
         self._delete(name)
         self._delete(name + SUFFIX)
         return "deleted"
@@ -70,6 +70,6 @@ class Bucket:
 
 
 def no_longer_wanted(sizes: dict[str, int], documents: list[Document]) -> Iterator[str]:
-    """Yield the names of documents in the bucket that the folder no longer has, also of sidecars without a document."""
+    """Yield the names of documents in the bucket that the folder no longer has, and of sidecars without a document."""
     kept = {document.name for document in documents}
     yield from sorted({name.removesuffix(SUFFIX) for name in sizes} - kept)

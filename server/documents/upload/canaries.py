@@ -1,4 +1,4 @@
-"""Canaries: one document per tier (and tenant) that nobody asks for; with them `doctor` proves who sees what."""
+"""Canaries: one document per tier (and tenant) that no caller can find; `doctor` proves with them who sees what."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def write_canaries(folder: Path, rules: Rules) -> list[str]:
         tenant = labels.get("tenant_id", SHARED_TENANT).replace(SHARED_TENANT, "everyone")
         path = place / f"{labels['tier']}-{tenant}.txt"
         path.with_name(path.name + SUFFIX).write_text(json.dumps({"metadataAttributes": labels}), encoding="utf-8")
-        # Short and about nothing, so that it is seldom similar to a question.
+        # Short and without a subject, so that it is seldom similar to a question.
         path.write_text(f"{CANARY_TYPE} {labels['tier']} {tenant}\n", "utf-8")
         names.append(path.relative_to(folder).as_posix())
     return names

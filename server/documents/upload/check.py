@@ -1,4 +1,4 @@
-"""Find what is wrong with a folder of documents before anybody can search it."""
+"""Find the mistakes in a folder of documents before anybody can search it."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from server.documents.upload.labels import Rules, label_findings
 from server.documents.upload.sidecar import SUFFIX, parse_sidecar
 from server.errors import SettingsError
 
-# S3 takes other characters too, but they break addresses, shells and terminals.
+# S3 allows other characters too, but they break addresses, shells and terminals.
 _NAME: Final = re.compile(r"[A-Za-z0-9 !_.*'()/&$@=;:+,?-]{1,900}")
 _EXAMPLE: Final = 'write {"metadataAttributes": {"tier": "regular", "document_type": "guide"}}'
 
@@ -36,7 +36,7 @@ class Checked:
 
 
 def check_folder(folder: Path, rules: Rules) -> Checked:
-    """Look at every document and sidecar below `folder`; SettingsError when there is no such folder."""
+    """Check every document and sidecar in `folder`; raise SettingsError when there is no such folder."""
     if not folder.is_dir():
         raise SettingsError(f"the documents folder {folder} does not exist; name an existing one")
     checked = Checked(documents=list(documents_in(folder)))

@@ -1,4 +1,4 @@
-"""A folder of documents with sidecars, as it will lie in the bucket."""
+"""A folder of documents with sidecars, as it will be in the bucket."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final
 
 from server.documents.upload.sidecar import SUFFIX
 
-# What Bedrock's data sources accept, and the largest file of each kind.
+# The files that Bedrock's data sources accept, and the largest size of each kind.
 MAXIMUM_BYTES: Final = 50 * 1024 * 1024
 MAXIMUM_IMAGE_BYTES: Final = 3_932_160
 IMAGES: Final = frozenset({".jpeg", ".png"})
@@ -17,7 +17,7 @@ FORMATS: Final = TEXTS | IMAGES | {".doc", ".docx", ".xls", ".xlsx", ".pdf"}
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document; `name` is its path below the folder with forward slashes."""
+    """One document; `name` is its path within the folder with forward slashes."""
 
     name: str
     path: Path
@@ -29,14 +29,14 @@ class Document:
 
 
 def documents_in(folder: Path) -> Iterator[Document]:
-    """Yield every document, in the order of their names; names that start with a dot are left out."""
+    """Yield every document, ordered by name; names that start with a dot are left out."""
     for path in _files(folder):
         if not path.name.endswith(SUFFIX):
             yield Document(path.relative_to(folder).as_posix(), path)
 
 
 def orphans_in(folder: Path) -> Iterator[str]:
-    """Yield the names of the sidecars without a document."""
+    """Yield the names of sidecars without a document."""
     for path in _files(folder):
         if path.name.endswith(SUFFIX) and not path.with_name(path.name.removesuffix(SUFFIX)).exists():
             yield path.relative_to(folder).as_posix()

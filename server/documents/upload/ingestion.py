@@ -1,4 +1,4 @@
-"""Bedrock's ingestion of the bucket: started, waited for, and its failed documents reported."""
+"""Bedrock's ingestion of the bucket: start it, wait for it, and report the documents that failed."""
 
 import time
 import uuid
@@ -26,7 +26,7 @@ class Ingested:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every document was taken."""
+        """Whether every document was ingested."""
         return self.status == "COMPLETE" and not self.failed and not self.statistics.get("numberOfDocumentsFailed")
 
 
@@ -58,7 +58,7 @@ class DataSource:
         return {"knowledgeBaseId": self.knowledge_base_id, "dataSourceId": self.data_source_id}
 
     def _start(self, deadline: float, report: Callable[[str], None]) -> dict[str, Any]:
-        """Start after the ingestion that runs already, because that one may have begun before the last upload."""
+        """Start after any running ingestion has ended: that one may have begun before the last upload."""
         token = str(uuid.uuid4())
         pauses = _pauses()
         while True:
@@ -84,7 +84,7 @@ class DataSource:
 
 
 def _pauses() -> Iterator[float]:
-    """Yield seconds between two questions: short for a small folder, gentle on the service for a large one."""
+    """Yield the seconds between two questions: few for a small folder, more for a large one."""
     seconds = 0.25
     while True:
         yield seconds

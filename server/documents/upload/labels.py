@@ -1,4 +1,4 @@
-"""Check that the labels of a document let the right people find it, and nobody else."""
+"""Check that the right people, and nobody else, can find a document by its labels."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,14 +13,14 @@ from server.settings import TENANT_ID
 Store: TypeAlias = Literal["s3-vectors", "opensearch", "aurora"]
 
 _TENANT: Final = re.compile(TENANT_ID)
-# Amazon S3 Vectors: custom metadata of one vector.
+# Amazon S3 Vectors' limit on custom metadata of one vector.
 _VECTOR_KEYS: Final = 35
 _VECTOR_BYTES: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the labels must say; where `tiers` or `tenants` is empty any well-formed one is accepted."""
+    """The allowed labels; where `tiers` or `tenants` is empty, any well-formed one is accepted."""
 
     isolate_by: tuple[str, ...] = ("tier",)
     tiers: tuple[str, ...] = ()

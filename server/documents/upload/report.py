@@ -1,4 +1,4 @@
-"""What `tenantgate documents` prints: tables for a person, one JSON document for a program."""
+"""The output of `tenantgate documents`: tables for a person, one JSON document for a program."""
 
 import json as json_text
 import sys
@@ -27,7 +27,7 @@ def print_findings(checked: Checked, folder: Path, *, json: bool) -> None:
 
 
 def print_synced(synced: Synced, *, json: bool) -> None:
-    """Print what became of the documents; as JSON the fields of Synced and `is_whole`."""
+    """Print the outcome of each document; as JSON, the fields of Synced and `is_whole`."""
     if json:
         _print_json({**asdict(synced), "is_whole": synced.is_whole})
         return
@@ -47,7 +47,7 @@ def print_synced(synced: Synced, *, json: bool) -> None:
 def _table(title: str, rows: list[tuple[str, str, str]]) -> Table:
     table = Table()
     for heading in ("document", "kind", title):
-        # A name that is cut short names nothing.
+        # A name that is cut short is useless.
         table.add_column(heading, overflow="fold")
     for row in rows:
         # Names and labels come from files: they are data, not markup.

@@ -25,23 +25,23 @@ MAXIMUM_BYTES: Final = 10 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """A document's attributes; `embedded` names those that also belong into its embedding."""
+    """A document's attributes; `embedded` names those that are also part of its embedding."""
 
     attributes: dict[str, Attribute] = field(default_factory=dict[str, Attribute])
     embedded: tuple[str, ...] = ()
 
 
 class SidecarError(ValueError):
-    """What is wrong within a sidecar, without the file's name."""
+    """What is wrong in a sidecar, without the file's name."""
 
     def __init__(self, kind: Kind, message: str) -> None:
-        """Keep the kind beside the sentence."""
+        """Keep the kind with the message."""
         super().__init__(message)
         self.kind: Final[Kind] = kind
 
 
 def parse_sidecar(content: bytes) -> tuple[Sidecar, list[SidecarError]]:
-    """Return what can be read, and everything that is wrong; nothing wrong means that Bedrock accepts it."""
+    """Return the readable part and every mistake; without a mistake, Bedrock accepts the sidecar."""
     try:
         declared = _declared(content)
     except SidecarError as error:
@@ -63,7 +63,7 @@ def parse_sidecar(content: bytes) -> tuple[Sidecar, list[SidecarError]]:
 
 
 def _declared(content: bytes) -> dict[str, Any]:
-    """Return the attributes as they were written; raise SidecarError when it is not a sidecar at all."""
+    """Return the attributes as written; raise SidecarError when this is not a sidecar at all."""
     if len(content) > MAXIMUM_BYTES:
         raise SidecarError("oversized-sidecar", "it is larger than 10 KB")
     try:
@@ -100,7 +100,7 @@ def _check_key(key: str) -> None:
 
 
 def _plain(key: str, value: Any) -> Attribute:
-    """Return the value when it is of one of the four types of an attribute."""
+    """Return the value when it has one of the four types of an attribute."""
     if any(accepts(value) for _, accepts in TYPES.values()) and all(map(_is_text, _texts(key, value))):
         return value
     raise SidecarError(

@@ -1,4 +1,4 @@
-"""Bring a checked folder to the bucket, only what changed, and have it ingested."""
+"""Upload the changes of a checked folder to the bucket, and start an ingestion."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -16,7 +16,7 @@ _THREADS: Final = 8
 
 @dataclass(slots=True)
 class Synced:
-    """What became of each document, by name; `failed` gives the reason, `leftover` what `--delete` would remove."""
+    """The outcome of each document, by name; `failed` gives the reason, `leftover` what `--delete` would remove."""
 
     uploaded: list[str] = field(default_factory=list[str])
     unchanged: list[str] = field(default_factory=list[str])
@@ -34,10 +34,10 @@ class Synced:
 def sync(
     checked: Checked, bucket: Bucket, source: DataSource, report: Callable[[str], None], *, delete: bool
 ) -> Synced:
-    """Upload what differs, delete what is gone if asked to, and ingest.
+    """Upload what differs, delete documents that are gone if `--delete` asks for it, and ingest.
 
-    The state is read from the bucket itself, so a run that was cut off is completed by the next one. Nothing is
-    ingested when nothing could be brought there. Raises botocore's errors when the bucket cannot be listed.
+    The state is read from the bucket itself, so the next run completes one that was interrupted. When every document
+    failed, nothing is ingested. Raises botocore's errors when the bucket cannot be listed.
     """
     sizes = bucket.sizes()
     synced = Synced(leftover=list(no_longer_wanted(sizes, checked.documents)))

@@ -1,4 +1,4 @@
-"""The sync of one folder with genuine clients and progress for a person; errors of AWS become one line."""
+"""Synchronise one folder through the real AWS clients, with progress for a person and one line per AWS error."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from server.errors import StartupError
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where documents go: a bucket below a prefix, and the data source that reads it; region None is AWS's default."""
+    """The target of an upload: a bucket, a prefix, and the data source that reads it; region None is AWS's default."""
 
     bucket: str
     prefix: str
