@@ -123,7 +123,7 @@ def _read(issuer: str, document: Mapping[str, Any]) -> Discovered:
 
 
 def _texts(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    """Return a list of short texts; they come from elsewhere and are written into a file."""
+    """Return a list of short printable texts: they come from the issuer and are written into a file."""
     values = document.get(key)
     listed = cast("list[Any]", values) if isinstance(values, list) else []
     return tuple(_printable(one) for one in listed if isinstance(one, str) and len(one) <= 100)
