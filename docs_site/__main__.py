@@ -1,4 +1,4 @@
-"""`make docs` builds the documentation site into `.docs/site`. Broken links and pages without a menu entry are errors."""
+"""`make docs` builds the documentation site in `.docs/site`. Broken links and pages in no menu are errors."""
 
 import subprocess
 import sys

@@ -81,7 +81,7 @@ class Declaring:
         return Declared(table, choice)
 
     def _key(self, found: Found) -> tuple[str, ...]:
-        """Return a key whose columns may be read, the primary key if possible; empty for a table without a primary key."""
+        """Return a key whose columns may be read, the primary key if possible; empty without a primary key."""
         own = found.facts
         for key in own.keys:
             if not any(self._is_hidden(found, column) for column in key):
@@ -116,7 +116,7 @@ class Declaring:
         return _shaped(table, shape)
 
     def _described(self, table: Table, comment: str | None) -> Table:
-        """Return the table with its comment as description, shortened or left out if it is too long for the tool list."""
+        """Return the table with its comment as description, shortened or left out if it does not fit."""
         if not comment:
             return table
         for characters in (_DESCRIPTION_CHARACTERS, _SHORT_DESCRIPTION_CHARACTERS):

@@ -52,7 +52,7 @@ class ForeignKeys:
         return table != self.tenants_table and (table, column) in self._refers and end in self._ends((table, column))
 
     def steps(self, table: str, column: str | None = None) -> list[tuple[str, str, str]]:
-        """Return the one-column foreign keys to other tables, without duplicates: column, parent, the parent's column."""
+        """Return the one-column foreign keys to other tables, each once: column, parent, the parent's column."""
         return list(
             dict.fromkeys(
                 (key.columns[0], key.parent, key.keys[0])
