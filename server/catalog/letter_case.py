@@ -6,8 +6,8 @@ import psycopg
 from psycopg import sql
 
 # Collations of pg_catalog, the best first. pg_c_utf8 exists since PostgreSQL 17, the next ones where the machine has
-# the locale, and und-x-icu where PostgreSQL was built with ICU. The first ones convert each letter separately, so a part
-# of a text is found at any position; ICU's lower case of the Greek sigma depends on its position.
+# the locale, and und-x-icu where PostgreSQL was built with ICU. The first ones convert each letter separately, so a
+# part of a text is found at any position; ICU's lower case of the Greek sigma depends on its position.
 _CANDIDATES: Final = ("pg_c_utf8", "C.utf8", "C.UTF-8", "en_US.utf8", "und-x-icu", "default")
 # A letter outside ASCII, small and capital.
 _SMALL, _CAPITAL = "ü", "Ü"
