@@ -1,4 +1,4 @@
-"""The first proof of isolation, made by a process of its own while this one loads libraries."""
+"""The first proof of isolation, made in a separate process while this one loads libraries."""
 
 import multiprocessing
 import signal
@@ -19,16 +19,16 @@ _ENDED: Final = "the process that proves isolation was ended before it had an an
 
 @contextmanager
 def proof_beside(settings: Settings, catalog: Catalog) -> Generator[FirstProof]:
-    """Begin the proof, and yield what waits for it; that raises StartupError when isolation does not hold.
+    """Begin the proof, and yield a function that waits for it and raises StartupError when isolation does not hold.
 
-    A thread would not do: it and the loading of libraries would wait for each other's interpreter lock. Nothing else
-    may run in this process yet, since a fork copies one thread alone.
+    A thread would not help: it would compete with the loading of libraries for the interpreter lock. No other thread
+    may run in this process yet, because a fork copies only one thread.
     """
     beside = multiprocessing.get_context("fork")
     answers, answer = beside.Pipe(duplex=False)
     child = beside.Process(target=_prove, args=(answer, settings, catalog), daemon=True)
     child.start()
-    # The child's alone now, so that its end is noticed.
+    # Only the child has this end now, so that we notice when it exits.
     answer.close()
 
     @cache
