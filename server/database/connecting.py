@@ -187,7 +187,7 @@ def _passwords(url: str) -> Sequence[str]:
 
 
 def _fresh_password(target: Target) -> str | None:
-    """Return the password that the settings have now, or None when another part of the URL differs.
+    """Return the password that the settings have now, None without one or when another part of the URL differs.
 
     Only the password may change while the server runs: isolation was not proved on another host or database.
     """

@@ -39,8 +39,8 @@ class ContextKey:
         """Return the context of `person` (issuer, subject) that the database accepts until `expiry_s`, a Unix time.
 
         `digest` is the SHA-256, in hexadecimal, of the one statement that the context is for. An empty tenant or tier
-        means none; an empty `request` means a statement of the server itself. The comment of tenancy.verified_context()
-        describes the format.
+        means none; an empty `request` means a statement of the server itself. tenancy.verified_context() in
+        sql/migrations reads this format.
         """
         body = f"v3|{self.kid}|{tenant}|{_encoded(person)}|{tier}|{request}|{expiry_s}|{digest}"
         return f"{body}|{hmac.digest(self.secret, body.encode(), 'sha256').hex()}"

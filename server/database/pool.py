@@ -1,4 +1,4 @@
-"""Run the server login's statements in fair turns, one per connection, with a deadline; cancel those without a caller."""
+"""Run the server login's statements in fair turns, with a deadline; cancel a statement when its caller leaves."""
 
 import asyncio
 from collections.abc import Hashable, Sequence
