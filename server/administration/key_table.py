@@ -73,7 +73,7 @@ def free_kid(keys: list[StoredKey]) -> str:
 
 
 def retire_key(connection: psycopg.Connection[Any], kid: str, *, force: bool = False) -> datetime:
-    """Let the database refuse `kid` once every context signed with it until now has expired; return that time.
+    """Make the database refuse `kid` when all contexts signed with it until now have expired; return that time.
 
     Raises StartupError for an unknown key, and for the last valid one unless `force`.
     """

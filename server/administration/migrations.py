@@ -1,4 +1,4 @@
-"""Bring a database to the schema of this version, then apply the operator's own folders of migrations."""
+"""Bring a database to the schema of this version, then apply the operator's folders of migrations."""
 
 import hashlib
 import re

@@ -69,7 +69,7 @@ def adopt(settings: Settings, request: Request, output: Path, *, update: bool = 
 
 @contextmanager
 def _reader(database: DatabaseSettings) -> Generator[psycopg.Connection[Any]]:
-    """Connect as the administrator, in a read-only session whose empty search path makes names schema-qualified."""
+    """Connect as the administrator, in a read-only session whose search path makes names schema-qualified."""
     with administrator(database.admin_url.get_secret_value(), database.unverified_tls) as connection:
         connection.execute("SET default_transaction_read_only = on")
         refuse_taken_names(connection, database.login)

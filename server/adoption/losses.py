@@ -1,4 +1,4 @@
-"""What other roles lose once a table has row level security, derived from grants, attributes and policies."""
+"""What other roles lose when a table gets row level security, computed from grants, attributes and policies."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -62,7 +62,7 @@ class Protecting:
         return Section(subject.own.schema, name, (*_index_steps(subject), protect_table(subject, indexes=False).text()))
 
     def out_of_reach(self) -> Iterator[Section]:
-        """Yield the SQL that revokes undeclared relations, routines and sequences from the login, if we may do so."""
+        """Yield the SQL that revokes undeclared objects from the login, where this administrator may do so."""
         for name in self._undeclared():
             found = self._decisions.database.relations[name]
             script = Script()

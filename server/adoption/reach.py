@@ -1,4 +1,4 @@
-"""Undeclared routines and sequences that the login could use, and the SQL that revokes them from the login alone.
+"""Undeclared routines and sequences that the login could use, and the SQL that revokes them only from the login.
 
 The login has PUBLIC's grants too, and PostgreSQL cannot exclude one role from PUBLIC. So the SQL grants the privileges
 to today's roles by name, and revokes them from PUBLIC.

@@ -1,4 +1,4 @@
-"""What the administrator asks `adopt` for: tenant columns, and which tables."""
+"""The options of `adopt`: tenant columns and tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -13,7 +13,7 @@ Name = str
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """The column that holds the tenant; `because` says how that is known."""
+    """The column that holds the tenant; `because` gives the reason."""
 
     column: str
     because: str

@@ -58,7 +58,7 @@ class TenantAccess:
         """Return at most `limit` passages that this tenant's tier may see, best first; `labels` can only narrow.
 
         The result is a list; its `left_out` counts passages without text. Raises RefusedError without a tier or when a
-        rule of the store withholds the answer, WithheldError when the store returns a passage that this tier may not
+        rule of the store withholds the answer, WithheldError when the store returns anything that the caller may not
         see, and UnavailableError or MisconfiguredError when it fails.
         """
         scope = _SCOPES[self]

@@ -34,7 +34,7 @@ Number = int | Annotated[float, Field(allow_inf_nan=False)]
 
 
 def listed(value: Any) -> Any:
-    """Return a list as a tuple and any other value unchanged, so that only a list is accepted as a tuple."""
+    """Return a list as a tuple, and any other value unchanged: TOML has lists, and the models have tuples."""
     return tuple(cast("list[Any]", value)) if isinstance(value, list) else value
 
 

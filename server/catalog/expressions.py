@@ -31,7 +31,7 @@ def column_of(name: str) -> sql.Identifier:
 
 
 def shown(reference: Composable, kind: str, facts: ColumnFacts, characters: int) -> Composable:
-    """Return a value as an answer shows it: texts cut at `characters`, exact numbers and moments as text."""
+    """Return a value in the form of an answer: texts cut at `characters`, decimals and timestamps as text."""
     if kind.endswith("[]"):
         return _shown_array(reference, kind.removesuffix("[]"), facts.base.removesuffix("[]"), characters)
     return _shown_scalar(reference, kind, facts.base if facts.kind != "e" else "enum", characters)

@@ -78,9 +78,9 @@ class ListingTool(Tool):
         start, values = _start(position, nullable=order.nullable)
         statement = compiled.listing(filtered.filters, sort, asked["descending"], start)
         limit: int = asked["limit"]
-        # One row more than asked for shows whether there is a next page.
+        # One row more than the limit shows whether there is a next page.
         page = await access.fetch(statement, *filtered.values, *values, limit + 1, shown=limit)
-        assert isinstance(page, Page)  # noqa: S101  # what the statement of a listing is read as
+        assert isinstance(page, Page)  # noqa: S101  # page_reader returns a Page
         has_more = len(page) > limit
         rest: dict[str, Any] = {
             "next_cursor": access.seal_cursor(page.position, request) if has_more else None,

@@ -162,7 +162,7 @@ def _code_tool(file: Path, problems: list[str]) -> list[CodeTool[Any, Any]]:
         tool: Any = getattr(module, "TOOL", None)
         if isinstance(tool, CodeTool):
             return [_checked(cast("CodeTool[Any, Any]", tool))]
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever an operator's code raises is its own mistake
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # any error of the operator's code is a mistake in that file
         problems.append(f"{_short(file)}: does not run: {type(error).__name__}: {' '.join(str(error).split())}")
         return []
     problems.append(

@@ -17,7 +17,7 @@ from server.errors import StartupError
 # A cast to the column's own length or domain could cut or refuse an id of another tenant; these casts never do. An id
 # outside the column's range has no rows: PostgreSQL compares integers of different sizes without a cast of the column.
 _CASTS: Final[Mapping[Family, LiteralString]] = {"text": "", "uuid": "::uuid", "integer": "::bigint"}
-# The sub-select makes the function run once per query instead of once per row.
+# The subquery makes the function run once per query instead of once per row.
 _TENANT: Final = sql.SQL("(SELECT tenancy.current_tenant())")
 _SHOWN: Final = "( SELECT tenancy.current_tenant() AS current_tenant)"
 

@@ -26,7 +26,7 @@ class ContextKey:
     secret: bytes = field(repr=False)
 
     def pads(self) -> tuple[bytes, bytes]:
-        """Return the inner and outer HMAC pads, 64 bytes each, as the database stores them (RFC 2104 section 2).
+        """Return the inner and outer HMAC pads, 64 bytes each, which the database stores (RFC 2104 section 2).
 
         PostgreSQL's core has SHA-256, but no HMAC and no XOR of bytes.
         """

@@ -15,7 +15,7 @@ _PORT: Final = "5432"
 
 
 def token_for(parameters: Mapping[str, Any], region: str | None) -> str:
-    """Return a token for a new connection with these parameters; for 15 minutes, it can be used to connect.
+    """Return a token for a new connection with these parameters; it is valid for 15 minutes, only for connecting.
 
     It uses AWS's usual credentials. Fetching them may take time, so call this in a thread. Raises SettingsError for
     parameters that do not allow such a login, and UnreachableError when AWS gives no credentials.

@@ -246,7 +246,7 @@ class Link:
     async def _cancel(self, answer: "asyncio.Future[Row | None]") -> None:
         try:
             await self._connection.cancel_safe(timeout=_CANCELLED_WITHIN_S)
-        except Exception as error:  # noqa: BLE001  # whatever it was, the connection is given up when this does not end
+        except Exception as error:  # noqa: BLE001  # after any error, the connection is closed if the statement does not end
             _log.warning("a statement could not be cancelled", cause=type(error).__name__)
         finally:
             self._cancelling = None

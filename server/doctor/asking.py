@@ -39,7 +39,7 @@ def login_connection(settings: DatabaseSettings) -> Generator[psycopg.Connection
         raise StartupError(f"the database cannot be asked ({target.words(error)}); check database.url") from error
     except TenantgateError:
         raise
-    except Exception as error:  # a mistake of the doctor's own is no proof, and no reason for a traceback
+    except Exception as error:  # a defect of the doctor proves nothing, but must not show a traceback
         said = f"{type(error).__name__}: {target.words(error)}"
         raise StartupError(f"the doctor failed ({said}); report it, with this line and the declarations") from error
 
@@ -68,7 +68,7 @@ def made(name: str, purpose: str, connection: psycopg.Connection[Any], find: Cal
     except psycopg.Error as error:
         problem = f"this check cannot be made: {first_line(error)}"
         return Check(name, purpose, (Offender(name, problem, _remedy(error, connection.info.user)),))
-    except Exception as error:  # noqa: BLE001  # a mistake of the doctor's own must not let anything be served
+    except Exception as error:  # noqa: BLE001  # after a defect of the doctor, nothing may be served
         problem = f"this check failed: {type(error).__name__}: {first_line(error)}"
         return Check(name, purpose, (Offender(name, problem, "report it, with this line and the declaration"),))
 

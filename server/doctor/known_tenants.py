@@ -18,7 +18,7 @@ class KnownTenants:
     """At least twenty tenants for each table, or all; `notices` names values that cannot be a caller's tenant."""
 
     def __init__(self, admin: psycopg.Connection[Any], declared: Declared) -> None:
-        """Ask nothing yet; `admin` is the administrator's connection, inside a transaction."""
+        """Read nothing yet; `admin` is the administrator's connection, inside a transaction."""
         self.notices: Final[list[str]] = []
         self._admin: Final = admin
         self._declared: Final = declared

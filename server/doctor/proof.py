@@ -94,7 +94,7 @@ async def _keep_proving(
             database.proved = False
             _log.critical("isolation cannot be proved", problem=str(error))
             continue
-        except Exception:  # noqa: BLE001  # a defect of ours is no proof, and must not end the loop
+        except Exception:  # noqa: BLE001  # a defect of ours proves nothing, and must not end the loop
             database.proved = False
             _log.exception("the proof of isolation failed")
             continue

@@ -43,7 +43,7 @@ async def _keep_proving(store: ProvedStore, isolate_by: tuple[str, ...], tiers: 
         pause_s = _RETRY_S
         try:
             proof = await prove_documents(store.unproved, isolate_by, tiers, tenants=_TENANTS)
-        except Exception:  # noqa: BLE001  # a defect of ours is no proof, and must not end the loop
+        except Exception:  # noqa: BLE001  # a defect of ours proves nothing, and must not end the loop
             _log.exception("the proof of isolation failed on the documents")
             store.judge(Verdict(UnavailableError(_DEFECT)))
         else:

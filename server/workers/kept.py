@@ -37,7 +37,7 @@ class Kept:
         return cls(configured_trail(settings.audit), connections, configured_telemetry(settings))
 
     def shown(self, settings: Settings) -> AbstractAsyncContextManager[None]:
-        """Return the context that serves the metrics; raises StartupError when its port is in use."""
+        """Return the context that reports the metrics; raises StartupError when its port is in use."""
         return reporting(settings, self.telemetry, self._watched)
 
     def _watched(self) -> Watched:

@@ -62,7 +62,7 @@ class LiveApplication:
         try:
             scope["state"].update(await self._now.start())
             await shown.enter_async_context(self._kept.shown(self._served.settings))
-        except Exception as error:  # noqa: BLE001  # whatever it is, nothing can be served
+        except Exception as error:  # noqa: BLE001  # after any error, nothing can be served
             if not isinstance(error, StartupError):
                 _log.exception("the application did not start")
             self._close_trail()
@@ -87,7 +87,7 @@ class LiveApplication:
                 await self._reload()
             except StartupError as error:
                 _log.error(NOT_RELOADED, problem=str(error))
-            except Exception:  # noqa: BLE001  # a defect of ours must not end what serves
+            except Exception:  # noqa: BLE001  # a defect of ours must not end the serving process
                 _log.exception(NOT_RELOADED)
 
     async def _reload(self) -> None:

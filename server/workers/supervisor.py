@@ -21,7 +21,7 @@ _log: Final = structlog.get_logger("workers")
 
 
 class Supervisor:
-    """Keeps the workers of `seats` running until SIGTERM or SIGINT; it handles no requests, nor secrets in them."""
+    """Keeps the workers of `seats` running until SIGTERM or SIGINT; it handles no requests and sees none of them."""
 
     def __init__(self, served: Served, listener: socket.socket) -> None:
         """Prepare a seat for each worker; all of them accept connections from `listener`."""
@@ -73,7 +73,7 @@ class Supervisor:
                 await self._reload()
             except StartupError as error:
                 _log.error(NOT_RELOADED, problem=str(error))
-            except Exception:  # noqa: BLE001  # a defect of ours must not end what supervises
+            except Exception:  # noqa: BLE001  # a defect of ours must not end the supervisor
                 _log.exception(NOT_RELOADED)
             else:
                 continue

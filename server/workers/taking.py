@@ -94,5 +94,5 @@ class Taking:
     async def _begin(self, connection: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(self._protocol, connection)
-        except OSError:  # whoever connected has left
+        except OSError:  # the client has left
             connection.close()

@@ -33,7 +33,7 @@ FROM (
 ) AS granted (privilege, name, number)
 GROUP BY privilege, name IS NULL ORDER BY 1
 """
-# Whether a role `r` with a privilege on the relation `t` can use it. A view can, even if its owner lacks USAGE.
+# Whether a role `r` with a privilege on the relation `t` can use it. A view's owner can, even without USAGE.
 _REACHES: Final[LiteralString] = """(has_schema_privilege(r.oid, t.relnamespace, 'USAGE') OR EXISTS (
     SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid
     JOIN pg_catalog.pg_class v ON v.oid = w.ev_class
