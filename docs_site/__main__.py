@@ -1,4 +1,4 @@
-"""`make docs` builds the documentation site into `.docs/site`; a broken link, or a page in no menu, is an error."""
+"""`make docs` builds the documentation site in `.docs/site`. Broken links and pages in no menu are errors."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ CONFIGURATION: Final = Path(__file__).parent / "zensical.toml"
 
 
 def listed(menu: list[dict[str, Any]]) -> list[str]:
-    """Return the pages of a menu and of the menus in it; each entry is one title and its page or menu."""
+    """Return the pages of a menu and its submenus; each entry maps one title to a page or a menu."""
     pages = [page for entry in menu for page in entry.values()]
     return [one for page in pages for one in ([page] if isinstance(page, str) else listed(page))]
 

@@ -1,4 +1,4 @@
-"""The pages of the site: those of `docs/`, those at the root of the repository, and the command line's own."""
+"""The pages of the site: those of `docs/`, those at the root of the repository, and the command line reference."""
 
 import re
 import shutil
@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-# Pages of the root, and what they are called on the site.
+# Pages of the root, and their names on the site.
 _OF_THE_ROOT: Final = {
     "CHANGELOG.md": "changelog.md",
     "SECURITY.md": "security.md",
     "CONTRIBUTING.md": "contributing.md",
 }
-# Pages that are made from the code alone.
+# The page that is generated from the code.
 _COMMAND_LINE: Final = "command-line.md"
 _LINK: Final = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 _FENCE: Final = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 
 
 def written(folder: Path) -> set[str]:
-    """Write every page into `folder`, links rewritten for the site, and return their names."""
+    """Write every page into `folder` with its links rewritten for the site, and return the pages' names."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     texts = {name: (ROOT / file).read_text() for file, name in _OF_THE_ROOT.items()}
@@ -35,7 +35,7 @@ def written(folder: Path) -> set[str]:
 
 
 def mistakes() -> list[str]:
-    """Return a sentence for each relative link of a page that leads to no file of the repository."""
+    """Return a sentence for each relative link of a page whose target file does not exist."""
     pages = [*(ROOT / "docs").glob("*.md"), *(ROOT / file for file in _OF_THE_ROOT), ROOT / "README.md"]
     return [
         f"{page.relative_to(ROOT)}: the link to {target} leads nowhere"
@@ -46,7 +46,7 @@ def mistakes() -> list[str]:
 
 
 def _for_the_site(link: re.Match[str]) -> str:
-    """Return a link of the repository as one of the site; a file that is no page of it is only named."""
+    """Return a link of the repository as a link of the site; a file that is not a page becomes plain text."""
     text, target, anchor = link[1], link[2], link[3] or ""
     if "://" in target:
         return link[0]

@@ -1,7 +1,7 @@
-"""The tables of docs/settings.md: keys, types, defaults and variables from the code, meanings as they stand there.
+"""The tables of docs/settings.md: keys, types, defaults and variables come from the code, meanings from the page.
 
-`make settings-page` writes the page anew. A setting that is new in the code gets its row, or its section; what it means
-is then written there by hand, and a test fails until it is.
+`make settings-page` updates the page. A setting that is new in the code gets its row, or its section. Its meaning is
+written by hand; a test fails until it is there.
 """
 
 import json
@@ -28,7 +28,7 @@ _NETWORKS: Final = frozenset({"ipv4network", "ipv6network"})
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One table: its name (empty at the top), whether it is one of a list, and its settings by their JSON Schema."""
+    """One table: its name (empty at the top), whether it is a list of tables, and each setting with its JSON Schema."""
 
     name: str
     is_list: bool
@@ -36,7 +36,7 @@ class Section:
 
 
 def sections() -> Iterator[Section]:
-    """Yield what there is to set, in the code's order."""
+    """Yield the sections of the settings, in the code's order."""
     schema: dict[str, Any] = Settings.model_json_schema()
     definitions: dict[str, Any] = schema.get("$defs", {})
     top: dict[str, tuple[FieldInfo, dict[str, Any]]] = {}
@@ -56,7 +56,7 @@ def sections() -> Iterator[Section]:
 
 
 def written(text: str) -> str:
-    """Return the page with each table made anew; what the code does not know is left out."""
+    """Return the page with each table generated again; settings that the code does not have are left out."""
     blocks = re.split(r"(?m)^(?=## )", text)
     known = {section.name: section for section in sections()}
     for place, block in enumerate(blocks):
@@ -68,7 +68,7 @@ def written(text: str) -> str:
 
 
 def without_meaning(text: str) -> list[str]:
-    """Return the settings whose row says nothing."""
+    """Return the settings whose meaning is empty."""
     return re.findall(r"(?m)^\| `(\w+)` \|(?:[^|\n]*\|)+ *\|$", text)
 
 
@@ -98,7 +98,7 @@ def _table(section: Section, rows: Mapping[str, tuple[str, str]]) -> str:
 
 
 def _default(field: FieldInfo, schema: Mapping[str, Any], said: str) -> str:
-    """Return the default; where the code has none or an empty one, the page may say what that stands for."""
+    """Return the default; where the code has none or an empty one, the page may explain what that means."""
     if field.is_required():
         return _REQUIRED
     value = schema.get("default")

@@ -1,1 +1,1 @@
-"""What an administrator does to the database: migrations and context keys."""
+"""The administrator's tasks on the database: migrations, context keys and tenants."""

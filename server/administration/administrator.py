@@ -1,4 +1,4 @@
-"""The administrator's connection: for migrations and keys alone, never for serving."""
+"""The administrator's connection: for administration commands only, never for serving."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ from server.errors import SettingsError, StartupError
 
 @contextmanager
 def administrator(admin_url: str, unverified_tls: Sequence[str] = ()) -> Generator[psycopg.Connection[Any]]:
-    """Connect in autocommit mode; what the database refuses becomes one line.
+    """Connect in autocommit mode; an error of the database becomes one line.
 
-    `unverified_tls` are the hosts of the setting of that name. Raises SettingsError without a URL, UnreachableError
-    when there is no answer, StartupError for every refusal.
+    `unverified_tls` are the hosts of the setting with that name. Raises SettingsError without a URL, UnreachableError
+    when the database does not answer, StartupError for every other error.
     """
     if not admin_url:
         raise SettingsError("database.admin_url is missing; set TENANTGATE_DATABASE__ADMIN_URL for this command")

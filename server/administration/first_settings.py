@@ -64,7 +64,7 @@ tenant_claims = ["tenant_id"]
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """What an issuer publishes about itself."""
+    """The parts of an issuer's discovery document that the settings need."""
 
     issuer: str
     jwks_url: str
@@ -74,7 +74,7 @@ class Discovered:
 
 
 def settings_text(issuer: Discovered | None) -> str:
-    """Return the text of a settings file that is valid as it stands."""
+    """Return the text of a settings file that is valid without changes."""
     if issuer is None:
         return _SETTINGS + _NO_ISSUER
     text = _ISSUER.format(
@@ -87,7 +87,7 @@ def settings_text(issuer: Discovered | None) -> str:
 
 
 def discover(issuer: str) -> Discovered:
-    """Return what the discovery document of an issuer says (OpenID Connect Discovery 1.0, section 4).
+    """Fetch and return the discovery document of an issuer (OpenID Connect Discovery 1.0, section 4).
 
     Raises SettingsError for a URL or a document that cannot be used, UnreachableError when there is no answer.
     """
@@ -123,7 +123,7 @@ def _read(issuer: str, document: Mapping[str, Any]) -> Discovered:
 
 
 def _texts(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    """Return a list of short texts; they come from elsewhere and are written into a file."""
+    """Return a list of short printable texts: they come from the issuer and are written into a file."""
     values = document.get(key)
     listed = cast("list[Any]", values) if isinstance(values, list) else []
     return tuple(_printable(one) for one in listed if isinstance(one, str) and len(one) <= 100)

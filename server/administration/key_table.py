@@ -1,4 +1,4 @@
-"""The context keys as the database keeps them: `tenancy.keys`, out of the server's login's reach."""
+"""The context keys as the database keeps them: in `tenancy.keys`, which the server's login cannot read."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from server.database.context_keys import CONTEXT_LIFETIME_S, ContextKey
 from server.errors import StartupError
 
-# A new key is logged where the others are: rotating keys switches nothing off.
+# A new key is logged if another key is: rotating keys does not switch logging off.
 _ADD: Final[LiteralString] = """
 INSERT INTO tenancy.keys (kid, inner_pad, outer_pad, logged)
 SELECT %s, %s, %s, coalesce(bool_or(logged), false) FROM tenancy.keys
@@ -23,7 +23,7 @@ ON CONFLICT (kid) DO UPDATE SET inner_pad = excluded.inner_pad, outer_pad = excl
 """
 )
 _LIST: Final[LiteralString] = "SELECT kid, added_at, not_after FROM tenancy.keys ORDER BY added_at, kid"
-# A key that retired already keeps its time: retiring again never prolongs it.
+# A key that is already retired keeps its time: retiring it again does not extend it.
 _RETIRE: Final[LiteralString] = """
 UPDATE tenancy.keys SET not_after = least(not_after, now() + make_interval(secs => %s)) WHERE kid = %s
 RETURNING not_after
@@ -34,7 +34,7 @@ _LOGGED: Final[LiteralString] = "SELECT count(*) FILTER (WHERE logged), count(*)
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """What may be told of a key: never its secret."""
+    """What may be shown of a key: never its secret."""
 
     kid: str
     added_at: datetime
@@ -49,7 +49,7 @@ class StoredKey:
 
 
 def put_key(connection: psycopg.Connection[Any], key: ContextKey) -> None:
-    """Store `key` so that contexts signed with it are accepted, replacing one of the same id."""
+    """Store `key`, so that contexts signed with it are accepted; it replaces a key with the same id."""
     connection.execute(_PUT, (key.kid, *key.pads()))
 
 
@@ -67,18 +67,18 @@ def stored_keys(connection: psycopg.Connection[Any]) -> list[StoredKey]:
 
 
 def free_kid(keys: list[StoredKey]) -> str:
-    """Return k1, k2, … after the highest number that was ever used."""
+    """Return the next id: k1, or k and the highest number in `keys` plus one."""
     numbers = [int(found[1]) for key in keys if (found := re.fullmatch(r"k([0-9]{1,9})", key.kid))]
     return f"k{max(numbers, default=0) + 1}"
 
 
 def retire_key(connection: psycopg.Connection[Any], kid: str, *, force: bool = False) -> datetime:
-    """Let the database refuse `kid` once every context signed with it until now has expired; return that time.
+    """Make the database refuse `kid` when all contexts signed with it until now have expired; return that time.
 
     Raises StartupError for an unknown key, and for the last valid one unless `force`.
     """
     with connection.transaction():
-        # Two administrators cannot each leave the other's key as the last one.
+        # Otherwise two administrators at once could each retire the last key but one, and no key would be left.
         connection.execute("LOCK TABLE tenancy.keys IN SHARE ROW EXCLUSIVE MODE")
         keys = {key.kid: key for key in stored_keys(connection)}
         if kid not in keys:
@@ -92,11 +92,11 @@ def retire_key(connection: psycopg.Connection[Any], kid: str, *, force: bool = F
 
 
 def log_contexts(connection: psycopg.Connection[Any], on: bool) -> None:
-    """Let the database log each context that it verifies, or no longer; it holds from the next statement on."""
+    """Switch the database's log of verified contexts on or off, from the next statement on."""
     connection.execute(_LOG, (on, on))
 
 
 def logs_contexts(connection: psycopg.Connection[Any]) -> tuple[int, int]:
-    """Return of how many keys the contexts are logged, and how many keys there are."""
+    """Return how many keys have their contexts logged, and how many keys there are."""
     logged, count = connection.execute(_LOGGED).fetchall()[0]
     return logged, count

@@ -1,4 +1,4 @@
-"""Bring a database to the schema of this version, then apply the operator's own folders of migrations."""
+"""Bring a database to the schema of this version, then apply the operator's folders of migrations."""
 
 import hashlib
 import re
@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS tenantgate.own_migrations (
   name text PRIMARY KEY, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now()
 );
 """
-# What an application may already use under the names that this product takes. Asked before anything is changed.
+# Names of this product that an application already uses. Checked before anything is changed.
 _TAKEN: Final[LiteralString] = """
 SELECT format('the schema %%I exists and is not tenantgate''s', nspname),
        'rename it, or use a database of its own'
@@ -45,7 +45,7 @@ WHERE r.rolname = %(login)s AND shobj_description(r.oid, 'pg_authid') IS DISTINC
                   WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid)
        OR EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE r.oid IN (m.member, m.roleid)))
 """
-# Any fixed number: it keeps two migrations of one database from running at once.
+# Any fixed number: this lock stops two migrations of one database from running at once.
 _LOCK: Final = 7_236_401_114
 
 
@@ -57,10 +57,10 @@ def migrate(
     folders: Iterable[str] = (),
     unverified_tls: Sequence[str] = (),
 ) -> None:
-    """Apply what is missing, first the core's and then those of `folders`; `report` gets a line for each step.
+    """Apply missing migrations, first the core's and then those of `folders`; `report` gets a line for each file.
 
-    A second run changes nothing. Raises StartupError when the database is out of reach, a name is taken, the core's
-    schema is newer than this version, or a step fails; SettingsError for a folder that is not there.
+    A second run changes nothing. Raises StartupError when the database cannot be reached, a name is taken, the core's
+    schema is newer than this version, or a step fails; SettingsError for a folder that does not exist.
     """
     own = _own_files(folders)
     with administrator(admin_url, unverified_tls) as connection:
@@ -78,19 +78,19 @@ def migrate(
 
 
 def refuse_taken_names(connection: psycopg.Connection[Any], login: str) -> None:
-    """Raise StartupError when the application uses names that this product takes; the cursor is psycopg's usual one."""
+    """Raise StartupError when the application uses names of this product; `connection` has psycopg's default cursor."""
     taken = connection.execute(_TAKEN, {"login": login}).fetchall()
     if taken:
         raise StartupError("nothing was changed: " + "; ".join(f"{problem}: {remedy}" for problem, remedy in taken))
 
 
 def _own_files(folders: Iterable[str]) -> dict[str, str]:
-    """Return the numbered SQL files of the folders, each folder in the order of its names."""
+    """Return the text of each numbered SQL file by its name: folder by folder, sorted by name within a folder."""
     found: dict[str, str] = {}
     for folder in folders:
         place = sample_folder() if folder == SAMPLE else Path(folder)
         if folder == SAMPLE and not place.is_dir():
-            # The sample can be deleted; then there is nothing of it to apply.
+            # The sample may have been deleted; then it has no migrations to apply.
             continue
         if not place.is_dir():
             raise SettingsError(f"migrations: the folder {folder} does not exist; correct its path")
@@ -126,7 +126,7 @@ def _apply_missing(
 
 
 def for_login(text: str, login: str) -> str:
-    """Return a migration with `:"login"` and `:'login'`, as psql writes its variables, replaced by the login's name."""
+    """Return a migration with the login's name in place of `:"login"` and `:'login'` (psql's syntax of variables)."""
     quoted = {'"': sql.Identifier(login).as_string(), "'": sql.Literal(login).as_string()}
     return re.sub(r""":(["'])login\1""", lambda found: quoted[found[1]], text)
 

@@ -1,4 +1,4 @@
-"""A migration in steps: each is sent and committed by itself, and tried again while other sessions are in its way."""
+"""A migration in steps: each step is committed separately, and is tried again while other sessions block it."""
 
 import re
 import time
@@ -10,7 +10,7 @@ import psycopg
 from server.database.connecting import first_line
 from server.errors import StartupError
 
-# A line that begins with this begins a step; what stands before the first one is a comment.
+# A line that begins with this begins a step; the text before the first one is not run.
 STEP: Final = "-- tenantgate: step"
 _TRIES: Final = 40
 _FIRST_PAUSE_S: Final = 0.05
@@ -19,7 +19,7 @@ _BUSY: Final = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected
 
 
 def steps_of(text: str) -> list[tuple[str, str]]:
-    """Return the name and the text of each step; none when the migration is to be applied as a whole."""
+    """Return the name and the text of each step; none when the migration has to be applied as a whole."""
     parts = re.split(rf"(?m)^{re.escape(STEP)}[ \t]*(.*)$", text)
     return list(zip(parts[1::2], parts[2::2], strict=True))
 
@@ -32,8 +32,8 @@ def run_steps(
 ) -> None:
     """Run the steps of the migration `name` on a connection in autocommit mode.
 
-    Raises StartupError for the first one that fails or stays busy: what came before it stays, and a second run begins
-    with the first step again, so each step must be one that can be repeated.
+    Raises StartupError for the first step that fails or does not get its lock. The steps before it stay applied, and
+    the next run begins with the first step again, so it must be possible to repeat each step.
     """
     for number, (label, text) in enumerate(steps, 1):
         what = f"step {number} of {len(steps)}{f' ({label})' if label else ''} of the migration {name}"
@@ -47,7 +47,7 @@ def _run(connection: psycopg.Connection[Any], what: str, text: str, pause: Calla
             # The text is a file of the operator, never input.
             connection.execute(cast("LiteralString", text))
         except _BUSY:
-            # A transaction that the step began is still open, and failed.
+            # A transaction that the step began is still open, in the failed state.
             connection.rollback()
             pause(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

@@ -1,4 +1,4 @@
-"""Bring the registry in line with a table of the operator's own: new tenants, returned ones, vanished ones."""
+"""Bring the registry in line with a table of the operator: new tenants, returned ones, missing ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _SHOWN: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A table or view, its column of tenant ids, perhaps one of names, and a condition: SQL that the operator wrote."""
+    """A table or view, its column of tenant ids, and optionally a column of names and a condition in SQL."""
 
     schema: str
     relation: str
@@ -34,9 +34,9 @@ class Source:
         return cls(schema, table, key, name, where)
 
     def query(self) -> sql.Composed:
-        """Return the statement that reads the ids and names as text; a column that repeats an id is no problem."""
+        """Return the statement that reads the ids and names as text; an id may occur in several rows."""
         names = sql.Identifier(self.name) if self.name is not None else sql.SQL("NULL")
-        # The line breaks end a comment in the condition.
+        # The line breaks end a `--` comment in the condition.
         condition = sql.SQL(cast("LiteralString", f"\n{self.where}\n")) if self.where is not None else sql.SQL("true")
         return sql.SQL("SELECT DISTINCT {}::text, {}::text FROM {} WHERE ({}) ORDER BY 1, 2").format(
             sql.Identifier(self.key), names, sql.Identifier(self.schema, self.relation), condition
@@ -45,7 +45,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a sync does to the registry, as ids in their order."""
+    """What a sync changes in the registry: the ids, sorted."""
 
     added: tuple[str, ...]
     activated: tuple[str, ...]
@@ -62,13 +62,13 @@ def sync_tenants(
     dry_run: bool = False,
     allow_empty: bool = False,
 ) -> Changes:
-    """Add, activate, deactivate and rename tenants so that the active ones are those of `source`; all, or nothing.
+    """Add, activate, deactivate and rename tenants in one transaction, so that the active ones are those of `source`.
 
-    Nothing is deleted. Raises StartupError when the source cannot be read as a whole, holds what is not a tenant id,
-    or is empty and `allow_empty` is not given.
+    Nothing is deleted. Raises StartupError when the source cannot be read completely, contains a value that is not a
+    tenant id, or is empty without `allow_empty`.
     """
     with connection.transaction():
-        # Two syncs at once would each undo the other's; people go on being looked up.
+        # Otherwise two syncs at once would undo each other's changes. This lock does not block the lookup of people.
         connection.execute("LOCK TABLE tenancy.tenants IN SHARE ROW EXCLUSIVE MODE")
         wanted = _canonical(_read(connection, source), source, id_type)
         if not wanted and not allow_empty:
@@ -100,9 +100,9 @@ def _read(connection: psycopg.Connection[Any], source: Source) -> dict[str | Non
     """Return the names of the source by id, as the database writes them."""
     found: dict[str | None, str | None] = {}
     try:
-        # A source whose row level security hid rows would deactivate their tenants: then it is an error instead.
+        # Row level security on the source would hide rows, and their tenants would be deactivated. Make it an error.
         connection.execute("SET LOCAL row_security = off")
-        # Streamed, and as one statement: a condition that holds a second one is refused.
+        # stream() sends one statement only: a condition that contains a second statement is refused.
         for key, name in connection.cursor().stream(source.query()):
             found.setdefault(key, name)
         connection.execute("SET LOCAL row_security = on")

@@ -1,4 +1,4 @@
-"""The registry as an administrator changes it: tenants, which are never deleted, and the people mapped to them."""
+"""How an administrator changes the registry: tenants, which are never deleted, and the people mapped to them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ _Connection = psycopg.Connection[Any]
 
 @dataclass(frozen=True, slots=True)
 class StoredTenant:
-    """One tenant of the registry, and how many mappings lead to it."""
+    """One tenant of the registry, and how many people are mapped to it."""
 
     tenant: str
     name: str
@@ -48,7 +48,7 @@ def stored_tenants(connection: _Connection) -> list[StoredTenant]:
 
 
 def add_tenant(connection: _Connection, tenant: str, name: str | None) -> Literal["added", "renamed", "already there"]:
-    """Add a tenant, or give one that is there its new name; raise StartupError for one that is not active."""
+    """Add a tenant, or rename an existing one; raise StartupError for an existing one that is not active."""
     with connection.transaction():
         if insert_tenants(connection, {tenant: name or tenant}):
             return "added"
@@ -60,7 +60,7 @@ def add_tenant(connection: _Connection, tenant: str, name: str | None) -> Litera
 
 
 def switch_tenant(connection: _Connection, tenant: str, *, active: bool) -> bool:
-    """Activate or deactivate a tenant, and return whether that changed it; raise StartupError for an unknown one."""
+    """Activate or deactivate a tenant, and return whether it changed; raise StartupError for an unknown tenant."""
     with connection.transaction():
         _is_active(connection, tenant)
         return set_active(connection, [tenant], active=active) == 1
@@ -75,7 +75,7 @@ def map_person(connection: _Connection, issuer: str, subject: str, tenant: str) 
 
 
 def unmap_person(connection: _Connection, issuer: str, subject: str, tenant: str) -> bool:
-    """Withdraw a mapping, and return whether it was there."""
+    """Delete a mapping, and return whether it existed."""
     return connection.execute(_UNMAP, (issuer, subject, tenant)).rowcount == 1
 
 

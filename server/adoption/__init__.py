@@ -1,1 +1,1 @@
-"""`tenantgate adopt`: an existing database is read, and declarations and migrations are written for it."""
+"""`tenantgate adopt` reads an existing database and writes declarations and migrations for it."""

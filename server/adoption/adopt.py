@@ -36,8 +36,8 @@ _APPLIED: Final[LiteralString] = "SELECT name FROM tenantgate.own_migrations"
 def adopt(settings: Settings, request: Request, output: Path, *, update: bool = False, prove: bool = False) -> Report:
     """Return the report of one run; nothing in the database is changed.
 
-    The first run into a folder writes everything. A later one writes only with `update`, and never touches a file that
-    a person wrote or edited. Raises SettingsError and StartupError, and then nothing was written.
+    The first run into a folder writes all files. A later run writes only with `update`, and never changes a file that
+    a person wrote or edited. Raises SettingsError or StartupError before anything is written.
     """
     login = settings.database.login
     standing = standing_in(output)
@@ -69,7 +69,7 @@ def adopt(settings: Settings, request: Request, output: Path, *, update: bool = 
 
 @contextmanager
 def _reader(database: DatabaseSettings) -> Generator[psycopg.Connection[Any]]:
-    """Connect as the administrator, to a session that only reads and that writes names in full."""
+    """Connect as the administrator, in a read-only session whose search path makes names schema-qualified."""
     with administrator(database.admin_url.get_secret_value(), database.unverified_tls) as connection:
         connection.execute("SET default_transaction_read_only = on")
         refuse_taken_names(connection, database.login)
@@ -80,7 +80,7 @@ def _reader(database: DatabaseSettings) -> Generator[psycopg.Connection[Any]]:
 
 
 def _with_rollups(database: Database, standing: Standing) -> Database:
-    """Return the database with each roll-up as a part of the table that declares it: it is no table to be adopted."""
+    """Return the database with each roll-up marked as a part of its source table, so that it is not adopted itself."""
     relations = dict(database.relations)
     for name, rollup in rollups_in(standing.declared).items():
         if name in relations:
@@ -89,7 +89,7 @@ def _with_rollups(database: Database, standing: Standing) -> Database:
 
 
 def _with_edited(decisions: Decisions, standing: Standing) -> Decisions:
-    """Return the decisions with the tables of a person's files as these say, those that were not decided included.
+    """Return the decisions with the declarations of hand-edited files, also for tables that were not decided.
 
     Raises CatalogError when such a table cannot be isolated as it is declared.
     """
@@ -114,7 +114,7 @@ def _with_edited(decisions: Decisions, standing: Standing) -> Decisions:
 def _sections(
     connection: psycopg.Connection[Any], decisions: Decisions, protecting: Protecting, login: str
 ) -> list[Section]:
-    """Return the SQL of everything that is not protected yet, or that the login could reach without being declared."""
+    """Return the SQL for every table that is not protected yet, and for undeclared relations the login can reach."""
     done = protected_tables(connection, decisions, login)
     sections = [protecting.section(name) for name in decisions.tables if name not in done]
     return [*sections, *protecting.out_of_reach()]
@@ -148,7 +148,7 @@ def _nothing(decisions: Decisions) -> str:
 
 
 def _notes(settings: Settings, decisions: Decisions, output: Path, accepted: Sequence[str]) -> Iterator[str]:
-    """Yield what is left to do; `accepted` are relations that PUBLIC may read and only others can change."""
+    """Yield what is left to do; `accepted` are relations that PUBLIC may read and this administrator cannot change."""
     id_type = decisions.id_type
     if settings.tenancy.id_type != id_type:
         yield f'Tenant ids are of the type {id_type} here: set id_type = "{id_type}" under [tenancy] in the settings.'

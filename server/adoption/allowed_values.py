@@ -1,4 +1,4 @@
-"""The values that a CHECK constraint allows, read from the text that PostgreSQL shows of it."""
+"""The values that a CHECK constraint allows, parsed from PostgreSQL's text of the constraint."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
-# A cast to these does not change what a text is equal to.
+# A cast to one of these types does not change which texts are equal.
 _TEXTS: Final = frozenset({"text", "character varying", "varchar"})
 
 
 def allowed_values(constraint: str, column: str) -> tuple[str, ...] | None:
-    """Return the texts that `CHECK (…)` allows in `column`, None when it says anything else than a list of them.
+    """Return the texts that `CHECK (…)` allows in `column`, or None when it is not a plain list of texts.
 
-    `constraint` is the text of pg_get_constraintdef(); in that of a domain the column is called VALUE.
+    `constraint` is the text of pg_get_constraintdef(); in a domain's constraint the column is called VALUE.
     """
     try:
         tokens = Postgres().tokenize(constraint)
@@ -35,7 +35,7 @@ class _OtherError(Exception):
 
 @dataclass
 class _Reader:
-    """Reads the few forms in which PostgreSQL shows a list of values, and no other."""
+    """Parses only the few forms in which PostgreSQL writes a list of values."""
 
     tokens: Sequence[Token]
     column: str
@@ -121,7 +121,7 @@ class _Reader:
         return value
 
     def _type(self) -> str:
-        """Return the name of a type; a length of its own cuts values, so such a type is not a text's."""
+        """Return the name of a type with its length, if any: a length cuts values, so that type is not in _TEXTS."""
         words: list[str] = []
         while self.place < len(self.tokens) and self.tokens[self.place].text not in {")", "]", ",", "=", "::"}:
             words.append(self.tokens[self.place].text)

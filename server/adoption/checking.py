@@ -1,4 +1,4 @@
-"""What is wrong with a request for this database: every mistake is named before anything is written."""
+"""Check a request against this database; every mistake is reported before anything is written."""
 
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -28,7 +28,7 @@ def check_request(request: Request, database: Database) -> None:
 
 
 def check_rights(connection: psycopg.Connection[Any], decisions: Decisions) -> None:
-    """Raise StartupError unless this login may protect every declared table, and so can count its rows."""
+    """Raise StartupError unless this login may protect every declared table; it can then count its rows too."""
     owners = {decisions.database.relations[name].facts.owner: name for name in decisions.declared}
     user, is_superuser, missing = connection.execute(_RIGHTS, (list(owners),)).fetchall()[0]
     if missing and not is_superuser:

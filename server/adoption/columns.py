@@ -31,7 +31,7 @@ _TYPES: Final[Mapping[str, ColumnType]] = {
     "json": "json",
     "jsonb": "json",
 }
-# What has a text that a person reads, and nothing more: it is shown, and neither filtered nor sorted.
+# Types that are only shown, as text: no filters, no sorting.
 _SHOWN_AS_TEXT: Final = frozenset(
     {"interval", "time without time zone", "time with time zone", "inet", "cidr", "macaddr"}
 )
@@ -41,7 +41,7 @@ _RANGES: Final = frozenset({"r", "m"})
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A column that is not declared; `type` is how it could be declared, None when it cannot."""
+    """A column that is not declared; `type` is the type it could be declared with, None when there is none."""
 
     column: str
     reason: str
@@ -50,7 +50,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The columns of a table by their database names: those that are declared with their types, and the others."""
+    """The columns of a table by their database names: the declared ones with their types, and the others."""
 
     declared: Mapping[str, ColumnType]
     left_out: tuple[LeftOut, ...]
@@ -78,7 +78,7 @@ def choose_columns(found: Found, tenant: str | None, references: Collection[str]
 
 
 def declared_type(column: ColumnFacts) -> ColumnType | None:
-    """Return the type under which a column can be declared, None when its values are not for reading."""
+    """Return the type with which a column can be declared, None when its values have no readable form."""
     base, is_array = column.base.removesuffix("[]"), column.base.endswith("[]")
     if column.kind == _ENUM or column.kind in _RANGES or base in _SHOWN_AS_TEXT:
         return "text" if not is_array else None
@@ -99,7 +99,7 @@ def declared_type(column: ColumnFacts) -> ColumnType | None:
 
 
 def is_text(column: ColumnFacts) -> bool:
-    """Whether a column declared as text can be filtered and sorted as one."""
+    """Whether a column that is declared as text can be filtered and sorted as text."""
     return column.kind == _ENUM or _TYPES.get(column.base) == "text"
 
 
@@ -120,7 +120,7 @@ def _why_left_out(
 def _computed_from_hidden(
     found: Found, declared: Collection[str], hidden: Mapping[str, LeftOut]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the declared columns that are computed from a column that is left out for what it holds."""
+    """Yield the declared columns that are computed from a column that is left out because of its content."""
     for name, sources in found.sources.items():
         secret = sorted(one for one in sources if one in hidden and hidden[one].type is not None)
         if name in declared and secret:

@@ -1,4 +1,4 @@
-"""How many rows and tenants each table has, counted by the administrator, whom no policy binds."""
+"""How many rows and tenants each table has, counted as the administrator, to whom no policy applies."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from server.adoption.keys import TABLES
 from server.adoption.relations import Found
 from server.adoption.ways import Own, Parent, Shared, Undecided, Way
 
-# A count that takes longer is replaced by the planner's estimate, and so are those after the last of all seconds.
+# The planner's estimate replaces a count that takes longer than the first, and every count after the second.
 _LONGEST_S: Final = 10
 _ALL_S: Final = 60
 _Connection = psycopg.Connection[Any]
@@ -24,7 +24,7 @@ class Count:
     """The rows of one table.
 
     `exact` is False for an estimate. `tenants` is None where it is not known; `unseen` rows belong to no tenant, so
-    that nobody sees them; `differing` rows are those in which equally short ways name different tenants.
+    nobody sees them; in `differing` rows, equally short ways to the tenant give different tenants.
     """
 
     rows: int
@@ -35,10 +35,10 @@ class Count:
 
 
 def count_rows(connection: _Connection, decisions: Decisions) -> dict[str, Count]:
-    """Return the count of each table that is declared or not decided; a table that is too large is estimated."""
+    """Return the count of each table that is declared or undecided; a table that is too large is estimated."""
     counted: dict[str, Count] = {}
     connection.execute(sql.SQL("SET statement_timeout = {}").format(sql.Literal(_LONGEST_S * 1_000)))
-    # Otherwise a table whose policies bind the administrator would be counted in part; so it is an error.
+    # Where policies apply to the administrator, they would hide rows from the count. This makes it an error.
     connection.execute("SET row_security = off")
     end = time.monotonic() + _ALL_S
     for name in (*decisions.declared, *decisions.undecided):
@@ -74,7 +74,7 @@ def _exact(connection: _Connection, ways: Mapping[str, Way], found: Found) -> Co
 
 
 class _Chain:
-    """The joins from a table to the column that holds its tenant, under aliases of their own."""
+    """The joins from a table to the column that holds its tenant; aliases are unique per chain."""
 
     def __init__(self, ways: Mapping[str, Way], table: str, way: Own | Parent, number: int) -> None:
         here = sql.Identifier("t")
@@ -110,7 +110,7 @@ def _compared(name: str, chains: Sequence[_Chain]) -> sql.Composed:
 
 
 def _leads(ways: Mapping[str, Way], way: Way) -> bool:
-    """Whether a way comes to a tenant by tables that are decided."""
+    """Whether a way reaches a tenant through decided tables only."""
     while isinstance(way, Parent):
         way = ways[way.parent]
     return not isinstance(way, Undecided | Shared)

@@ -1,4 +1,4 @@
-"""Which tables are declared and how, and which are not decided and why."""
+"""Which tables are declared and how, and which are undecided and why."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -25,10 +25,10 @@ _KINDS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What was decided for each relation; parents come before their children.
+    """The decision for each relation; parents come before their children.
 
-    `declared` are the tables that tools are wanted for, and their parents; `undecided` holds every other relation that
-    was asked for; `id_type` is how tenant ids are written in this database.
+    `declared` are the tables that get tools, and their parents; `undecided` are all other relations of the request;
+    `id_type` is the type of tenant ids in this database.
     """
 
     database: Database
@@ -69,14 +69,14 @@ def decide(database: Database, request: Request, login: str, taken: Collection[s
 
 
 def is_ours(found: Found, login: str) -> bool:
-    """Whether the row level security of a table is what `adopt` wrote for this login, entirely or in part."""
+    """Whether `adopt` wrote the row level security of a table for this login, entirely or in part."""
     floor = any(one.name == FLOOR and login in one.roles and not one.permissive for one in found.policies)
     return floor or (bool(found.policies) and all(one.name in _OURS for one in found.policies))
 
 
 @dataclass
 class _Decider:
-    """Decides one table after the other, parents first."""
+    """Decides the tables one by one, parents first."""
 
     database: Database
     request: Request

@@ -39,12 +39,12 @@ class Refused(Exception):  # noqa: N818  # a decision, not a failure
 
 
 class Declaring:
-    """Makes the declarations of one database, with names that no two tools share."""
+    """Makes the declarations of one database, with a unique name for each tool."""
 
     def __init__(self, database: Database, wanted: Iterable[str], taken: Iterable[str] = ()) -> None:
-        """Take the tables whose tools are wanted; others are declared for their children alone.
+        """Take the tables that get tools; other tables are declared only as parents.
 
-        `taken` are names that other tools have.
+        `taken` are the names of other tools.
         """
         self._database: Final = database
         self._wanted: Final = frozenset(wanted)
@@ -57,7 +57,7 @@ class Declaring:
             self._references[key.table].update(key.columns)
 
     def declare(self, name: str, way: Known) -> Declared:
-        """Return the declaration of a table; raises Refused when nothing of it can be read safely."""
+        """Return the declaration of a table; raises Refused when it cannot be read safely."""
         found = self._database.relations[name]
         choice = choose_columns(found, way.column if isinstance(way, Own) else None, self._references[name])
         if isinstance(way, Parent) and self._is_hidden(parent := self._database.relations[way.parent], way.key):
@@ -81,7 +81,7 @@ class Declaring:
         return Declared(table, choice)
 
     def _key(self, found: Found) -> tuple[str, ...]:
-        """Return columns that name one row and may be read, those of the primary key if possible; none without any."""
+        """Return a key whose columns may be read, the primary key if possible; empty without a primary key."""
         own = found.facts
         for key in own.keys:
             if not any(self._is_hidden(found, column) for column in key):
@@ -97,7 +97,7 @@ class Declaring:
         return why_sensitive(found.facts.columns[column], found.values.get(column, ()), refers=refers) is not None
 
     def _with_tools(self, found: Found, table: Table, choice: Choice) -> Table:
-        """Return the table with its tools and as much as they can do within their share of the tool list."""
+        """Return the table with its tools, and as many arguments as fit into their share of the tool list."""
         own, with_schema = found.facts, plain_name(found.facts.name) in self._repeated
         query, summarize = (
             tool_name(verb, own.schema, own.name, self._taken, with_schema=with_schema)
@@ -116,7 +116,7 @@ class Declaring:
         return _shaped(table, shape)
 
     def _described(self, table: Table, comment: str | None) -> Table:
-        """Return the table with what its comment says, cut where it would leave no room for arguments."""
+        """Return the table with its comment as description, shortened or left out if it does not fit."""
         if not comment:
             return table
         for characters in (_DESCRIPTION_CHARACTERS, _SHORT_DESCRIPTION_CHARACTERS):

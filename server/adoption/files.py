@@ -1,4 +1,4 @@
-"""The files that `adopt` writes: each begins with the digest of its text, by which an edited one is recognized."""
+"""The files that `adopt` writes: each begins with the digest of its text, which shows later whether it was edited."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ State = Literal["as written", "edited", "of somebody else"]
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that is there, and whether it still is what `adopt` wrote."""
+    """An existing file, and whether it is unchanged since `adopt` wrote it."""
 
     path: Path
     text: str
@@ -35,7 +35,7 @@ def sealed(suffix: str, text: str) -> str:
 
 
 def files_in(folder: Path, suffix: str) -> list[File]:
-    """Return the files of a folder that have this suffix, in the order of their names; none without the folder."""
+    """Return the files of a folder that have this suffix, sorted by name; none when the folder does not exist."""
     if not folder.is_dir():
         return []
     return [read_file(path) for path in sorted(folder.iterdir()) if path.suffix == suffix and path.is_file()]
@@ -55,7 +55,7 @@ def read_file(path: Path) -> File:
 
 
 def write_file(path: Path, content: str) -> None:
-    """Write a file whole or not at all; raises SettingsError when the place does not allow it."""
+    """Write a file atomically; raises SettingsError when it cannot be written."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def write_file(path: Path, content: str) -> None:
 
 
 def remove_file(path: Path) -> None:
-    """Remove a file; raises SettingsError when the place does not allow it."""
+    """Remove a file; raises SettingsError when it cannot be removed."""
     try:
         path.unlink()
     except OSError as error:

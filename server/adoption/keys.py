@@ -1,4 +1,4 @@
-"""The foreign keys of a database, as ways to a tenant: which lead to a parent, and which hold the tenant themselves."""
+"""The foreign keys of a database, as ways to a tenant: which refer to a parent, and which hold the tenant itself."""
 
 from collections.abc import Container, Iterator, Mapping
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from server.adoption.relations import Database, ForeignKey, Found
 from server.adoption.request import Request
 
-# Tables and partitioned tables: what policies can be made for.
+# Tables and partitioned tables: only these can have policies.
 TABLES: Final = frozenset({"r", "p"})
 # A table and one of its columns.
 _Place = tuple[str, str]
@@ -15,11 +15,11 @@ _Place = tuple[str, str]
 class ForeignKeys:
     """The tables that can have policies, and the foreign keys between them.
 
-    Partitions, inheritance children and tables of extensions are only among them when an option names them.
+    Partitions, inheritance children and tables of extensions are included only when an option names them.
     """
 
     def __init__(self, database: Database, request: Request) -> None:
-        """Find the tenants' own table: the one that all foreign keys of the named columns come to in the end."""
+        """Find the table of tenants: the one where all chains of foreign keys from the named columns end."""
         named = {table for _, table in request.mentioned}
         self.tables: Final[Mapping[str, Found]] = {
             name: one
@@ -43,16 +43,16 @@ class ForeignKeys:
         self.tenants_table, self.tenants_key = ends.pop() if len(ends) == 1 else ("", "")
 
     def holders(self, table: str) -> list[str]:
-        """Return the columns of a table that refer to the tenants' own table, and so hold a tenant themselves."""
+        """Return the columns of a table that hold a tenant, because they refer to the table of tenants."""
         return [column for column in self.tables[table].facts.columns if self.holds_tenant(table, column)]
 
     def holds_tenant(self, table: str, column: str) -> bool:
-        """Whether a column of another table refers to the key of the tenants' own table."""
+        """Whether a column of another table refers to the key of the table of tenants."""
         end = (self.tenants_table, self.tenants_key)
         return table != self.tenants_table and (table, column) in self._refers and end in self._ends((table, column))
 
     def steps(self, table: str, column: str | None = None) -> list[tuple[str, str, str]]:
-        """Return the foreign keys to another table, each once: own column, parent, the parent's column."""
+        """Return the one-column foreign keys to other tables, each once: column, parent, the parent's column."""
         return list(
             dict.fromkeys(
                 (key.columns[0], key.parent, key.keys[0])
@@ -66,7 +66,7 @@ class ForeignKeys:
         return next((key for key in self._keys[table] if len(key.columns) > 1 and key.parent in parents), None)
 
     def _ends(self, place: _Place) -> Iterator[_Place]:
-        """Yield where the references of a column come to in the end."""
+        """Yield the places where the chains of references from a column end."""
         seen, waiting = {place}, [place]
         while waiting:
             here = waiting.pop()

@@ -1,4 +1,4 @@
-"""What other roles lose once a table has row level security, derived from grants, attributes and policies."""
+"""What other roles lose when a table gets row level security, computed from grants, attributes and policies."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ SENTENCES: Final[Mapping[What, str]] = {
     "pg_dump": "pg_dump is refused, unless with --enable-row-security",
     "subscription": "a subscription of its own cannot replicate into the table",
 }
-# Those whom row level security will bind, and what they can do today. `covered` have a policy `as_before`, or one that
-# the table has already.
+# The roles to which row level security will apply, and what they can do today. `covered` roles have a policy
+# `as_before`, or a policy that the table already has.
 _BOUND: Final[LiteralString] = """
 SELECT r.rolname::text,
        r.rolcanlogin AND has_table_privilege(r.oid, t.oid, 'SELECT'),
@@ -42,10 +42,10 @@ ORDER BY 1
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What changes for others at one table.
+    """What changes for other roles at one table.
 
-    `roles` holds what each role that is neither owner, superuser nor BYPASSRLS loses; `kept` are the roles that go on
-    as before by the policy of that name; `fixed` are the columns whose type cannot be changed while policies name them.
+    `roles` holds what each role loses (not owners, superusers or BYPASSRLS roles); `kept` are the roles that the policy
+    `as_before` covers; `fixed` are the columns whose type cannot be changed while policies name them.
     """
 
     roles: Mapping[str, tuple[What, ...]]
@@ -81,7 +81,7 @@ def _lost(dumps: bool, inserts: bool, subscribes: bool, covered: bool) -> Iterat
 
 
 def _named_by_policies(tables: Tables, facts: Facts) -> dict[str, tuple[str, ...]]:
-    """Return the columns of each table that its own policies or those of its children name."""
+    """Return the columns of each table that its policies or its children's policies name."""
     named: dict[str, set[str]] = {name: set() for name in tables}
     for name, table in tables.items():
         named[name] |= set(_own_columns(table))

@@ -31,11 +31,11 @@ class Section:
 
     @property
     def label(self) -> str:
-        """The name on one line, as the marks of its steps have it."""
+        """The name on one line, for the marks of the steps."""
         return "".join(character if character.isprintable() else " " for character in self.name)
 
     def text(self) -> str:
-        """Return the steps with their marks; raises StartupError when a name would be taken for a mark."""
+        """Return the steps with their marks; raises StartupError when a name contains a line like a mark."""
         if any(line.startswith(STEP) for step in self.steps for line in step.split("\n")):
             raise StartupError(f"a name in the SQL of {self.label} has a line like {STEP!r}; rename what is called so")
         return "\n".join(f"{STEP} {self.label}\n{step.rstrip()}\n" for step in self.steps)
@@ -47,7 +47,7 @@ class Protecting:
     def __init__(
         self, connection: psycopg.Connection[Any], decisions: Decisions, login: str, kept: Collection[str]
     ) -> None:
-        """Take what was decided; `kept` are the tables whose own policies stay for others than the login."""
+        """Take the decisions; `kept` are the tables whose existing policies stay for roles other than the login."""
         self._connection: Final = connection
         self._decisions: Final = decisions
         self._login: Final = login
@@ -55,14 +55,14 @@ class Protecting:
         self._facts: Final = decisions.database.facts
 
     def section(self, name: str) -> Section:
-        """Return what protects one declared table."""
+        """Return the SQL that protects one declared table."""
         subject = self._subject(name)
         if subject.own.kind == "v":
             return Section(subject.own.schema, name, (protect_view(subject).text(),))
         return Section(subject.own.schema, name, (*_index_steps(subject), protect_table(subject, indexes=False).text()))
 
     def out_of_reach(self) -> Iterator[Section]:
-        """Yield what takes everything that is not declared out of the login's reach, where that is in our power."""
+        """Yield the SQL that revokes undeclared objects from the login, where this administrator may do so."""
         for name in self._undeclared():
             found = self._decisions.database.relations[name]
             script = Script()
@@ -76,14 +76,14 @@ class Protecting:
                 yield Section(one.schema, one.name, (one.script(self._login).text(),))
 
     def out_of_our_power(self) -> list[str]:
-        """Return the relations that PUBLIC may read and whose owner alone can change that."""
+        """Return the undeclared relations in the login's reach whose grants only another owner can change."""
         return [name for name in self._in_reach() if not self._is_ours(name)]
 
     def _undeclared(self) -> list[str]:
         return [name for name in self._in_reach() if self._is_ours(name)]
 
     def _in_reach(self) -> list[str]:
-        """Return the relations that the login could read and nobody declared, nor a table that they are a part of."""
+        """Return the relations that the login could read although neither they nor the table above them is declared."""
         relations = self._decisions.database.relations
         found: list[str] = []
         for name, one in relations.items():
@@ -112,7 +112,7 @@ class Protecting:
 
 
 def _index_steps(subject: Subject) -> Iterator[str]:
-    """Yield a step for each index that is missing, in a transaction that gives up when the table is busy."""
+    """Yield a step for each missing index; its lock_timeout makes the step fail when the table is busy."""
     for write in index_parts(subject):
         script = Script()
         script.run(sql.SQL("BEGIN"))
@@ -123,16 +123,16 @@ def _index_steps(subject: Subject) -> Iterator[str]:
 
 
 def files_of(sections: Collection[Section], decisions: Decisions) -> list[tuple[str, list[Section]]]:
-    """Return the sections by schema, one group for each file; parents come before their children.
+    """Return the sections by schema, one group per file; parents come before their children.
 
-    A schema has two groups when its tables need another schema's, and that one needs its own.
+    A schema gets more than one group when tables of two schemas depend on each other.
     """
     waiting = {section.name: section for section in sections}
     schemas_of = {section.name: section.schema for section in sections}
     groups: list[tuple[str, list[Section]]] = []
     while waiting:
         ready = {name for name in waiting if _parents(name, decisions).isdisjoint(waiting)}
-        # The schema with the most tables that can come now.
+        # Take the schema with the most tables whose parents are done.
         schemas = [schemas_of[name] for name in ready]
         schema = max(sorted(set(schemas)), key=schemas.count)
         group: list[Section] = []

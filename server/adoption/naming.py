@@ -1,4 +1,4 @@
-"""Names that the tools show, made of the database's names, which may hold any character."""
+"""Names for tools, arguments and files, made from the database's names, which may contain any character."""
 
 import re
 from collections.abc import Container
@@ -19,20 +19,20 @@ def plain_name(name: str, taken: Container[str] = (), characters: int = _COLUMN_
 
 
 def tool_name(verb: str, schema: str, table: str, taken: Container[str], *, with_schema: bool) -> str:
-    """Return `query_orders`, or `query_shop_orders` where several schemas have such a table."""
+    """Return a name like `query_orders`, or `query_shop_orders` where several schemas have a table `orders`."""
     subject = f"{plain_name(schema)}_{plain_name(table)}" if with_schema else plain_name(table)
     return _free(f"{verb}_{subject}"[:_TOOL_CHARACTERS].rstrip("_"), taken, _TOOL_CHARACTERS)
 
 
 def file_name(name: str, taken: Container[str]) -> str:
-    """Return a part of a file's name that every file system keeps apart, and that does not hide the file."""
+    """Return a part of a file name that is unique on every file system and does not make the file hidden."""
     plain = re.sub(r"[^\w.-]", "_", name)
     plain = f"x{plain}" if plain[:1] in {".", "_"} else plain
     return _free(plain, _Folded(taken), _COLUMN_CHARACTERS * 2 + 1)
 
 
 class _Folded:
-    """Names that differ in letter case alone are one name on some file systems."""
+    """Compares names without letter case: on some file systems `A` and `a` are the same file."""
 
     def __init__(self, taken: Container[str]) -> None:
         self._taken: Final = taken

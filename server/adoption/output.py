@@ -1,4 +1,4 @@
-"""What a run would write into its output folder, compared with what stands there."""
+"""What a run would write into its output folder, compared with the files that are there."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ Kind = Literal["new", "different", "gone"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One file that a run would write or remove; `content` is None for one to be removed."""
+    """One file that a run would write or remove; `content` is None when it would be removed."""
 
     kind: Kind
     path: Path
@@ -29,11 +29,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What stands in the output folder before a run.
+    """The content of the output folder before a run.
 
-    `declared` are the tables of files that a person wrote or edited: they count as they stand, with the names of all
-    `tools` in these files. `written` are the files that are still as `adopt` wrote them, and `kept` those that are not,
-    by path.
+    `written` are the files that are unchanged since `adopt` wrote them, and `kept` the files that a person wrote or
+    edited, by path. `declared` are the tables of the kept files, which are used as they are, and `tools` the names of
+    all tools in these files.
     """
 
     folder: Path
@@ -59,7 +59,7 @@ class Standing:
 
 
 def standing_in(folder: Path) -> Standing:
-    """Return what stands in a folder; raises CatalogError when a declaration in it has mistakes."""
+    """Return the content of a folder; raises CatalogError when a declaration in it has mistakes."""
     if folder.exists() and not folder.is_dir():
         raise SettingsError(f"--output: {folder} is no folder; name another place")
     files = [*files_in(folder / "tools", ".toml"), *files_in(folder / "migrations", ".sql")]
@@ -71,7 +71,7 @@ def standing_in(folder: Path) -> Standing:
 
 
 def tool_changes(standing: Standing, texts: Mapping[str, str], exists: Collection[str]) -> list[Change]:
-    """Return the changes of the declarations: `texts` holds the file of each table, `exists` every relation."""
+    """Return the changes of the declarations; `texts` holds the file text by table, `exists` names every relation."""
     changes: list[Change] = []
     expected: set[Path] = set()
     for name, path in _paths(standing.declarations, texts).items():
@@ -104,7 +104,7 @@ def _paths(folder: Path, names: Iterable[str]) -> dict[str, Path]:
 def migration_changes(
     standing: Standing, sections: Iterable[Section], decisions: Decisions, applied: Collection[str]
 ) -> list[Change]:
-    """Return the changes of the migrations; one that was applied already, or that a person edited, stays as it is."""
+    """Return the changes of the migrations; files that are already applied, or that a person edited, do not change."""
     files = [file for file in (*standing.written.values(), *standing.kept.values()) if file.path.suffix == ".sql"]
     pending = [file for file in files if file.path.name not in applied]
     edited = {label for file in pending if file.path in standing.kept for label, _ in steps_of(file.text)}

@@ -1,4 +1,4 @@
-"""Whether a declared table is protected in the database already, exactly as it would be now."""
+"""Whether a declared table already has exactly the protection that `adopt` would write for it."""
 
 from collections.abc import Mapping
 from typing import Any, Final, LiteralString
@@ -26,7 +26,7 @@ _Grants = Mapping[int, tuple[bool, frozenset[str]]]
 
 
 def protected_tables(connection: psycopg.Connection[Any], decisions: Decisions, login: str) -> set[str]:
-    """Return the declared tables that need no SQL any more; `connection` has search_path = pg_catalog."""
+    """Return the declared tables that need no more SQL; `connection` has search_path = pg_catalog."""
     grants = _grants(connection, login, [one.oid for one in decisions.database.relations.values()])
     return {
         name
@@ -43,10 +43,10 @@ def _grants(connection: psycopg.Connection[Any], login: str, oids: list[int]) ->
 
 
 def _has_policies(decisions: Decisions, table: Table, login: str) -> bool:
-    """Whether row level security is on, with the floor and the reading policy for everybody whom they are for."""
+    """Whether row level security is on, with the floor and the reading policy for exactly the roles that need them."""
     facts, found = decisions.database.facts, decisions.database.relations[table.name]
     if found.facts.kind == "v":
-        # It has none: it reads its tables as the caller, or as an owner whom their policies bind.
+        # A view has no policies: it reads its tables as the caller, or as an owner to whom their policies apply.
         return found.facts.invoker or found.facts.bound_owner
     bound = {login, *owner_columns(table, facts, decisions.tables)}
     expected = expected_text(table, facts)

@@ -1,4 +1,4 @@
-"""`--prove`: the rows that each role sees of each table before and after its SQL, which is rolled back."""
+"""`--prove`: count the rows that each role sees in each table before and after its SQL, which is rolled back."""
 
 import re
 import time
@@ -15,7 +15,7 @@ from server.catalog.declarations import Through
 from server.database.connecting import first_line
 from server.errors import StartupError
 
-# Whoever can use the table now, as themselves: those who cannot log in are measured too, by SET ROLE.
+# Every role that can read the table now. SET ROLE also measures the roles that cannot log in.
 _ROLES: Final[LiteralString] = """
 SELECT r.rolname::text
 FROM pg_catalog.pg_roles r, pg_catalog.pg_class t
@@ -24,7 +24,7 @@ WHERE t.oid = $1::oid AND r.rolname !~ '^pg_' AND r.rolname NOT IN ($2, 'tenancy
   AND pg_has_role(current_user, r.oid, 'MEMBER')
 ORDER BY 1
 """
-# What the SQL refers to, for a database that `tenantgate migrate` has not seen; rolled back with everything else.
+# The function that the SQL calls, for a database without `tenantgate migrate`; rolled back with everything else.
 _STAND_INS: Final[LiteralString] = """
 DO $body$
 BEGIN
@@ -43,7 +43,7 @@ _OWN_TRANSACTION: Final = re.compile(r"(?m)^(BEGIN|COMMIT);$")
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """How many rows of one table each role saw before and after; `problem` is why it could not be measured."""
+    """How many rows of one table each role saw before and after; `problem` says why it could not be measured."""
 
     before: Mapping[str, int]
     after: Mapping[str, int]
@@ -51,7 +51,7 @@ class Proved:
 
     @property
     def holds(self) -> bool:
-        """Whether everybody saw exactly the rows of before."""
+        """Whether every role saw as many rows after the SQL as before it."""
         return self.problem is None and self.before == self.after
 
     def as_json(self) -> dict[str, Any]:
@@ -67,10 +67,10 @@ def prove(
     login: str,
     pause: Callable[[float], None] = time.sleep,
 ) -> dict[str, Proved]:
-    """Return the proof of each table that has SQL to be applied.
+    """Return the proof of each table that has SQL to apply.
 
-    Each is made in a transaction of its own that is rolled back: meanwhile the table, and its parents, are locked, so
-    other sessions wait for as long as its rows are counted. Raises StartupError when a table stays busy.
+    Each proof runs in a separate transaction that is rolled back. It locks the table and its parents, so other sessions
+    wait while the rows are counted. Raises StartupError when a table stays busy.
     """
     by_name = {section.name: section for section in sections}
     proved: dict[str, Proved] = {}
@@ -99,7 +99,7 @@ def _prove(
                 before = _rows(connection, table, roles)
                 for section in sections:
                     for step in section.steps:
-                        # The transactions of the steps are part of this one.
+                        # Remove BEGIN and COMMIT: the step runs inside this transaction.
                         text = _OWN_TRANSACTION.sub("", step)
                         connection.execute(cast("LiteralString", text))
                 return Proved(before, _rows(connection, table, roles))
@@ -121,7 +121,7 @@ def _prepare(connection: psycopg.Connection[Any], login: str) -> None:
 
 def _rows(connection: psycopg.Connection[Any], table: sql.Identifier, roles: Iterable[str]) -> dict[str, int]:
     found: dict[str, int] = {}
-    # Policies of the application may call functions that find their tables by the usual path.
+    # Policies of the application may call functions that need the default search path.
     connection.execute("SET LOCAL search_path TO DEFAULT")
     for role in roles:
         connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))

@@ -1,7 +1,7 @@
-"""What the login could reach without being declared, and the SQL that takes it away without anybody else noticing.
+"""Undeclared routines and sequences that the login could use, and the SQL that revokes them only from the login.
 
-PUBLIC's grants are the login's too. Nothing can be taken from one member of PUBLIC alone, so today's roles get by name
-what they had, and PUBLIC loses it.
+The login has PUBLIC's grants too, and PostgreSQL cannot exclude one role from PUBLIC. So the SQL grants the privileges
+to today's roles by name, and revokes them from PUBLIC.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ ARRAY(SELECT r.rolname::text FROM pg_catalog.pg_roles r
       WHERE NOT r.rolsuper AND r.rolname !~ '^pg_' AND r.rolname <> ALL (ARRAY[$1, 'tenancy_owner'])
         AND has_schema_privilege(r.oid, n.oid, 'USAGE') ORDER BY 1)
 """
-# Routines that run with their owner's rights, and those that reach out of the database: the doctor accepts neither.
+# Routines that run with their owner's rights, or that reach outside the database: the doctor reports both.
 _ROUTINES: Final[LiteralString] = f"""
 SELECT n.nspname::text, p.oid::regprocedure::text, 'ROUTINE', ARRAY['EXECUTE'], {_OTHERS},
        pg_has_role(p.proowner, 'USAGE')
@@ -45,8 +45,8 @@ ORDER BY 1, 2
 class Reachable:
     """A routine or sequence that the login could use.
 
-    `name` is as PostgreSQL writes it; `privileges` are PUBLIC's, which `others` have by it; `is_ours` says that this
-    administrator may change its grants.
+    `name` is as PostgreSQL writes it; `privileges` are those of PUBLIC, which the roles `others` keep; `is_ours` says
+    whether this administrator may change the grants.
     """
 
     schema: str
@@ -57,11 +57,11 @@ class Reachable:
     is_ours: bool
 
     def script(self, login: str) -> Script:
-        """Return what takes it away."""
+        """Return the SQL that revokes it from the login."""
         script = Script()
         script.say(f"{login} could use {self.name}, by a grant of its own or of PUBLIC.")
         script.begin()
-        # PostgreSQL itself wrote these words, and the name with the quotes that it needs.
+        # PostgreSQL returned this text, with the name quoted where necessary.
         what = sql.SQL(cast("LiteralString", f"{self.kind} {self.name}"))
         if self.others and self.privileges:
             privileges = sql.SQL(cast("LiteralString", ", ".join(self.privileges)))

@@ -1,4 +1,4 @@
-"""What `adopt` reads of an existing database, from pg_catalog alone: relations, foreign keys, comments, policies."""
+"""What `adopt` reads from pg_catalog of an existing database: relations, foreign keys, comments, policies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from server.adoption.allowed_values import allowed_values
 from server.catalog.facts import RelationFacts, read_facts
 from server.catalog.protection.exposure import Policy, Relation, policies_on
 
-# The product's own schemas, and PostgreSQL's.
+# All relations, except those in the schemas of this product and of PostgreSQL.
 _RELATIONS: Final[LiteralString] = """
 SELECT c.oid::bigint, n.nspname::text, c.relname::text, obj_description(c.oid, 'pg_class'),
        CASE c.relkind WHEN 'p' THEN
@@ -30,7 +30,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
   AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'tenancy', 'tenantgate')
 ORDER BY 2, 3
 """
-# Those of partitions repeat what their parent's say.
+# Without those of partitions, which repeat the foreign keys of their parent.
 _FOREIGN_KEYS: Final[LiteralString] = """
 SELECT k.conname::text, k.conrelid::bigint, k.confrelid::bigint,
        ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS c (number, place)
@@ -67,7 +67,7 @@ FROM pg_catalog.pg_constraint k
 JOIN pg_catalog.pg_attribute a ON a.atttypid = k.contypid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE k.contype = 'c' AND k.convalidated AND a.attrelid = ANY ($1::oid[])
 """
-# A generated column shows what it is computed from.
+# The columns that each generated column is computed from.
 _SOURCES: Final[LiteralString] = """
 SELECT a.attrelid::bigint, a.attname::text, array_agg(DISTINCT s.attname::text)
 FROM pg_catalog.pg_attribute a
@@ -84,7 +84,7 @@ GROUP BY 1, 2
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key between two tables that were read, by schema.table; `keys` are the parent's columns."""
+    """A foreign key between two of the relations read, named schema.table; `keys` are the parent's columns."""
 
     name: str
     table: str
@@ -97,9 +97,9 @@ class ForeignKey:
 class Found:
     """A relation of the database.
 
-    `size` is in bytes, with its indexes; `estimate` is the planner's number of rows; `part_of` is the table that a
-    partition or inheritance child belongs to; `values` holds all values that a column can have, where the database
-    limits them; `sources` holds what each generated column is computed from.
+    `size` is in bytes, with indexes; `estimate` is the planner's number of rows; `part_of` is the parent of a partition
+    or inheritance child; `values` holds all values that a column can have, where the database limits them; `sources`
+    holds the columns that each generated column is computed from.
     """
 
     oid: int
@@ -121,13 +121,13 @@ class Found:
 
     @property
     def relation(self) -> Relation:
-        """The relation as the protection of tables names it."""
+        """The relation in the form that the protection of tables uses."""
         return Relation(self.oid, self.facts.schema, self.facts.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Everything that was read, in the order of names; `facts` holds the same relations for the catalog."""
+    """Everything that was read, sorted by name; `facts` holds the same relations in the catalog's form."""
 
     relations: Mapping[str, Found]
     foreign_keys: tuple[ForeignKey, ...]
@@ -189,7 +189,7 @@ def _values(connection: psycopg.Connection[Any], oids: list[int]) -> dict[int, d
     for oid, column, called, text in connection.execute(_CHECKS, (oids,)).fetchall():
         values, columns = allowed_values(text, called), found.setdefault(oid, {})
         if values is not None:
-            # Of several checks, each holds.
+            # With several checks, only values that pass all of them are allowed.
             columns[column] = tuple(one for one in columns.get(column, values) if one in values)
     return found
 

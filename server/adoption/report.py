@@ -1,4 +1,4 @@
-"""What a run found and wrote, for a person and for a machine."""
+"""What a run found and wrote, as data and as JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ def how_found(table: Table, decisions: Decisions) -> str:
 
 
 def counted(count: Count | None) -> dict[str, Any]:
-    """Return the counts of a table that are known."""
+    """Return the known counts of a table."""
     if count is None:
         return {}
     known: dict[str, Any] = {"rows": count.rows, "exact": count.exact}
@@ -99,7 +99,7 @@ def counted(count: Count | None) -> dict[str, Any]:
 
 
 def agreement(count: Count | None) -> str | None:
-    """Return whether equally short ways name the same tenants in the rows that are there."""
+    """Return a phrase that says whether equally short ways give the same tenant in the existing rows, if known."""
     if count is None or count.differing is None or not count.rows:
         return None
     if not count.differing:
@@ -108,6 +108,6 @@ def agreement(count: Count | None) -> str | None:
 
 
 def options_of(one: Undecided) -> Iterator[str]:
-    """Yield the columns by which a person can decide, for --tenant-column."""
+    """Yield the columns that a person can choose from with --tenant-column."""
     for way in one.ways:
         yield way.column if isinstance(way, Own) else way.through

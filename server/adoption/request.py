@@ -1,11 +1,11 @@
-"""What the administrator asks `adopt` for: tenant columns, and which tables."""
+"""The options of `adopt`: tenant columns and tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server.errors import SettingsError
 
-# For --keep-policies: every table that has row level security already.
+# A value of --keep-policies: every table that already has row level security.
 EVERY_TABLE = "all"
 
 
@@ -13,8 +13,8 @@ EVERY_TABLE = "all"
 class Request:
     """The options of one run.
 
-    `names` are the columns that hold the tenant wherever they occur; `chosen` names the column of a single table, by
-    schema.table. Without `schemas` and `tables`, every schema of the database is read.
+    `names` are the columns that hold the tenant in every table that has them; `chosen` holds the column for single
+    tables, by schema.table. Without `schemas` and `tables`, every schema of the database is read.
     """
 
     names: tuple[str, ...]
@@ -25,12 +25,12 @@ class Request:
     kept: frozenset[str] = frozenset()
 
     def wants(self, schema: str, name: str) -> bool:
-        """Whether tools are wanted for this table."""
+        """Whether this table is to get tools."""
         table = f"{schema}.{name}"
         return not (self.schemas or self.tables) or schema in self.schemas or table in self.tables | self.shared
 
     def keeps_policies(self, table: str) -> bool:
-        """Whether the policies that this table has for PUBLIC stay, for other roles than the login."""
+        """Whether this table's policies for PUBLIC stay for roles other than the login."""
         return bool({table, EVERY_TABLE} & self.kept)
 
     @property

@@ -13,19 +13,19 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Words of a column's name. What they name is a secret, or opens something, whatever type it has.
+# Words of a column's name that mean a secret or something that gives access, whatever the column's type.
 _SECRETS: Final = words("""
     auth authorization bearer cipher ciphertext cookie credential credentials cvc cvv encrypted fingerprint hash hashed
     hmac jwt key keys mfa nonce otp pass passcode passphrase passwd password passwords pepper pin private pwd salt
     secret secrets seed session signature token tokens totp
 """)
-# Words that name something about a person.
+# Words that mean personal data.
 _PERSONAL: Final = words("""
     address bban bic birth birthdate birthday birthplace card cards cpf curp diagnosis disability dob email emails
     ethnicity gender gps iban ip lat latitude lng longitude maiden mail marital mobile nationality nino passport pesel
     phone phones postal postcode religion salary sex sin ssn street swift telephone tin zip zipcode
 """)
-# Two words that are harmless alone.
+# Pairs of words: each word alone is harmless.
 _PAIRS: Final = frozenset(
     {
         ("account", "number"),
@@ -39,12 +39,12 @@ _PAIRS: Final = frozenset(
         ("user", "agent"),
     }
 )
-# What says when, how many or whether holds no secret itself: password_changed_at, token_count, has_password.
+# Times, numbers and yes/no values about a secret are not secret: password_changed_at, token_count, has_password.
 _HARMLESS: Final = frozenset({"boolean", "timestamp with time zone", "timestamp without time zone"})
 _NUMBERS: Final = frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision", "money"})
-# The secrets that are numbers.
+# Secrets that can be numbers.
 _IN_DIGITS: Final = frozenset({"cvc", "cvv", "otp", "pin", "totp", "nonce", "seed"})
-# Written as one word with what stands before or after them: apikey, accesstoken, passwordhash.
+# Words that are often joined to another word: apikey, accesstoken, passwordhash.
 _GLUED: Final = ("apikey", "password", "passwd", "privatekey", "secret", "token")
 _GLUED_PERSONAL: Final = (
     "accountnumber",
@@ -61,9 +61,9 @@ _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+
 
 
 def why_sensitive(column: ColumnFacts, values: Collection[str] = (), *, refers: bool = False) -> str | None:
-    """Return why a column is to be left out, by its name and type; None when nothing speaks against it.
+    """Return why a column should be left out, judged by its name and type; None when it may be declared.
 
-    `values` are all that it can have, where the database limits them; `refers` says that it is part of a foreign key.
+    `values` are all its possible values, where the database limits them; `refers` says that it is in a foreign key.
     """
     named = words_of(column.name)
     if values or refers or column.base in _HARMLESS:

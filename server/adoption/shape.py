@@ -1,4 +1,4 @@
-"""What the tools of a table can do with its columns: the most useful filters, order, groups and figures."""
+"""What the tools of a table can do with its columns: the most useful filters, sort orders, groups and measures."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -30,28 +30,28 @@ _FIGURES: Final = words("""
     amount annotations balance budget cost count discount duration fee hours length minutes points price qty quantity
     revenue score seats seconds size stock subtotal sum tax total units value weight
 """)
-# A sum of these says nothing.
+# A sum of these has no meaning.
 _RATES: Final = frozenset({"percent", "percentage", "probability", "rate", "ratio", "confidence", "score", "share"})
-# More values than these are no list to choose from.
+# A longer list of values is not offered as a choice.
 _MOST_VALUES: Final = 24
 _SORTED_CHARACTERS: Final = 200
 _COMMENT_CHARACTERS: Final = 240
-# How far the tools of one table can go: keys of columns, by the database's name of each.
+# A column by its database name, and keys that its declaration could get.
 Wish = tuple[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The declared columns by the names that the tools show; `sort` is the listing's order without the argument."""
+    """The declared columns by the names that the tools show; `sort` is the default order of the listing."""
 
     columns: Mapping[str, Column]
     sort: str | None
 
 
 def shape_of(found: Found, choice: Choice, references: Collection[str], fits: Callable[[Shape], bool]) -> Shape:
-    """Return the shape of one table: as many of the useful keys as `fits` allows, the most useful first.
+    """Return the shape of one table: as many useful keys as `fits` allows, the most useful first.
 
-    `choice` declares its columns, and `references` are those of its foreign keys.
+    `choice` holds its declared columns; `references` are the columns of its foreign keys.
     """
     names = shown_names(choice.declared)
     moment = _moment(found, choice)
@@ -68,7 +68,7 @@ def shape_of(found: Found, choice: Choice, references: Collection[str], fits: Ca
 
 
 def shown_names(columns: Collection[str]) -> dict[str, str]:
-    """Return the name that the tools show of each column; no two arguments made of them are the same."""
+    """Return the name that the tools show for each column; all arguments made from these names differ."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for column in columns:
@@ -79,7 +79,7 @@ def shown_names(columns: Collection[str]) -> dict[str, str]:
 
 
 def shortened(text: str, characters: int) -> str:
-    """Return at most `characters` of a text, cut between words."""
+    """Return a text cut between words to at most `characters` characters."""
     return text if len(text) <= characters else f"{text[: characters - 1].rpartition(' ')[0]}…"
 
 
@@ -99,7 +99,7 @@ def _shape(
 
 
 def _can_be_argument(name: str) -> bool:
-    # The tools have arguments of these names, and none may name a tenant.
+    # The tools already have arguments with the reserved names, and no argument may name a tenant.
     return name not in RESERVED and name not in {"tenant", "tenant_id"}
 
 
@@ -107,7 +107,7 @@ class _Wishes:
     """The keys that the columns of one table could have."""
 
     def __init__(self, found: Found, choice: Choice, references: Collection[str], moment: str | None) -> None:
-        """Sort the columns by what they are good for."""
+        """Sort the columns by their use."""
         declared, self._key = choice.declared, found.facts.primary_key
         self._found: Final = found
         self._declared: Final = declared
@@ -123,7 +123,7 @@ class _Wishes:
         ]
 
     def in_order(self) -> Iterator[Wish]:
-        """Yield them, the most useful first."""
+        """Yield the wishes, the most useful first."""
         named, coded = self._free()
         rest = {"filter": True, "group": True}
         yield from self._when({"filter": "range", "sort": True, "group": ["week", "month"]})
@@ -147,7 +147,7 @@ class _Wishes:
             yield self._moment, keys
 
     def _free(self) -> tuple[list[str], list[str]]:
-        """Return the texts that name a thing, and those that hold its number or code."""
+        """Return the text columns that hold a name, and those that hold a number or code."""
         taken = {*self._found.values, *self._ids, *self._key}
         free = [name for name in self._texts if name not in taken]
         return _ending(free, _NAMES), _ending(free, _CODES)
@@ -158,13 +158,13 @@ def _ending(names: Collection[str], words: Collection[str]) -> list[str]:
 
 
 def _is_list(values: Collection[str]) -> bool:
-    """Whether all values of a column can be listed, to choose from."""
-    # An argument is trimmed, so it could not name a value with blanks around it.
+    """Whether the values of a column can be offered as a list to choose from."""
+    # Arguments are trimmed, so a value with leading or trailing blanks could not be chosen.
     return 0 < len(values) <= _MOST_VALUES and all(value and value.strip() == value for value in values)
 
 
 def _figures(choice: Choice, ids: Collection[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield the columns that can be added up or averaged: decimals, and integers that are called like a quantity."""
+    """Yield the columns to add up or average, with their measures: decimals, and integers named like a quantity."""
     for name, kind in choice.declared.items():
         words = set(words_of(name))
         if name not in ids and (kind == "decimal" or (kind == "integer" and words & _FIGURES)):
@@ -172,7 +172,7 @@ def _figures(choice: Choice, ids: Collection[str]) -> Iterator[tuple[str, list[s
 
 
 def _moment(found: Found, choice: Choice) -> str | None:
-    """Return the column that says when a row came to be, else the first day or time that every row has."""
+    """Return the column with the time a row was created, else the first NOT NULL date or timestamp column."""
     moments = [name for name, kind in choice.declared.items() if kind in {"date", "timestamp"}]
     for word in _HAPPENED:
         for name in moments:

@@ -1,4 +1,4 @@
-"""The report of a run as a person reads it."""
+"""The report of a run as text for a person."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -29,14 +29,14 @@ def table_rows(report: Report) -> list[tuple[str, ...]]:
 
 
 def paragraphs(report: Report) -> Iterator[str]:
-    """Yield the lines under the table; names may hold what would move a cursor or break a line."""
+    """Yield the lines under the table, without the control characters that names may contain."""
     for part in (_unseen, _left_out, _undecided, _others, _proved, _files):
         for line in part(report):
             yield "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
 
 
 def shown_size(size: int) -> str:
-    """Return a number of bytes in the unit that suits it."""
+    """Return a number of bytes in a readable unit."""
     value, place = float(size), 0
     while value >= _THOUSAND and place < len(_UNITS) - 1:
         value, place = value / _THOUSAND, place + 1

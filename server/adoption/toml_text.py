@@ -1,4 +1,4 @@
-"""A declaration as a person would write it in TOML, with what was left out as comments."""
+"""A declaration as a person would write it in TOML; columns that were left out are comments."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from server.catalog.columns import Column
 from server.catalog.declarations import Table, Through
 
 _WIDTH: Final = 100
-# The order in which a column's keys are read best.
+# The order in which a column's keys are easiest to read.
 _COLUMN_KEYS: Final = (
     "column",
     "type",
@@ -46,7 +46,7 @@ def inline(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        # JSON's escapes are TOML's, but for DEL, which JSON leaves as it is.
+        # TOML has JSON's escapes, and also requires one for DEL, which JSON does not escape.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
     if isinstance(value, Mapping):
         pairs = cast("Mapping[str, Any]", value).items()
@@ -97,6 +97,6 @@ def _left_out_line(one: LeftOut, width: int) -> str:
 
 
 def _comment(text: str) -> list[str]:
-    """Return a text as comments: a name may hold a line break or a control character, and no line may escape."""
+    """Return a text as comment lines; control characters become blanks, so that no name can end the comment."""
     printable = "".join(character if character.isprintable() else " " for character in text)
     return [f"# {line}" for line in wrap(printable, _WIDTH)]

@@ -1,4 +1,4 @@
-"""How long the description of a table's tools is in tools/list, in bytes."""
+"""How many bytes the tools of a table take in tools/list."""
 
 from typing import Final
 
@@ -7,19 +7,19 @@ from server.catalog.listing import ListingTool
 from server.catalog.source import TableSource
 from server.catalog.summary import SummaryTool
 
-# A list of this many tables at most gives this many bytes to the tools of each: sixty tables fill sixty kilobytes,
-# `whoami` and the frame of the list included. In steps, so that one table more seldom changes the others.
+# With at most this many tables, the tools of each get this many bytes. Sixty tables fill sixty kilobytes, including
+# `whoami` and the frame of the list. There are few steps, so that a new table seldom changes the others.
 _SHARES: Final = ((12, 4_000), (30, 1_900))
 _SMALLEST_SHARE: Final = 980
 
 
 def share_of_list(tables: int) -> int:
-    """Return how many bytes the tools of one table may take, where so many tables have tools."""
+    """Return how many bytes the tools of one table may take when this many tables have tools."""
     return next((share for most, share in _SHARES if tables <= most), _SMALLEST_SHARE)
 
 
 def tools_bytes(table: Table) -> int:
-    """Return the length of the entries of both tools."""
+    """Return the length of the entries of both tools, in bytes."""
     source = TableSource(table)
     tools = [ListingTool(source, table.list)] if table.list else []
     tools += [SummaryTool(source, table.summary)] if table.summary else []

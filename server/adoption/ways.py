@@ -1,4 +1,4 @@
-"""How the tenant of each table is found: an own column, or foreign keys to a table that has one; never a guess."""
+"""How the tenant of each table is found: by its own column or by foreign keys to a table with one, never by a guess."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Name = str
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """The column that holds the tenant; `because` says how that is known."""
+    """The column that holds the tenant; `because` gives the reason."""
 
     column: str
     because: str
@@ -30,12 +30,12 @@ class Parent:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """The administrator says that every tenant may read it."""
+    """The administrator declared that every tenant may read the table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """Whose rows these are cannot be said without a person; `ways` are the candidates, where there are several."""
+    """A person must decide whose rows these are; `ways` are the candidates, where there are several."""
 
     reason: str
     ways: tuple[Own | Parent, ...] = ()
@@ -45,7 +45,7 @@ Way = Own | Parent | Shared | Undecided
 
 
 def find_ways(database: Database, request: Request) -> dict[Name, Way]:
-    """Return how the tenant of each table is found, by schema.table; each parent is decided before its children."""
+    """Return how the tenant of each table is found, by schema.table; parents come before their children."""
     return _Finder(database, request).ways()
 
 
@@ -55,14 +55,14 @@ class _Finder:
         self._keys: Final = ForeignKeys(database, request)
         self._tables: Final = self._keys.tables
         self._found: Final[dict[Name, Way]] = {}
-        # How many foreign keys lead from a table to one that has the column, as the tenants' own table does.
+        # The number of foreign keys on the way from a table to one with the tenant column, such as the tenants' table.
         self._distances: Final[dict[Name, int]] = {}
 
     def ways(self) -> dict[Name, Way]:
         for name in self._tables:
             self._start(name)
         distance = 0
-        # All tables of one distance are decided before the next, since the shortest way counts.
+        # All tables of one distance are decided before the next distance, because the shortest way wins.
         while reached := {name: found for name in self._waiting() if (found := self._candidates(name, distance))}:
             self._distances.update(dict.fromkeys(reached, distance + 1))
             self._found.update({name: self._choose(candidates) for name, candidates in reached.items()})
@@ -74,14 +74,14 @@ class _Finder:
         return [name for name in self._tables if name not in self._found]
 
     def _start(self, name: Name) -> None:
-        """Take what an option says of a table, or the column that is named."""
+        """Decide a table by its option, by a named column, or because it is the table of tenants."""
         columns, request = self._tables[name].facts.columns, self._request
         named = [column for column in request.names if column in columns]
         if name in request.shared:
             self._found[name] = Shared()
         elif name in request.chosen:
             column = request.chosen[name]
-            # A chosen column holds the tenant, unless it refers to a row that does.
+            # A chosen column holds the tenant, unless it refers to a row of a parent that does.
             if self._keys.holds_tenant(name, column) or not self._keys.steps(name, column):
                 self._has(name, Own(column, f"column {column}, as --tenant-column says"))
         elif named:
@@ -97,7 +97,7 @@ class _Finder:
         self._found[name] = way
 
     def _candidates(self, name: Name, distance: int) -> list[Own | Parent]:
-        """Return the ways of a table to those that are `distance` away from the column."""
+        """Return the ways from a table to tables that are `distance` foreign keys away from the tenant column."""
         chosen = self._request.chosen.get(name)
         holders = self._keys.holders(name) if distance == 0 and chosen is None else []
         own = [Own(column, f"column {column}, which refers to the tenants' own table") for column in holders]
@@ -134,7 +134,7 @@ class _Finder:
 
 
 def shown_way(way: Own | Parent) -> str:
-    """Return a candidate as a person reads it."""
+    """Return a candidate as text for a person."""
     return way.column if isinstance(way, Own) else f"{way.through} → {way.parent}"
 
 

@@ -1,1 +1,1 @@
-"""What is offered: declarations of tables and tools, compiled to SQL and to MCP tools."""
+"""The catalog: declarations of tables and tools, compiled to SQL and to MCP tools."""

@@ -1,7 +1,7 @@
-"""What a tool is handed: one opaque handle of one tenant, from which nothing unscoped can be reached.
+"""What a tool receives: one opaque handle for one tenant, which gives no access to anything unscoped.
 
 The database, the document store and the keys are not attributes of the handle: this module looks them up. So a tool
-that is tricked into showing or walking its handle shows who calls and when, and nothing else.
+that is tricked into showing its handle or its attributes shows only who calls and when.
 """
 
 import time
@@ -22,7 +22,7 @@ from server.tenancy.context import TenantContext
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The real parts behind one handle."""
+    """The parts that one handle uses."""
 
     database: Database
     documents: TenantDocuments | None
@@ -33,15 +33,15 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class TenantAccess:
-    """Who calls, the time of the call (UTC), and what one tenant may read."""
+    """Who calls, the time of the call (UTC), and access to what one tenant may read."""
 
     context: TenantContext
     now: datetime
 
     async def fetch(self, statement: Statement[R], *values: object, shown: int | None = None) -> list[R]:
-        """Run `statement` and return its rows, as row level security lets this tenant see them.
+        """Run `statement` and return the rows that row level security lets this tenant see.
 
-        `shown` is how many of them the caller gets at most, for the audit record; without it, all. Raises
+        `shown` is the most rows that the caller gets, for the audit record; the default is all. Raises
         UnavailableError when the database is down, busy or too slow, and WithheldError when it does not accept the
         context or enforces another one.
         """
@@ -57,9 +57,9 @@ class TenantAccess:
     async def search(self, query: str, limit: int, labels: Mapping[str, str] | None = None) -> Passages:
         """Return at most `limit` passages that this tenant's tier may see, best first; `labels` can only narrow.
 
-        It is a list; its `left_out` counts passages without text. Raises RefusedError without a tier or when a rule of
-        the store withholds the answer, WithheldError when the store returns anything else, and UnavailableError or
-        MisconfiguredError when it fails.
+        The result is a list; its `left_out` counts passages without text. Raises RefusedError without a tier or when a
+        rule of the store withholds the answer, WithheldError when the store returns anything that the caller may not
+        see, and UnavailableError or MisconfiguredError when it fails.
         """
         scope = _SCOPES[self]
         if scope.documents is None:
@@ -69,12 +69,12 @@ class TenantAccess:
         return passages
 
     def seal_cursor(self, position: Sequence[str | None], request: str) -> str:
-        """Return a cursor for the place after `position`, for this caller and this `request` alone."""
+        """Return a cursor for the place after `position`, valid only for this caller and this `request`."""
         scope = _SCOPES[self]
         return scope.cursors.seal(position, request, scope.principal)
 
     def open_cursor(self, cursor: str, request: str) -> tuple[str | None, ...]:
-        """Return the position; raises ArgumentsError for a cursor that is changed, expired or of another request."""
+        """Return the position; raises ArgumentsError for a cursor that is changed, expired or for another request."""
         scope = _SCOPES[self]
         return scope.cursors.open(cursor, request, scope.principal)
 

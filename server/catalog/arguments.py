@@ -1,4 +1,4 @@
-"""A caller's arguments, read strictly: what does not fit is named and refused, never dropped or converted."""
+"""Parse a caller's arguments strictly: wrong ones are named and refused, never dropped or converted."""
 
 import json
 import math
@@ -13,14 +13,14 @@ from server.catalog.texts import shortened
 from server.errors import ArgumentsError
 
 _ECHOED_CHARACTERS: Final = 64
-# How much is said: more would not help, and whoever sends thousands of wrong arguments gets no longer answer.
+# Limits of the error message: thousands of wrong arguments must not make it longer.
 _PROBLEMS: Final = 8
 _PROBLEM_CHARACTERS: Final = 400
 _BYTES: Final = 2_300
 _LISTED_CHARACTERS: Final = 1_000
-# Up to here every integer is a float of its own (IEEE 754), so no digit is made up.
+# Up to here a float represents every integer exactly (IEEE 754).
 _EXACT: Final = 2**53
-# What a text cannot be, although it often looks like it.
+# The remedy when a caller sends a text in place of another type.
 _NOT_A_TEXT: Final = {
     "int_type": "without quotation marks",
     "float_type": "without quotation marks",
@@ -28,7 +28,7 @@ _NOT_A_TEXT: Final = {
     "list_type": "not a text that holds one",
     "dict_type": "not a text that holds one",
 }
-# Where pydantic's own words speak of Python.
+# Replacements for pydantic's messages that mention Python types.
 _SENTENCES: Final = {
     "decimal_type": "Input should be a number, or a text that holds one",
     "decimal_parsing": "Input should be a valid number",
@@ -36,10 +36,10 @@ _SENTENCES: Final = {
 
 
 def parse(validator: SchemaValidator, names: Mapping[str, bool], arguments: Mapping[str, Any]) -> Any:
-    """Return what `validator` makes of the arguments; raises ArgumentsError that names each wrong one, never its value.
+    """Return the validated arguments; raises ArgumentsError that names each wrong argument, but never its value.
 
-    `names` are the arguments that are allowed, and whether each is required. Null for one that is not required stands
-    for its default, and 10.0 is 10, as in JSON Schema.
+    `names` are the allowed arguments, and whether each is required. Null for an optional argument means its default,
+    and 10.0 is 10, as in JSON Schema.
     """
     unknown = [name for name in arguments if name not in names]
     left_out = frozenset(unknown[_PROBLEMS:])
@@ -49,11 +49,11 @@ def parse(validator: SchemaValidator, names: Mapping[str, bool], arguments: Mapp
         if name not in left_out and (value is not None or names.get(name, True))
     }
     unsaid = len(left_out)
-    # JSON has 1e400, which is no number of a computer's.
+    # JSON allows 1e400, which becomes infinity as a float.
     problems = [f"{_named(name)}: Input should be a finite number" for name in given if not _is_finite(given[name])]
     if not problems:
         try:
-            # From JSON and strictly: "5" is not 5, 1 is not true, but an ISO date is a date.
+            # Strict mode on JSON: "5" is not 5 and 1 is not true, but the text of an ISO date is a date.
             return validator.validate_json(_as_json(given), strict=True)
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)
@@ -63,7 +63,7 @@ def parse(validator: SchemaValidator, names: Mapping[str, bool], arguments: Mapp
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return names for a sentence, as many as have room in it."""
+    """Return names as a list for a sentence, as many as fit."""
     shown: list[str] = []
     room, known = _LISTED_CHARACTERS, list(names)
     for name in known:
@@ -75,7 +75,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def quoted(name: str) -> str:
-    """Return a caller's own word, short and printable, so that it cannot forge a line."""
+    """Return a word of the caller, short and printable, so that it cannot forge a line of the log."""
     return ascii(name[:_ECHOED_CHARACTERS])
 
 
@@ -106,7 +106,7 @@ def _as_json(given: Mapping[str, Any]) -> bytes | str:
 
 
 def _sentence(problems: list[str], unsaid: int) -> str:
-    """Return what the caller reads: the first problems, and how many more there are."""
+    """Return the message for the caller: the first problems, and how many more there are."""
     named = [shortened(problem, _PROBLEM_CHARACTERS) for problem in problems[:_PROBLEMS]]
     more = len(problems) - len(named) + unsaid
     text = f"The arguments were refused and nothing was read: {'; '.join(named)}"
@@ -126,20 +126,20 @@ def _explained(problem: ErrorDetails, names: Mapping[str, bool], given: Mapping[
     is_text = isinstance(value, str)
     kind = problem["type"]
     if is_text and kind in {"too_long", "too_short"}:
-        # Of a text that a function has checked already, pydantic counts items.
+        # For a text that a function has already checked, pydantic's message counts items, not characters.
         limit = problem.get("ctx", {})
         said = f"at most {limit['max_length']}" if kind == "too_long" else f"at least {limit['min_length']}"
         return f"{name}: must have {said} characters"
     said = _SENTENCES.get(kind) or problem["msg"].removeprefix("Value error, ")
     if isinstance(value, str) and not value.strip() and not names.get(name, True):
         return f"{name}: {said} (leave it out for no filter)"
-    # Of a list, the problem is one of its items.
+    # In a list, the problem concerns one item, for which the remedy would be wrong.
     remedy = f", {_NOT_A_TEXT[kind]}" if is_text and kind in _NOT_A_TEXT and len(problem["loc"]) == 1 else ""
     return f"{name}: {said}{remedy}"
 
 
 def _meant(name: str, names: Mapping[str, bool]) -> str:
-    """Return the argument that was probably meant, as the end of a sentence."""
+    """Return the name that the caller probably meant, as the end of a sentence."""
     if not names:
         return " (this takes no arguments)"
     close = get_close_matches(name[:_ECHOED_CHARACTERS].lower(), names, n=1, cutoff=0.75)

@@ -1,4 +1,4 @@
-"""Tools in few words: a catalog of many tables must leave a model room for its own work."""
+"""Short descriptions of tools: the tools of many tables must not fill the model's context."""
 
 from collections.abc import Mapping
 from typing import Any, Final, cast
@@ -7,16 +7,16 @@ from server.catalog.declarations import Table
 from server.catalog.periods import PERIODS
 from server.catalog.texts import shortened
 
-# What only repeats limits that a call is checked against anyway; how many rows there can be is worth its place.
+# Keys that only repeat limits which each call is checked against. The limit of rows stays.
 _LIMITS: Final = frozenset({"minLength", "maxLength", "pattern", "description"})
 _TEXT_CHARACTERS: Final = 80
 _BIGINT: Final = 2**63
-# A wrong period is answered with the list of all.
+# Examples are enough: the error for a wrong period lists all of them.
 _PERIOD: Final[dict[str, Any]] = {"type": "string", "examples": ["last_week", "last_30_days"]}
 
 
 def brief_schema(schema: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, Any]:
-    """Return the schema of arguments with `texts` as their only descriptions."""
+    """Return the schema of the arguments with `texts` as their only descriptions."""
     properties = cast("Mapping[str, Mapping[str, Any]]", schema.get("properties", {}))
     brief = {name: _argument(argument, texts.get(name)) for name, argument in properties.items()}
     return {"type": "object", "properties": brief}
@@ -28,7 +28,7 @@ def brief_text(what: str, description: str | None) -> str:
 
 
 def column_texts(table: Table) -> dict[str, str]:
-    """Return what the declaration says of the columns that can be filtered, in few words."""
+    """Return short descriptions of the columns that can be filtered, from the declaration."""
     return {
         name: shortened(text, _TEXT_CHARACTERS)
         for name, column in table.columns.items()

@@ -1,4 +1,4 @@
-"""What is wrong with a catalog as a whole, found without a database."""
+"""Find the mistakes in a catalog as a whole, without a database."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +22,8 @@ def problems_of(
 ) -> Iterator[str]:
     """Yield one line for each mistake: file, entry, what is wrong, and the remedy.
 
-    `code_tools` has the files of each tool in code; `complete` says that every entry could be read, so that a parent
-    that is not there was not declared.
+    `code_tools` has the files of each tool in code; `complete` says that every entry could be read, so that a missing
+    parent is a mistake.
     """
     tables = {table.name: table for _, content in declared for table in content.table}
     tools = {"whoami", *code_tools}.union(*(tools_in(content) for _, content in declared))
@@ -53,12 +53,12 @@ def tools_in(file: CatalogFile) -> list[str]:
 
 
 def names_a_tenant(argument: str) -> bool:
-    """Whether an argument of this name would let a caller name a tenant."""
+    """Whether an argument with this name would let a caller name a tenant."""
     return argument.lower() in {"tenant", "tenant_id"}
 
 
 def _repeated(declared: Sequence[tuple[str, CatalogFile]], code_tools: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Yield each name that is declared twice, with the files that do so."""
+    """Yield a problem for each name that is declared more than once, with the files."""
     named: dict[tuple[str, str], list[str]] = {("tool", "whoami"): ["the built-in tool"]}
     for name, files in code_tools.items():
         named.setdefault(("tool", name), []).extend(files)

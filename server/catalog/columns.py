@@ -1,10 +1,10 @@
-"""A declared column, and the words that every declaration is made of."""
+"""A declared column, and the types that all declarations share."""
 
 from typing import Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-# A longer text is cut where its column says nothing else, so that no answer grows without end.
+# A longer text is cut unless its column sets `max_length`, so that the size of an answer is limited.
 TEXT_CHARACTERS: Final = 4_000
 Bucket = Literal["day", "week", "month", "year"]
 Measure = Literal["total", "average", "largest", "smallest"]
@@ -27,14 +27,14 @@ ColumnType = Literal[
     "json[]",
 ]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,62}$")]
-# What PostgreSQL calls a column or relation, as it stands in the catalogue, without quotes.
+# The name of a column or relation as in pg_catalog, without quotes.
 Identifier = Annotated[str, Field(min_length=1, max_length=63)]
 Sentence = Annotated[str, Field(min_length=1, max_length=4_000)]
 Number = int | Annotated[float, Field(allow_inf_nan=False)]
 
 
 def listed(value: Any) -> Any:
-    """Return a list as a tuple: a list is written where several are possible, a word where one is."""
+    """Return a list as a tuple, and any other value unchanged: TOML has lists, and the models have tuples."""
     return tuple(cast("list[Any]", value)) if isinstance(value, list) else value
 
 
@@ -89,7 +89,7 @@ class Column(Entry):
 
 
 def _misfits(column: Column) -> list[str]:
-    """Return what a column says that its type cannot do, each with the remedy."""
+    """Return a line with the remedy for each key that the column's type does not allow."""
     kind, number, moment = column.type, column.type in {"integer", "decimal"}, column.type in {"date", "timestamp"}
     scalar = not column.is_array and kind != "json"
     rules = (
@@ -127,7 +127,7 @@ def _misfits(column: Column) -> list[str]:
 
 
 def misfit_limits(kind: str, minimum: float | None, maximum: float | None) -> list[tuple[bool, str]]:
-    """Return the rules of the smallest and the largest number."""
+    """Return the rules for `minimum` and `maximum`: whether each is broken, and its message."""
     parts = any(isinstance(one, float) and not one.is_integer() for one in (minimum, maximum))
     crossed = minimum is not None and maximum is not None and minimum > maximum
     return [

@@ -1,4 +1,4 @@
-"""A declared table compared with what the database says of it: relation, columns, types, key."""
+"""Compare a declared table with the database: relation, columns, types, key."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -10,7 +10,7 @@ from server.catalog.facts import ColumnFacts, RelationFacts
 _KINDS: Final = {"m": "a materialized view", "f": "a foreign table"}
 _TEXTS: Final = frozenset({"text", "character varying", "character", "name", '"char"', "citext"})
 _INTEGERS: Final = frozenset({"smallint", "integer", "bigint"})
-# The types of PostgreSQL, without domains and modifiers, that each declared type can be.
+# The PostgreSQL types, without domains and modifiers, that each declared type accepts.
 _TYPES: Final[Mapping[str, frozenset[str]]] = {
     "integer": _INTEGERS,
     "decimal": _INTEGERS | {"numeric", "real", "double precision", "money"},
@@ -20,7 +20,7 @@ _TYPES: Final[Mapping[str, frozenset[str]]] = {
     "uuid": frozenset({"uuid"}),
     "json": frozenset({"json", "jsonb"}),
 }
-# Types that a cursor can carry: their text says the same value whatever the settings are.
+# Types that a cursor can carry: their text means the same value under all settings.
 _IN_A_KEY: Final = (
     _TEXTS
     | _INTEGERS
@@ -30,7 +30,7 @@ _IN_A_KEY: Final = (
 
 
 def differences(table: Table, facts: RelationFacts | None) -> Iterator[str]:
-    """Yield one sentence for each thing that the declaration says and the database does not."""
+    """Yield one sentence for each difference between the declaration and the database."""
     if facts is None:
         yield "does not exist; correct its name, or create it"
         return
@@ -52,7 +52,7 @@ def _column_differences(column: Column, facts: ColumnFacts, kind: str) -> Iterat
         yield f"is declared {column.type} and is {facts.type}; declare {_suggested(facts)}"
     elif column.type == "text" and (column.filter or column.sort or column.group) and not _is_text(facts):
         yield f"is {facts.type}, which can be shown but not filtered, sorted or grouped; remove those keys"
-    # PostgreSQL does not say of a view's columns whether they can be null.
+    # PostgreSQL does not record whether the columns of a view can be null.
     if not column.nullable and not facts.not_null and kind != "v":
         yield "is declared nullable = false and may be NULL; remove that, or make the column NOT NULL"
 
@@ -65,7 +65,7 @@ def _fits(declared: str, facts: ColumnFacts) -> bool:
 
 
 def _base_fits(declared: str, base: str) -> bool:
-    # Whatever it is, it has a text; only enums and texts can do more than be shown.
+    # Every type has a text form; only enums and texts can also be filtered, sorted and grouped.
     return True if declared == "text" else base in _TYPES[declared]
 
 

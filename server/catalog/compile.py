@@ -1,7 +1,7 @@
-"""Declarations to SQL: the one place where text that is not a literal becomes SQL.
+"""Compile declarations to SQL: only this module turns text that is not a literal into SQL.
 
-Identifiers are composed by psycopg.sql, never formatted; values are always parameters. Source of the forms: the facts
-about types, pages and sums in docs/catalog.md, each tried on PostgreSQL.
+Identifiers are composed by psycopg.sql, never formatted; values are always parameters. The form of the statements
+follows docs/catalog.md (types, pages, sums); each was tested on PostgreSQL.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from server.database.statement import Outputs, Row, Statement
 # A filter of a WHERE clause: the declared column, and how its value is compared.
 Comparison = Literal["equals", "contains", "from", "before", "at_least", "at_most"]
 Filter = tuple[str, Comparison]
-# What a cursor says of the last row: there is none, its sort value is not null, or it is null.
+# Where a page starts: at the beginning, after a row with a sort value, or after a row whose sort value is NULL.
 Start = Literal["beginning", "value", "null"]
 _STATEMENTS_KEPT: Final = 512
 
@@ -40,14 +40,14 @@ class Order:
 
 
 class CompiledTable:
-    """One declared table with what the database says of it; each statement is made once per combination."""
+    """One declared table with its facts from the database; each statement is made once per combination."""
 
     def __init__(self, table: Table, facts: RelationFacts, rolled: RelationFacts | None = None) -> None:
-        """Compile nothing yet; `rolled` is what the database says of the table's roll-up, if it has one."""
+        """Keep the facts; statements are compiled later. `rolled` has the facts of the table's roll-up, if any."""
         self.table: Final = table
         rollup = rollup_of(table)
         self.rolled: Final = rolled
-        # Without its table, or with one of another shape, the rows answer.
+        # Without the roll-up's table, or when a column is missing in it, summaries read the rows.
         self.rollup: Final = rollup if rollup and rolled and rolled.columns.keys() >= {*rollup.columns} else None
         self.facts: Final = facts
         self.key: Final = key_of(table, facts)
@@ -60,18 +60,18 @@ class CompiledTable:
 
     @property
     def zone(self) -> ZoneInfo:
-        """Whose days are meant."""
+        """The time zone of the table's days."""
         return ZoneInfo(self.table.timezone)
 
     def _order_of(self, sort: str | None) -> Order:
-        """Return what a cursor of this order has to know."""
+        """Return whether the sort value can be null, which a cursor needs to know."""
         nullable = sort is not None and not self._facts_of(sort).not_null
         return Order(nullable)
 
     def _listing(
         self, filters: tuple[Filter, ...], sort: str | None, descending: bool, start: Start
     ) -> Statement[bytes]:
-        """Return the statement of a page; its values are those of the filters, the position, and the limit."""
+        """Return the statement of a page; its parameters are the values of the filters, the position and the limit."""
         order = self._order(sort)
         first = len(filters) + 1
         skipped = 1 if start == "null" else 0
@@ -98,11 +98,11 @@ class CompiledTable:
             ]
             source = SQL("({}) AS t").format(SQL(" UNION ALL ").join(parts))
         page = SQL("SELECT {} FROM {} {}").format(SQL(", ").join([*outputs, *positions]), source, ordered)
-        # The inner limit is the same for all, so that PostgreSQL keeps one plan: with a parameter alone it expects a
-        # tenth of all rows, finds that expensive, and plans each call anew.
+        # The inner limit is a constant, so that PostgreSQL keeps a generic plan. With only a parameter, it expects a
+        # tenth of all rows, considers the generic plan expensive, and plans each call again.
         limit = placeholder(first + taken)
         text = SQL("SELECT * FROM ({}) AS page LIMIT {}::int").format(page, limit)
-        # The last row is there to show that there is a next page; the one before it is where that page begins.
+        # The last row only shows that there is a next page; the next page begins after the row before it.
         after = [
             _exact(SQL("(array_agg({}))[{}::int - 1]").format(sql.Identifier("r", f"_{place}"), limit), facts)
             for place, (_, facts) in enumerate(self._positions(sort))
@@ -116,12 +116,12 @@ class CompiledTable:
     def _is_walked(self, sort: str | None) -> bool:
         """Whether PostgreSQL reads an index from its beginning to find the start of a page.
 
-        It compares these types by functions that are not leakproof: under row level security, after the policy alone.
+        The comparison functions of these types are not leakproof: row level security allows them only after the policy.
         """
         return bool(sort) and (self._facts_of(sort).base == "numeric" or self._facts_of(sort).kind == "e")
 
     def _by_keys(self, where: sql.Composed, ordered: sql.Composed) -> sql.Composed:
-        """Return the rows of a page by way of their keys: what comes before it is then skipped in the index alone."""
+        """Return the rows of a page through a subquery for their keys: an index alone can skip the rows before it."""
         key = self.table.key or self.facts.primary_key
         columns = SQL(", ").join(map(column_of, key))
         same = [SQL("{} = {}").format(column_of(one), sql.Identifier("k", one)) for one in key]
@@ -132,7 +132,7 @@ class CompiledTable:
     def _blocks(
         self, filters: Sequence[Filter], sort: str | None, *, descending: bool, start: Start
     ) -> list[sql.Composed]:
-        """Return the conditions of the rows after the start: two, one for each block, where NULLs follow or lead."""
+        """Return the conditions of the rows after the start: two where rows with and without a sort value follow."""
         where = self._where(filters)
         if start == "beginning":
             return [where]
@@ -152,9 +152,9 @@ class CompiledTable:
     def _summary(
         self, filters: tuple[Filter, ...], group: tuple[str, Bucket | None] | None, *, rolled: bool = True
     ) -> Statement[Row]:
-        """Return the statement of a summary: the totals first, then the groups in the order of their keys.
+        """Return the statement of a summary: the totals first, then the groups sorted by key.
 
-        It reads the roll-up where there is one that can answer, unless `rolled` is false.
+        It reads the roll-up if that can answer, unless `rolled` is false.
         """
         text = self.summary_text(filters, group, rolled=rolled)
         return Statement(f"summarize {self.table.name}", text, Row, parameters=len(filters))
@@ -176,7 +176,7 @@ class CompiledTable:
             of = sums.get(name) or of_rows(sql.Identifier(f"raw{place}"), sql.Identifier(f"exact{place}"))
             results.extend(measures(name, column, self._facts_of(name), of))
         most = self.table.summary.max_groups if self.table.summary else 0
-        # The totals come first, and one group more shows whether any is left out.
+        # Two more rows: one for the totals, and one group that shows whether groups are left out.
         return SQL(
             "SELECT {} FROM ({}) AS r GROUP BY GROUPING SETS ((key), ()) ORDER BY grouping(key) DESC, key LIMIT {}"
         ).format(SQL(", ").join(results), source, sql.Literal(most + 2))
@@ -226,23 +226,23 @@ class CompiledTable:
         return SQL("{}::text").format(self._reference(name))
 
     def _columns(self, sort: str | None) -> sql.Composed:
-        """Return the columns that a page is made of: what is shown, sorted by, and the key."""
+        """Return the columns that a page needs: those shown, the sort column and the key."""
         names = [self.table.column_of(name) for name in [*self.table.columns, *([sort] if sort else [])]]
         return SQL(", ").join(map(column_of, dict.fromkeys([*names, *self.key])))
 
     def _order(self, sort: str | None) -> list[Composable]:
-        """Return what rows are ordered by: the sort value, then the key, which ends every tie."""
+        """Return the expressions that rows are ordered by: the sort value, then the key, which makes it unique."""
         return [one.expression(column_of(one.column)) for one in ordering(self.table, self.facts, sort)]
 
     def _positions(self, sort: str | None) -> list[tuple[Composable, ColumnFacts | None]]:
-        """Return what a row's place is made of, and the facts of that from which its text is still to be made."""
+        """Return the parts of a row's position, each with the facts of its column, or None if it already is text."""
         return [
             _position(one.value(column_of(one.column)), self.facts.columns[one.column])
             for one in ordering(self.table, self.facts, sort)
         ]
 
     def _rewritten(self) -> list[str]:
-        """Return the columns whose numbers PostgreSQL may write in another form than an answer has."""
+        """Return the integer columns whose numbers PostgreSQL may write in a form that answers do not use."""
         return [
             name
             for name, column in self.table.columns.items()
@@ -252,13 +252,13 @@ class CompiledTable:
     def _shown(self, name: str) -> Composable:
         column = self.table.columns[name]
         if column.type == "text" and column.values and not column.max_length:
-            # One of a few words needs no cutting.
+            # A value from a declared list is not cut.
             return self._reference(name) if self._facts_of(name).base == "text" else self._as_text(name)
         characters = column.max_length or TEXT_CHARACTERS
         return shown(self._reference(name), column.type, self._facts_of(name), characters)
 
     def _where(self, filters: Sequence[Filter]) -> sql.Composed:
-        """Return the conditions that are asked for; only these, so that an index can serve them."""
+        """Return only the conditions that the caller gave, so that an index can be used."""
         conditions = [self._condition(one, placeholder(number)) for number, one in enumerate(filters, 1)]
         return SQL(" AND ").join(conditions) if conditions else SQL("true").format()
 
@@ -266,7 +266,7 @@ class CompiledTable:
         name, comparison = asked
         column, facts, reference = self.table.columns[name], self._facts_of(name), self._reference(name)
         if comparison == "contains":
-            # Not LIKE: in a name, % and _ are characters.
+            # Not LIKE, in which % and _ are wildcards.
             text = reference if facts.base == "text" else self._as_text(name)
             case = self.facts.letter_case
             return SQL("position({} in {}) > 0").format(folded(SQL("{}::text").format(value), case), folded(text, case))
@@ -278,7 +278,7 @@ class CompiledTable:
         if column.type == "decimal":
             reference = number(reference, facts)
         if facts.kind == "e":
-            # As text: a label that the type does not have is then no row, and no error.
+            # As text: then a label that the enum does not have gives no rows instead of an error.
             return SQL("{}::text {} {}").format(reference, operator, value)
         return SQL("{} {} {}").format(reference, operator, _typed(value, column, facts, self.table.timezone))
 
@@ -296,7 +296,7 @@ _INTEGERS: Final = frozenset({"smallint", "integer", "bigint"})
 
 
 def _position(reference: Composable, facts: ColumnFacts) -> tuple[Composable, ColumnFacts | None]:
-    # Arrays of different lengths cannot be collected: their texts are.
+    # array_agg cannot collect arrays of different lengths, so arrays become text first.
     return (position_of(reference, facts), None) if facts.base.endswith("[]") else (reference, facts)
 
 
@@ -305,7 +305,7 @@ def _exact(reference: sql.Composed, facts: ColumnFacts | None) -> sql.Composed:
 
 
 def _typed(value: Composable, column: Column, facts: ColumnFacts, zone: str) -> Composable:  # noqa: PLR0911  # one return per type
-    """Return a placeholder as the column's own type, so that an index serves it and no value can be out of range."""
+    """Return a placeholder cast to the column's kind of type, so that an index can be used and no value overflows."""
     match column.type:
         case "timestamp" if facts.base == "timestamp with time zone":
             return SQL("({}::timestamp AT TIME ZONE {})").format(value, sql.Literal(zone))

@@ -14,7 +14,7 @@ from server.settings import Scope
 ParameterType = Literal[
     "text", "integer", "decimal", "boolean", "date", "timestamp", "uuid", "text[]", "integer[]", "uuid[]"
 ]
-# Names that the listing and summary tools give their own arguments.
+# The names of the arguments that listing and summary tools have themselves.
 RESERVED: Final = frozenset({"period", "sort", "descending", "limit", "cursor", "group_by"})
 
 TOOL_NAME: Final = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"

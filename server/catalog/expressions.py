@@ -1,4 +1,4 @@
-"""SQL expressions of one value: how each type is shown, named in a cursor, and grouped."""
+"""SQL expressions for one value: how each type is shown, written into a cursor, and grouped."""
 
 from typing import Final, LiteralString, cast
 
@@ -9,7 +9,7 @@ from server.catalog.facts import ColumnFacts
 
 SQL = sql.SQL
 Composable = sql.Composable
-# A JSON value beyond this is shown as the beginning of its text.
+# Of a longer JSON value, only the beginning of its text is shown.
 _JSON_CHARACTERS: Final = 20_000
 _DAYS: Final = frozenset({"date", "timestamp with time zone", "timestamp without time zone"})
 _FORMATS: Final[dict[Bucket, LiteralString]] = {
@@ -26,12 +26,12 @@ def placeholder(number: int) -> sql.SQL:
 
 
 def column_of(name: str) -> sql.Identifier:
-    """Return a column of the relation that every statement calls `t`."""
+    """Return a column of the relation, whose alias is `t` in every statement."""
     return sql.Identifier("t", name)
 
 
 def shown(reference: Composable, kind: str, facts: ColumnFacts, characters: int) -> Composable:
-    """Return a value as an answer shows it: texts cut at `characters`, exact numbers and moments as text."""
+    """Return a value in the form of an answer: texts cut at `characters`, decimals and timestamps as text."""
     if kind.endswith("[]"):
         return _shown_array(reference, kind.removesuffix("[]"), facts.base.removesuffix("[]"), characters)
     return _shown_scalar(reference, kind, facts.base if facts.kind != "e" else "enum", characters)
@@ -68,25 +68,25 @@ def _shown_scalar(reference: Composable, kind: str, base: str, characters: int) 
 
 
 def _moment(reference: Composable, base: str) -> Composable:
-    """Return a moment to the second: in UTC with a Z, or, of a type without time zone, as it stands."""
+    """Return a timestamp to the second: in UTC with a Z, or unchanged if its type has no time zone."""
     zoned = base == "timestamp with time zone"
     local = SQL("{} AT TIME ZONE 'UTC'").format(reference) if zoned else reference
     pattern: LiteralString = 'YYYY-MM-DD"T"HH24:MI:SS"Z"' if zoned else 'YYYY-MM-DD"T"HH24:MI:SS'
-    # What has no such text (infinity, years before the first) is shown as PostgreSQL's JSON has it.
+    # Values without such a text (infinity, years before 1) are shown as in PostgreSQL's JSON.
     return SQL(
         "CASE WHEN {} >= '0001-01-01' AND isfinite({}) THEN to_char({}, {}) ELSE to_json({}) #>> '{{}}' END"
     ).format(reference, reference, local, sql.Literal(pattern), reference)
 
 
 def position_of(reference: Composable, facts: ColumnFacts) -> Composable:
-    """Return the exact text of a value, which PostgreSQL reads back as the same value, whatever the settings."""
+    """Return the exact text of a value, which PostgreSQL reads back as the same value under all settings."""
     if facts.base in _DAYS:
         return SQL("to_json({}) #>> '{{}}'").format(reference)
     return SQL("{}::text").format(reference)
 
 
 def bucketed(reference: Composable, facts: ColumnFacts, bucket: Bucket | None, zone: str) -> Composable:
-    """Return the key of a value's group: its text, or the day, ISO week, month or year that it lies in."""
+    """Return the key of a value's group: its text, or for times the day, ISO week, month or year."""
     if facts.base not in _DAYS:
         return SQL("{}::text").format(reference)
     local: Composable = reference
@@ -98,10 +98,10 @@ def bucketed(reference: Composable, facts: ColumnFacts, bucket: Bucket | None, z
     ).format(local, local, sql.Literal(_FORMATS[bucket or "day"]), local, local)
 
 
-# What a result of an operator's own SELECT is converted to before it is shown, and the type that it then has.
+# The types for results of SQL tools: the cast before the value is shown, and the name of the type after it.
 _RESULTS: Final[dict[str, tuple[LiteralString, str]]] = {
     "text": ("text", "text"),
-    # Sums of integers have no end, and only a rounded number is printed without a point.
+    # numeric, because a sum of integers can exceed bigint; rounding removes the decimal point.
     "integer": ("numeric", "integer"),
     "decimal": ("text", "numeric"),
     "boolean": ("boolean", "boolean"),
@@ -113,14 +113,14 @@ _RESULTS: Final[dict[str, tuple[LiteralString, str]]] = {
 
 
 def shown_as(reference: Composable, kind: str, characters: int) -> Composable:
-    """Return a value of whatever type as a result of the declared type `kind`."""
+    """Return a value of any type as a result of the declared type `kind`."""
     scalar = kind.removesuffix("[]")
     cast_to, base = _RESULTS[scalar]
     if kind.endswith("[]"):
         converted = SQL("{}::{}[]").format(reference, SQL(cast_to))
         return _shown_array(converted, scalar, base, characters)
     if scalar == "timestamp":
-        # Which of the two types it is, only the database knows.
+        # Only the database knows which of the two timestamp types it is.
         return SQL("CASE WHEN pg_typeof({}) = 'timestamp'::regtype THEN {} ELSE {} END").format(
             reference,
             _moment(SQL("{}::timestamp").format(reference), "timestamp without time zone"),

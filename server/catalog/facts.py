@@ -1,4 +1,4 @@
-"""What the database says about the declared relations: columns, types, keys, indexes, read from pg_catalog."""
+"""Facts about the declared relations, read from pg_catalog: columns, types, keys, indexes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ class ColumnFacts:
     """One column.
 
     `type` is format_type() with its modifier, such as numeric(10,2) or shop.status; `base` is the type under any
-    domains, without modifier, an array with its brackets; `kind` is typtype of the base: b, e for an enum, …
-    `quoted` is the name as PostgreSQL itself writes it; `collation` is schema.name, or empty where the type has none.
-    `code_order` says that this collation orders texts by their code points, as "C" does.
+    domains, without modifier (an array keeps its brackets); `kind` is typtype of the base: b, e for an enum, …
+    `quoted` is the name as PostgreSQL writes it; `collation` is schema.name, or empty for a type without collations.
+    `code_order` says that this collation sorts texts by code points, like "C".
     """
 
     name: str
@@ -50,11 +50,11 @@ class RelationFacts:
     """One relation: `kind` is relkind (r table, p partitioned table, v view, m materialized view, f foreign table).
 
     `keys` are the columns of unique, not null, non-partial indexes, the primary key first; `indexes` are the leading
-    columns of every valid, non-partial index ("" stands for an expression). `leads` are the columns by which rows are
-    found without reading the whole table: those that a B-tree index or the partitions begin with. `orders` are the keys
-    of every valid, non-partial B-tree index. A view has `reads`, the relations in its text with the columns that it
-    touches; `bound_owner` says that row level security binds its owner, as whom nobody logs in. `letter_case` is the
-    collation that knows letter case in this database.
+    columns of every valid, non-partial index ("" for an expression). `leads` are the columns by which rows are found
+    without reading the whole table: the first columns of B-tree indexes and of the partition key. `orders` are the keys
+    of every valid, non-partial B-tree index. A view has `reads`, the relations and columns that its query uses;
+    `bound_owner` says that row level security applies to its owner, which cannot log in. `letter_case` is the collation
+    for ignoring letter case in this database.
     """
 
     schema: str
@@ -98,7 +98,7 @@ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
 WHERE n.nspname || '.' || c.relname = ANY ($1::text[]) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 """
-# A domain may stand on a domain; the last one's base is what the operators see.
+# A domain may be based on another domain; operators use the base type of the last one.
 _COLUMNS: Final[LiteralString] = """
 WITH RECURSIVE base (type, oid, modifier) AS (
   SELECT t.oid, CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END,
@@ -152,7 +152,7 @@ JOIN pg_catalog.pg_am m ON m.oid = x.relam
 WHERE i.indrelid = ANY ($1::oid[]) AND i.indisvalid AND i.indpred IS NULL
 ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid
 """
-# What a view touches, conditions and joins included; a row of the whole relation ("v::text") is not seen here.
+# The columns that a view uses, also in conditions and joins; a whole-row reference ("v::text") does not appear here.
 _READS: Final[LiteralString] = """
 SELECT w.ev_class::bigint, n.nspname || '.' || b.relname,
        coalesce(array_agg(DISTINCT a.attname::text) FILTER (WHERE a.attname IS NOT NULL), '{}')
@@ -165,7 +165,7 @@ WHERE w.ev_class = ANY ($1::oid[]) AND b.relkind IN ('r', 'p', 'v', 'm', 'f')
 GROUP BY 1, 2
 """
 
-# Whether it is the primary key, unique, its columns, whether it is a B-tree, and then its keys.
+# Whether it is the primary key, whether it is unique, its columns, whether it is a B-tree, and its keys.
 _Index = tuple[bool, bool, tuple[str, ...], bool, tuple[IndexedKey, ...]]
 
 
@@ -181,7 +181,7 @@ def read_facts(connection: psycopg.Connection[Any], names: Iterable[str]) -> dic
         columns[oid][values[0]] = ColumnFacts(*values)
     indexes: dict[int, list[_Index]] = {oid: [] for oid in oids}
     for oid, primary, unique, leading, btree, *keys in connection.execute(_INDEXES, (oids,)).fetchall():
-        # Without keys that order rows in the usual way, there are collations and options all the same.
+        # zip() stops early: an index without usable keys still has collations and options.
         ordered = tuple(IndexedKey(*one) for one in zip(*keys, strict=False))
         indexes[oid].append((primary, unique, tuple(leading), btree, ordered))
     reads: dict[int, dict[str, frozenset[str]]] = {oid: {} for oid in oids}

@@ -1,4 +1,4 @@
-"""The filters that the listing and the summary tool of a table share: their arguments, and what they come to."""
+"""The filters that the listing and the summary tool of a table share: their arguments, and the resulting conditions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,9 +22,9 @@ _FILTER_CHARACTERS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Filtered:
-    """What the arguments of one call ask for: the filters with their values, and the days that were searched.
+    """The conditions of one call: the filters with their values, and the days that are searched.
 
-    `days` has `<name>_from` and `<name>_to` of every range of days, None for no limit, as the answer shows them.
+    `days` has `<name>_from` and `<name>_to` for every range of days, None for no limit, as in the answer.
     """
 
     filters: tuple[Filter, ...]
@@ -47,10 +47,10 @@ class Filters:
             name for name, column in table.columns.items() if column.filter == "range" and name not in self._ranges
         ]
         plain = [name for name, column in table.columns.items() if column.filter is True]
-        # What has few values first: a model uses those rightly.
+        # Columns with few values come first: a model uses those correctly.
         self._equal: Final = sorted(plain, key=lambda name: not _has_few_values(table.columns[name]))
         self._contained: Final = [name for name, column in table.columns.items() if column.filter == "contains"]
-        # What is compared as it is given, under the name of its argument.
+        # The filters whose value is compared unchanged, by the name of their argument.
         self._plain: Final[list[tuple[str, Filter]]] = [
             *((name, (name, "equals")) for name in self._equal),
             *((name, (name, "contains")) for name in self._contained),
@@ -63,7 +63,7 @@ class Filters:
         return tuple(f"{stem}_{end}" for stem in self._ranges.values() for end in ("from", "to"))
 
     def arguments(self) -> list[Argument]:
-        """Return the arguments, each optional; all that are given must hold."""
+        """Return the arguments, all optional; a row must match all those given."""
         columns = self._table.columns
         found = [Argument(name, _equals(columns[name]), _text_of(name, columns[name])) for name in self._equal]
         for name in self._contained:
@@ -90,7 +90,7 @@ class Filters:
         return found
 
     def read(self, arguments: Mapping[str, Any], today: date) -> Filtered:
-        """Return what the arguments ask for; raises ArgumentsError when they contradict each other."""
+        """Return the conditions of these arguments; raises ArgumentsError when they contradict each other."""
         given = [(asked, value) for name, asked in self._plain if (value := arguments[name]) is not None]
         shown: dict[str, str | None] = {}
         for name, stem_ in self._ranges.items():
@@ -127,17 +127,17 @@ class Filters:
 
 
 def stem(name: str) -> str:
-    """Return the name that `_from` and `_to` are put behind: `placed_at` and `placed_on` lose their ending."""
+    """Return the name to which `_from` and `_to` are added: `placed` for `placed_at` and `placed_on`."""
     return name[:-3] if name.endswith(("_at", "_on")) and len(name) > len("_at") else name
 
 
 def _day_after(day: date) -> str:
-    """Return the next day as PostgreSQL reads it, whose years have no end."""
+    """Return the next day as text for PostgreSQL, which also accepts years after 9999."""
     return (day + timedelta(days=1)).isoformat() if day < date.max else "10000-01-01"
 
 
 def bound(value: object) -> str:
-    """Return a value as PostgreSQL reads it; every parameter is sent as text, which it converts."""
+    """Return a value as text for PostgreSQL: every parameter is sent as text, and PostgreSQL converts it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, date):

@@ -1,23 +1,23 @@
-"""How letter case is ignored in one database, whatever its locale: by a collation that knows every letter."""
+"""Ignore letter case in a database with any locale, by a collation that knows all letters."""
 
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
-# Collations of pg_catalog, the best first. pg_c_utf8 came with PostgreSQL 17, the next are there where the machine has
-# the locale, and und-x-icu where PostgreSQL was built with ICU. The first ones lower each letter by itself, so that a
-# part of a text is found wherever it stands; ICU writes the Greek sigma in two ways.
+# Collations of pg_catalog, the best first. pg_c_utf8 exists since PostgreSQL 17, the next ones where the machine has
+# the locale, and und-x-icu where PostgreSQL was built with ICU. The first ones convert each letter separately, so a
+# part of a text is found at any position; ICU's lower case of the Greek sigma depends on its position.
 _CANDIDATES: Final = ("pg_c_utf8", "C.utf8", "C.UTF-8", "en_US.utf8", "und-x-icu", "default")
-# A letter beyond ASCII, small and capital.
+# A letter outside ASCII, small and capital.
 _SMALL, _CAPITAL = "ü", "Ü"
 
-# Nothing of the database is known, or nothing in it helps: only a to z are the same in both cases.
+# No such collation is known: only the case of a to z is ignored.
 ASCII: Final = ""
 
 
 def read_letter_case(connection: psycopg.Connection[Any]) -> str:
-    """Return the collation that knows letter case here; `ASCII` when this database has none.
+    """Return the first collation that converts letter case in this database; `ASCII` when it has none.
 
     `connection` has psycopg's RawCursor as its cursor.
     """
@@ -38,7 +38,7 @@ def read_letter_case(connection: psycopg.Connection[Any]) -> str:
 
 
 def folded(text: sql.Composable, collation: str) -> sql.Composed:
-    """Return the expression of a text in small letters."""
+    """Return the SQL expression of a text in small letters."""
     if not collation:
         return sql.SQL("lower({})").format(text)
     return sql.SQL("lower({} COLLATE {})").format(text, sql.Identifier("pg_catalog", collation))

@@ -23,7 +23,7 @@ from server.catalog.texts import titled
 from server.catalog.tool import Tool, description_of
 
 _CURSOR_CHARACTERS: Final = 3_000
-# Pages may have different sizes, and the days that a period stands for are bound instead of its name.
+# A cursor works with any page size, and is bound to the days of a period instead of its name.
 _NOT_BOUND: Final = frozenset({"cursor", "limit", "period"})
 _SORT_ORDER: Final = {kind: place for place, kind in enumerate(("timestamp", "date", "decimal", "integer"))}
 
@@ -32,7 +32,7 @@ class ListingTool(Tool):
     """Lists the rows that row level security lets the caller's tenant see."""
 
     def __init__(self, source: TableSource, declared: Listing) -> None:
-        """Read the declaration once; the statements are made when they are asked for."""
+        """Read the declaration once; statements are made when they are needed."""
         table = source.table
         self.name = declared.tool
         self.scope = table.scope
@@ -43,7 +43,7 @@ class ListingTool(Tool):
         self._rows_name: Final = to_json(table.rows_name)
         self._sort: Final = (declared.sort or "").removeprefix("-") or None
         self._arguments: Final = ArgumentSchema("Filters, order and page.", self._all_arguments(table))
-        # A cursor of another declaration may not fit this one.
+        # After a change of the declaration, older cursors may not fit.
         self._digest: Final = hashlib.sha256(table.model_dump_json().encode()).hexdigest()[:16]
 
     def describe(self) -> ToolDescription:
@@ -64,7 +64,8 @@ class ListingTool(Tool):
     async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> bytes:
         """Return one page as JSON text.
 
-        Raises ArgumentsError for contradicting filters or a foreign cursor, UnavailableError without the database.
+        Raises ArgumentsError for contradicting filters or another request's cursor, UnavailableError without the
+        database.
         """
         asked = self._arguments.parse(arguments)
         today = access.now.astimezone(self._zone).date()
@@ -77,9 +78,9 @@ class ListingTool(Tool):
         start, values = _start(position, nullable=order.nullable)
         statement = compiled.listing(filtered.filters, sort, asked["descending"], start)
         limit: int = asked["limit"]
-        # One row more than asked for shows whether there is a next page.
+        # One row more than the limit shows whether there is a next page.
         page = await access.fetch(statement, *filtered.values, *values, limit + 1, shown=limit)
-        assert isinstance(page, Page)  # noqa: S101  # what the statement of a listing is read as
+        assert isinstance(page, Page)  # noqa: S101  # page_reader returns a Page
         has_more = len(page) > limit
         rest: dict[str, Any] = {
             "next_cursor": access.seal_cursor(page.position, request) if has_more else None,
@@ -92,7 +93,7 @@ class ListingTool(Tool):
     def _all_arguments(self, table: Table) -> list[Argument]:
         declared = self._declared
         sorts = [name for name, column in table.columns.items() if column.sort]
-        # The default first, then times, numbers, texts: as the description of `descending` has them.
+        # The default first, then times, numbers, texts: the order in the description of `descending`.
         sorts.sort(key=lambda name: (name != self._sort, _SORT_ORDER.get(table.columns[name].type, len(_SORT_ORDER))))
         order: list[Argument] = []
         if sorts:
@@ -117,13 +118,13 @@ class ListingTool(Tool):
         ]
 
     def _request(self, asked: Mapping[str, Any], days: Mapping[str, str | None]) -> str:
-        """Return what a cursor is bound to: everything but the page, with the days that a period stands for."""
+        """Return what a cursor is bound to: the days of the period and all arguments except cursor and limit."""
         bound = {name: value for name, value in asked.items() if name not in _NOT_BOUND}
         return f"{self.name} {self._digest} {to_json([bound, days]).decode()}"
 
 
 def _start(position: tuple[str | None, ...] | None, *, nullable: bool) -> tuple[Start, tuple[str, ...]]:
-    """Return how a page starts and the values to bind: those of the position that are not null."""
+    """Return how a page starts, and the values to bind: the values of the position that are not null."""
     if position is None:
         return "beginning", ()
     values = tuple(one for one in position if one is not None)

@@ -1,4 +1,4 @@
-"""Read the catalog's files: every mistake is one line that names file, key and remedy, and all are found at once."""
+"""Read the catalog's files and report all mistakes at once, each as one line with file, key and remedy."""
 
 import ast
 import importlib.util
@@ -25,7 +25,7 @@ from server.settings import SAMPLE, SCOPE
 
 @dataclass(frozen=True, slots=True)
 class Instructions:
-    """What a model should know where one of `tools` is offered."""
+    """What a model should know when one of `tools` is offered."""
 
     text: str
     tools: frozenset[str]
@@ -33,7 +33,7 @@ class Instructions:
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Everything that is declared; `tables` has the roll-ups as well."""
+    """Everything that is declared; `tables` also contains the roll-ups."""
 
     tables: Mapping[str, Table]
     sql_tools: tuple[SqlTool, ...] = ()
@@ -44,7 +44,7 @@ class Catalog:
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """The scopes that any tool asks for, in the order of their names."""
+        """The scopes that the tools require, sorted."""
         tools = (*self.tables.values(), *self.sql_tools, *self.searches, *self.code_tools)
         return tuple(sorted({tool.scope for tool in tools if tool.scope}))
 
@@ -81,7 +81,7 @@ def load_catalog(paths: Sequence[str]) -> Catalog:
 
 
 def read_declarations(files_: Iterable[Path]) -> list[CatalogFile]:
-    """Return what each file declares by itself, however it fits to others; raises CatalogError with every mistake."""
+    """Return what each file declares, without checks across files; raises CatalogError with every mistake."""
     problems: list[str] = []
     declared = [_declarations(file, problems) for file in files_]
     if problems:
@@ -90,7 +90,7 @@ def read_declarations(files_: Iterable[Path]) -> list[CatalogFile]:
 
 
 def _files(paths: Iterable[str], problems: list[str]) -> Iterator[Path]:
-    """Yield each file of the catalog once, a folder's in the order of their names."""
+    """Yield each file of the catalog once; the files of a folder are sorted by name."""
     seen: set[Path] = set()
     for path in paths:
         place = sample_folder() if path == SAMPLE else Path(path)
@@ -99,7 +99,7 @@ def _files(paths: Iterable[str], problems: list[str]) -> Iterator[Path]:
         elif place.is_file() and place.suffix in {".toml", ".py"}:
             found = [place]
         else:
-            # The sample can be deleted; then there is nothing of it to serve.
+            # The sample may have been deleted; then nothing of it is served.
             if path != SAMPLE:
                 problems.append(f"catalog: {path} is no folder and no .toml or .py file; correct its path")
             found = []
@@ -108,12 +108,12 @@ def _files(paths: Iterable[str], problems: list[str]) -> Iterator[Path]:
 
 
 def sample_folder() -> Path:
-    """Return the folder of the sample pack, in a clone and in a wheel; it need not exist."""
+    """Return the folder of the sample pack, in a clone or a wheel; it may not exist."""
     return Path(str(files("server"))).parent / "tools"
 
 
 def _other_imports(file: Path) -> list[str]:
-    """Return the modules of this program that a file imports and a tool may not; a file that is no Python has none."""
+    """Return the imports of this program's modules that a tool may not use; none for a file that is not Python."""
     try:
         nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
     except (SyntaxError, OSError, ValueError):
@@ -143,7 +143,7 @@ def _declarations(file: Path, problems: list[str]) -> CatalogFile | None:
     return None
 
 
-# What a tool in code may use of this program; everything else it is handed for one tenant.
+# The modules of this program that a tool in code may import; it receives everything else through its handle.
 _IMPORTABLE: Final = frozenset({"server.catalog.tool", "server.database.statement", "server.errors"})
 
 
@@ -156,13 +156,13 @@ def _code_tool(file: Path, problems: list[str]) -> list[CodeTool[Any, Any]]:
     specification = importlib.util.spec_from_file_location(f"tenantgate_catalog_{file.stem}", file)
     try:
         module = importlib.util.module_from_spec(cast("Any", specification))
-        # Its annotations are looked up here when they are texts (from __future__ import annotations).
+        # Python looks up annotations here when they are texts (from __future__ import annotations).
         sys.modules[module.__name__] = module
         cast("Any", specification).loader.exec_module(module)
         tool: Any = getattr(module, "TOOL", None)
         if isinstance(tool, CodeTool):
             return [_checked(cast("CodeTool[Any, Any]", tool))]
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever an operator's code raises is its own mistake
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # any error of the operator's code is a mistake in that file
         problems.append(f"{_short(file)}: does not run: {type(error).__name__}: {' '.join(str(error).split())}")
         return []
     problems.append(
@@ -172,7 +172,7 @@ def _code_tool(file: Path, problems: list[str]) -> list[CodeTool[Any, Any]]:
 
 
 def _checked(tool: CodeTool[Any, Any]) -> CodeTool[Any, Any]:
-    """Return the tool; raise ValueError for what no declared tool could have either."""
+    """Return the tool; raise ValueError for a name, scope or argument that a declared tool could not have."""
     if not re.fullmatch(TOOL_NAME, tool.name):
         raise ValueError(f"the name {tool.name!r} does not have the form {TOOL_NAME}")
     if tool.scope is not None and not re.fullmatch(SCOPE, tool.scope):

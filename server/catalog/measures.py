@@ -1,4 +1,4 @@
-"""What a summary computes of a column, as SQL: exact, in whatever order the rows come."""
+"""The measures of a summary as SQL; results are exact and do not depend on the order of the rows."""
 
 from dataclasses import dataclass
 from typing import Final, cast
@@ -10,19 +10,19 @@ from server.catalog.expressions import SQL, Composable
 from server.catalog.facts import ColumnFacts
 
 MEASURES: Final[tuple[Measure, ...]] = cast("tuple[Measure, ...]", ("total", "average", "largest", "smallest"))
-# One, with as many decimal places as a division by it keeps.
+# A factor that gives a division this many decimal places.
 _ONE: Final = SQL("1.0000000000000000000000000000000000000000")
 
 
 def number(reference: Composable, facts: ColumnFacts) -> Composable:
-    """Return a number as it is shown: 0.7 of a column of type real is not the 0.7 of a parameter otherwise."""
+    """Return a number as it is shown. Without the cast, 0.7 in a real column would not equal a parameter 0.7."""
     if facts.base == "real":
         return SQL("{}::text::float8").format(reference)
     return SQL("{}::numeric").format(reference) if facts.base == "money" else reference
 
 
 def exact(reference: Composable, facts: ColumnFacts) -> Composable:
-    """Return a number that adds up without rounding, in whatever order the rows come."""
+    """Return a number in a type whose sums are exact in any order of the rows."""
     if facts.base in {"real", "double precision"}:
         return SQL("{}::text::numeric").format(reference)
     return number(reference, facts)
@@ -30,7 +30,7 @@ def exact(reference: Composable, facts: ColumnFacts) -> Composable:
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What a summary makes of one column: the sum and the number of its values, its largest and its smallest one."""
+    """The sums of one column: the total and the number of its values, the largest and the smallest value."""
 
     total: Composable
     values: Composable
@@ -39,7 +39,7 @@ class Sums:
 
 
 def of_rows(shown: sql.Identifier, summed: sql.Identifier) -> Sums:
-    """Return the sums over rows: `shown` and `summed` are the columns of values as `number` and `exact` give them."""
+    """Return the sums over rows; `shown` is a column made by `number`, and `summed` one made by `exact`."""
     return Sums(
         SQL("sum({})").format(summed),
         SQL("count({})").format(summed),
@@ -61,7 +61,7 @@ def measures(name: str, column: Column, facts: ColumnFacts, sums: Sums) -> list[
             case "total":
                 return SQL("round(coalesce({}, 0), {})::text").format(sums.total, scale)
             case "average":
-                # Not avg(), which keeps 16 digits in all: of large numbers, too few behind the point.
+                # Not avg(): it keeps 16 digits in total, too few decimal places for large numbers.
                 return SQL("round({} * {} / nullif({}, 0), {})::text").format(sums.total, _ONE, sums.values, scale)
             case "largest" | "smallest":
                 extreme = sums.largest if measure == "largest" else sums.smallest

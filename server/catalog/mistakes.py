@@ -1,4 +1,4 @@
-"""What is wrong in one file of the catalog, as one line for each mistake: where it is, what is wrong, the remedy."""
+"""The mistakes in one file of the catalog, one line per mistake: where it is, what is wrong, the remedy."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,11 @@ from pydantic import ValidationError
 from server.catalog.declarations import TOOL_NAME
 from server.settings import SCOPE
 
-# Where pydantic names the alternatives of a union and the keys of a table, which no key of a file is called.
+# Parts of pydantic's locations that are not keys of a file: alternatives of a union and `[key]`.
 _NO_KEY: Final = re.compile(
     r"^(Through|literal\[.*|bool|int|float|str|tuple\[.*|function-.*|dict\[.*|constrained-.*|\[key\])$"
 )
-# What pydantic would say of each alternative in turn.
+# One message in place of pydantic's message for each alternative.
 _ALTERNATIVES: Final[Mapping[str, str]] = {
     "filter": 'must be true, false, "contains" or "range"',
     "group": 'must be true, false, or a list of "day", "week", "month" and "year"',
@@ -42,7 +42,7 @@ _TYPES: Final[Mapping[str, str]] = {
 
 
 def mistakes_of(content: Mapping[str, Any], error: ValidationError) -> list[str]:
-    """Return a line for each mistake; of the alternatives of one key, only the one that was meant is spoken of."""
+    """Return a line for each mistake; for a key with alternatives, only the most specific mistake."""
     found = [(_place(content, problem["loc"]), problem) for problem in error.errors(include_url=False)]
     places = {place for place, _ in found}
     lines: list[str] = []
@@ -56,7 +56,7 @@ def mistakes_of(content: Mapping[str, Any], error: ValidationError) -> list[str]
 
 
 def without_mistakes(content: Mapping[str, Any], error: ValidationError) -> dict[str, Any]:
-    """Return the entries that are right, so that what is wrong between them is found in the same run."""
+    """Return the correct entries, so that mistakes across entries are found in the same run."""
     wrong = {tuple(problem["loc"][:2]) for problem in error.errors(include_url=False)}
     return {
         str(kind): [one for place, one in enumerate(cast("list[Any]", entries)) if (kind, place) not in wrong]
@@ -66,7 +66,7 @@ def without_mistakes(content: Mapping[str, Any], error: ValidationError) -> dict
 
 
 def _place(content: Mapping[str, Any], location: Sequence[int | str]) -> str:
-    """Return where in a file a mistake is: `table shop.orders: columns.amount.type`."""
+    """Return the place of a mistake in a file, such as `table shop.orders: columns.amount.type`."""
     kind, *rest = location
     entry: Any = content.get(str(kind))
     keys = [str(part) for part in rest if not _NO_KEY.match(str(part))]

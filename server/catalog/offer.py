@@ -1,4 +1,4 @@
-"""What a server offers: the tools, prompts and instructions that its catalog and settings come to."""
+"""What a server offers: the tools, prompts and instructions that follow from its catalog and settings."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _BOUNDARY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """The tools in the order of their names, the prompts whose tools are all there, and the text for the start."""
+    """The tools sorted by name, the prompts whose tools are all offered, and the instructions for the model."""
 
     tools: tuple[Tool, ...]
     prompts: tuple[DeclaredPrompt, ...]
@@ -33,17 +33,17 @@ class Offer:
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """The scopes that these tools ask for."""
+        """The scopes that these tools require, sorted."""
         return tuple(sorted({tool.scope for tool in self.tools if tool.scope}))
 
     def bind(self, facts: Mapping[str, RelationFacts]) -> None:
-        """Hand each declared table what the database was proved to say of it."""
+        """Give each declared table its facts from the database, after they were checked."""
         for source in self.sources:
             source.bind(facts)
 
 
 def offered(catalog: Catalog, settings: Settings) -> Offer:
-    """Return what `catalog` offers with these settings: without a document store, no search and no word of it."""
+    """Return what `catalog` offers with these settings; without a document store, searches are not offered."""
     sources = tuple(TableSource(table) for table in catalog.tables.values())
     tools = sorted(_tools(catalog, settings, sources), key=lambda tool: tool.name)
     names = {tool.name for tool in tools}

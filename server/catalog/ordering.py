@@ -1,4 +1,4 @@
-"""The order of a listing, key by key: what its statements sort by, and which index has the rows in that order."""
+"""The order of a listing: the keys that its statements sort by, and the index that has the rows in that order."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -16,25 +16,25 @@ _CODE: Final = 'pg_catalog."C"'
 
 @dataclass(frozen=True, slots=True)
 class OrderKey:
-    """One value that rows are ordered by: a column, or the first `characters` of it; `by_code` by its code points."""
+    """One value that rows are ordered by: a column or its first `characters`; with `by_code`, by code points."""
 
     column: str
     characters: int | None = None
     by_code: bool = False
 
     def value(self, reference: sql.Composable) -> sql.Composable:
-        """Return the value itself, without its collation; `reference` is the column."""
+        """Return the expression of the value without a collation; `reference` is the column."""
         if self.characters is None:
             return reference
         return sql.SQL("left({}, {})").format(reference, sql.Literal(self.characters))
 
     def expression(self, reference: sql.Composable) -> sql.Composable:
-        """Return what stands in ORDER BY, in a comparison, and in an index."""
+        """Return the expression for ORDER BY, for comparisons and for an index."""
         value = self.value(reference)
         return sql.SQL('{} COLLATE "C"').format(value) if self.by_code else value
 
     def is_first(self, indexed: IndexedKey, facts: ColumnFacts) -> bool:
-        """Whether a key of an index is this one."""
+        """Whether the key `indexed` of an index is this one."""
         text = facts.quoted
         if self.characters is not None:
             plain = text if facts.base == "text" and not facts.is_domain else f"({text})::text"
@@ -43,23 +43,23 @@ class OrderKey:
 
 
 def key_of(table: Table, own: RelationFacts) -> tuple[str, ...]:
-    """Return the columns of the key that tell rows of one tenant apart."""
-    # Within one tenant its own column is the same in every row, and without it an index serves the order.
+    """Return the columns of the key that distinguish rows of one tenant."""
+    # Within one tenant, the tenant column is the same in every row. Without it, an index can provide the order.
     return tuple(column for column in table.key or own.primary_key if column != table.tenant_column)
 
 
 def ordering(table: Table, own: RelationFacts, sort: str | None) -> tuple[OrderKey, ...]:
-    """Return what rows are ordered by: the sort value, if there is one, then the key, which ends every tie."""
+    """Return the keys that rows are ordered by: the sort value, if any, then the key, which makes the order unique."""
     key = key_of(table, own)
     if sort is None:
         return tuple(_of_key(own, column) for column in key)
     column = table.columns[sort]
     name = table.column_of(sort)
     facts = own.columns[name]
-    # A text counts with what is shown of it: a cursor has an end.
+    # Only the shown part of a text is compared, because the size of a cursor is limited.
     is_cut = column.type == "text" and bool(column.max_length) and facts.kind != "e"
     if is_cut and _most_characters(facts) <= (column.max_length or 0):
-        # It is never cut, and a plain column is compared by the index where left() is not.
+        # The text is never cut. An index compares a plain column itself, but not the result of left().
         is_cut = False
     first = OrderKey(name, column.max_length if is_cut else None, _is_ordered_otherwise(facts))
     return (first, *(_of_key(own, one) for one in key if is_cut or one != name))
@@ -75,12 +75,12 @@ def _of_key(own: RelationFacts, column: str) -> OrderKey:
 
 
 def _is_ordered_otherwise(facts: ColumnFacts) -> bool:
-    """Whether the column's own collation does not order texts by code point: the same in every locale and release."""
+    """Whether the column's collation orders texts in another way than by code points, which is the same everywhere."""
     return bool(facts.collation) and not facts.code_order
 
 
 def declared_orders(table: Table) -> Iterator[str | None]:
-    """Yield each column that a listing can be sorted by, and None where it is sorted by its key without an argument."""
+    """Yield each column that a listing can be sorted by, and None when its default order is its key."""
     if table.list is not None:
         if table.list.sort is None:
             yield None
@@ -88,7 +88,7 @@ def declared_orders(table: Table) -> Iterator[str | None]:
 
 
 def index_keys(table: Table, own: RelationFacts, sort: str | None) -> tuple[OrderKey, ...]:
-    """Return the keys of the index that has a tenant's rows in an order, forwards and backwards."""
+    """Return the keys of an index that gives a tenant's rows in this order, in both directions."""
     tenant = table.tenant_column
     keys = tuple(one for one in ordering(table, own, sort) if one.column != tenant)
     return (OrderKey(tenant), *keys) if tenant else keys
@@ -101,10 +101,10 @@ def is_complete(table: Table, own: RelationFacts) -> bool:
 
 
 def unserved_orders(table: Table, own: RelationFacts) -> list[str | None]:
-    """Return the declared orders that no index has: a page then sorts all rows of its tenant.
+    """Return the declared orders without an index: such a page sorts all rows of its tenant.
 
-    None can be said of a view, whose tables have the indexes, and of a child: the keys of its tenant's parents are
-    many, and no index has the rows of all of them in one order.
+    The list is empty for a view, because its tables have the indexes, and for a child table: a tenant has many parent
+    rows, and no index has the children of all of them in one order.
     """
     if own.kind not in {"r", "p"} or isinstance(table.tenant, Through) or not is_complete(table, own):
         return []
@@ -112,17 +112,17 @@ def unserved_orders(table: Table, own: RelationFacts) -> list[str | None]:
 
 
 def _is_served(table: Table, own: RelationFacts, keys: Sequence[OrderKey]) -> bool:
-    # The tenant's column has one value in all these rows, so its direction does not matter.
+    # The tenant column has the same value in all these rows, so its direction does not matter.
     first = 1 if table.tenant_column else 0
     return any(_serves(own, index, keys, first) for index in own.orders)
 
 
 def _serves(own: RelationFacts, index: Sequence[IndexedKey], keys: Sequence[OrderKey], first: int) -> bool:
-    """Whether an index begins with the keys, all in one direction, or with so many of them that no two rows tie."""
+    """Whether an index begins with the keys in one direction, or with enough of them to be unique."""
     shared = min(len(index), len(keys))
     if shared < len(keys) and tuple(one.column for one in keys[:shared]) not in own.keys:
         return False
-    # Ascending with NULLs last, or descending with NULLs first: the one read backwards is the other.
+    # Ascending with NULLs last, or descending with NULLs first: each is the other read backwards.
     options = {one.option for one in index[first:shared]}
     return (len(options) <= 1 and options <= {0, 3}) and all(
         key.is_first(one, own.columns[key.column]) for one, key in zip(index, keys, strict=False)

@@ -1,4 +1,4 @@
-"""The unscoped parts that one process shares, and the scoped handle that a tool is given in their place."""
+"""The unscoped parts that one process shares, and the scoped handle that a tool receives instead."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,12 +20,12 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Return the time of now."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 class Parts:
-    """The database, the documents, the keys and the clock; nothing is opened yet."""
+    """The database, the documents, the keys and the clock; `open` opens the connections."""
 
     def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
         """Prepare what `settings` configures."""
@@ -46,7 +46,7 @@ class Parts:
         self._clock: Final = clock
 
     async def open(self) -> None:
-        """Open the connections, as far as the other sides answer."""
+        """Open the connections to the database and for the limits, as far as these answer."""
         await self.database.open()
         await self.limits.open()
 
@@ -58,7 +58,7 @@ class Parts:
             self.documents.close()
 
     def for_tenant(self, context: TenantContext, evidence: Evidence, request: str = "") -> TenantAccess:
-        """Return all that a tool may hold for one verified context; what it reads is noted in `evidence`.
+        """Return the handle of a tool for one verified context; `evidence` records what the tool reads.
 
         `request` is the id of the request, which the database can log.
         """

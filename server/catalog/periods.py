@@ -1,4 +1,4 @@
-"""Named periods as people say them, resolved to days; weeks are ISO weeks, Monday to Sunday."""
+"""Named periods such as last_week, resolved to days; weeks are ISO weeks, Monday to Sunday."""
 
 from datetime import date, timedelta
 from typing import Final, Literal, get_args

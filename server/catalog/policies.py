@@ -1,4 +1,4 @@
-"""The policy of each declared table: its condition, and the text that PostgreSQL shows of it (docs/database.md)."""
+"""The policy of each declared table: its condition, and how PostgreSQL shows this condition (docs/database.md)."""
 
 import re
 from collections.abc import Mapping
@@ -14,22 +14,22 @@ from server.catalog.readable import granted_columns as granted_columns  # noqa: 
 from server.catalog.tenant_columns import Facts, Family, family_of, parent_key
 from server.errors import StartupError
 
-# A cast to the column's own length or domain would cut or refuse other tenants' ids; these never do. An id beyond
-# the column's range has no rows: integers of different sizes are compared without a cast of the column.
+# A cast to the column's own length or domain could cut or refuse an id of another tenant; these casts never do. An id
+# outside the column's range has no rows: PostgreSQL compares integers of different sizes without a cast of the column.
 _CASTS: Final[Mapping[Family, LiteralString]] = {"text": "", "uuid": "::uuid", "integer": "::bigint"}
-# The sub-select makes the function run once per query instead of once per row.
+# The subquery makes the function run once per query instead of once per row.
 _TENANT: Final = sql.SQL("(SELECT tenancy.current_tenant())")
 _SHOWN: Final = "( SELECT tenancy.current_tenant() AS current_tenant)"
 
 
 def expression(table: Table, facts: Facts) -> sql.Composed:
-    """Return the condition of `table`'s policies; raise StartupError when it can have none.
+    """Return the condition of `table`'s policies; raise StartupError when there is none that isolates it.
 
     `facts` holds the table and its parent.
     """
     own = _table_with_policy(table, facts)
     if isinstance(table.tenant, Through):
-        # Every name is qualified: an unqualified one that the parent does not have would be the child's own.
+        # Every name is qualified: an unqualified name that is missing in the parent would mean the child's column.
         return sql.SQL("{} = ANY (ARRAY(SELECT {} FROM {} p))").format(
             sql.Identifier(own.name, table.tenant.through),
             sql.Identifier("p", parent_key(table, facts) or ""),
@@ -42,16 +42,16 @@ def expression(table: Table, facts: Facts) -> sql.Composed:
 
 
 def expected_text(table: Table, facts: Facts) -> str:
-    """Return what pg_get_expr() shows of `expression`, with each run of white space as one space.
+    """Return the text of pg_get_expr() for `expression`, with each run of white space as one space.
 
-    It holds while `search_path` is pg_catalog and `quote_all_identifiers` is off. tests/test_policy_texts.py compares
-    it with real servers for every form and type.
+    This requires `search_path` = pg_catalog and `quote_all_identifiers` = off. tests/test_policy_texts.py compares it
+    with real servers for every form and type.
     """
     own = _table_with_policy(table, facts)
     if isinstance(table.tenant, Through):
         parent = facts[table.tenant.parent]
         foreign, key = own.columns[table.tenant.through], parent.columns[parent_key(table, facts) or ""]
-        # PostgreSQL gives the alias another name where the child itself is called so.
+        # PostgreSQL renames the alias when the child table has the same name.
         alias = "p_1" if own.name == "p" else "p"
         keys = f"ARRAY( SELECT {alias}.{key.quoted} FROM {parent.quoted} {alias})"
         array = f"({keys})::{_operand(key)}[]" if _is_shown_with_cast(key) else keys

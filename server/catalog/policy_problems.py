@@ -1,4 +1,4 @@
-"""Everything that keeps declared tables from being isolated, each as one line with its remedy."""
+"""The reasons why declared tables cannot be isolated, each as one line with its remedy."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -11,9 +11,9 @@ _ALLOWED: Final = "text, varchar, uuid, smallint, integer or bigint, or a domain
 
 
 def problems(tables: Iterable[Table], facts: Facts | None = None, id_type: Family | None = None) -> list[str]:
-    """Return everything that keeps the declared tables from being isolated, each as one line with its remedy.
+    """Return the reasons why the declared tables cannot be isolated, each as one line with its remedy.
 
-    Without `facts` only the declarations are looked at; `id_type` is the setting tenancy.id_type.
+    Without `facts`, only the declarations are checked; `id_type` is the setting tenancy.id_type.
     """
     listed = list(tables)
     declared = {table.name: table for table in listed}
@@ -21,12 +21,12 @@ def problems(tables: Iterable[Table], facts: Facts | None = None, id_type: Famil
     for table in declared.values():
         own = obstacles(table, declared, facts, id_type)
         found += own if own or facts is None else _index_problems(table, facts)
-    # A broken parent is the problem of each of its children too; it is said once.
+    # A problem of a parent is found again for each of its children; report it once.
     return list(dict.fromkeys(found))
 
 
 def obstacles(table: Table, tables: Tables, facts: Facts | None, id_type: Family | None = None) -> list[str]:
-    """Return the problems of one table that no policy, grant or index can solve."""
+    """Return the problems of one table that policies, grants and indexes cannot solve."""
     found = list(_declared_problems(table, tables))
     if facts is None or found:
         return found
@@ -34,7 +34,7 @@ def obstacles(table: Table, tables: Tables, facts: Facts | None, id_type: Family
 
 
 def relation_problems(table: Table, facts: Facts, id_type: Family | None = None) -> list[str]:
-    """Return what the database has against the policy of one table, other than missing indexes."""
+    """Return the problems that the database has with the policy of one table, except missing indexes."""
     own = facts.get(table.name)
     if own is None:
         return [f"{table.name}: the database has no such table or view; correct the name, or create it"]
@@ -63,7 +63,7 @@ def _owner_missing(table: Table) -> Iterator[str]:
 
 
 def _declared_problems(table: Table, tables: Tables) -> Iterator[str]:
-    """Yield what is wrong with the way from a table to its tenant column."""
+    """Yield the problems of the way from a table to its tenant column."""
     first, chain = table.name, [table.name]
     while isinstance(table.tenant, Through):
         child, parent = table.name, table.tenant.parent

@@ -1,4 +1,4 @@
-"""A declared prompt: a text that a person picks in their client, and that leads the model to the right tools."""
+"""A declared prompt: a text that a person picks in their client, so that the model uses the right tools."""
 
 import re
 from functools import cached_property
@@ -18,8 +18,8 @@ _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)\}")
 class DeclaredPrompt:
     """One prompt.
 
-    It is offered where all of its tools are. It holds no data of any tenant, so any valid token may read it; the tools
-    that it leads to ask for their own scopes.
+    It is offered when all of its tools are. It contains no tenant's data, so any valid token may read it; its tools
+    require their own scopes.
     """
 
     def __init__(self, declared: Prompt) -> None:
@@ -51,7 +51,7 @@ class DeclaredPrompt:
     def rendered(self, arguments: dict[str, Any]) -> GetPromptResult:
         """Return the message for the model; raises ArgumentsError that names each wrong argument."""
         given = self._arguments.parse(arguments)
-        # One pass: what stands in an argument is not looked at again.
+        # One pass: braces inside an argument are not replaced.
         text = _PLACEHOLDER.sub(lambda found: str(given.get(found[1], found[0])), self._declared.text)
         return GetPromptResult(
             description=self._declared.description,
@@ -60,5 +60,5 @@ class DeclaredPrompt:
 
 
 def unknown_placeholders(declared: Prompt) -> list[str]:
-    """Return the names in braces that are no argument of the prompt."""
+    """Return the names in braces that are not arguments of the prompt."""
     return [name for name in _PLACEHOLDER.findall(declared.text) if name not in declared.arguments]

@@ -1,14 +1,14 @@
-"""Which columns the login may read of each declared relation, and for which other roles its policies are."""
+"""Which columns of each declared relation the login may read, and which other roles its policies name."""
 
 from server.catalog.declarations import Table, Through
 from server.catalog.tenant_columns import Facts, Tables, parent_key
 
 
 def granted_columns(table: Table, facts: Facts, tables: Tables) -> tuple[str, ...]:
-    """Return the columns that the login is granted, in the table's order.
+    """Return the columns to grant to the login, in the table's order.
 
-    These are the declared ones, the tenant column or the foreign key, the key, what the foreign keys of declared
-    children name, and what declared security_invoker views touch.
+    These are the declared columns, the tenant column or the foreign key, the key, the columns that foreign keys of
+    declared children refer to, and the columns that declared security_invoker views use.
     """
     own = facts[table.name]
     wanted = {table.column_of(name) for name in table.columns} | set(table.key or own.primary_key)
@@ -22,9 +22,9 @@ def granted_columns(table: Table, facts: Facts, tables: Tables) -> tuple[str, ..
 
 
 def owner_columns(table: Table, facts: Facts, tables: Tables) -> dict[str, tuple[str, ...]]:
-    """Return the NOLOGIN owners of declared views whose queries reach the table, each with the columns it needs.
+    """Return the NOLOGIN owners of declared views that read the table, each with the columns it needs.
 
-    The policies of the table are for them too, and for its parents: a policy's sub-select is run as the view's owner.
+    The policies of the table and of its parents name these owners too: a policy's subquery runs as the view's owner.
     """
     needed: dict[str, set[str]] = {}
     for name in tables:
@@ -35,7 +35,7 @@ def owner_columns(table: Table, facts: Facts, tables: Tables) -> dict[str, tuple
             key = parent_key(child, facts)
             for owner in owner_columns(child, facts, tables):
                 needed.setdefault(owner, set()).update({key} if key else ())
-    # A child may be declared that does not exist yet.
+    # A declared child may not exist yet.
     columns = list(facts[table.name].columns) if table.name in facts else []
     return {owner: tuple(one for one in columns if one in needed[owner]) for owner in sorted(needed)}
 
@@ -46,7 +46,7 @@ def _children_need(table: Table, facts: Facts, tables: Tables) -> set[str]:
 
 
 def _reads(view: str, facts: Facts, tables: Tables) -> dict[str, set[str]]:
-    """Return what is read as the view's own user: its relations, and those behind security_invoker views among them."""
+    """Return the relations and columns that a view reads as its user, also through security_invoker views."""
     found: dict[str, set[str]] = {}
     for name, columns in facts[view].reads.items():
         found.setdefault(name, set()).update(columns)

@@ -1,4 +1,4 @@
-"""The results of declared tools: their JSON Schemas, and rows made readable."""
+"""The results of declared tools: their JSON Schemas."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -21,7 +21,7 @@ def object_of(
     optional: Mapping[str, Any] | None = None,
     defs: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the schema of an object that always has all of `fields`, and may have those of `optional`."""
+    """Return the schema of an object with all of `fields` required, and those of `optional` allowed."""
     properties = {**fields, **(optional or {})}
     schema = {"type": "object", "description": description, "properties": properties, "required": list(fields)}
     return {"$defs": defs, **schema} if defs else schema
@@ -42,7 +42,7 @@ def _column_schema(column: Column | ResultColumn) -> dict[str, Any]:
     kind = column.type.removesuffix("[]")
     value = {} if kind == "json" else dict(_JSON_TYPES.get(kind, {"type": "string"}))
     if column.type.endswith("[]"):
-        # PostgreSQL has no array whose elements cannot be NULL.
+        # In PostgreSQL, the elements of every array can be NULL.
         value = {"type": "array", "items": {"anyOf": [value, {"type": "null"}]} if value else value}
     if value and (isinstance(column, ResultColumn) or column.nullable):
         value = {"anyOf": [value, {"type": "null"}]}

@@ -1,4 +1,4 @@
-"""What a summary reads of a roll-up, in the form in which it reads rows."""
+"""The SQL with which a summary reads a roll-up, in the same form as it reads rows."""
 
 from dataclasses import replace
 
@@ -14,9 +14,9 @@ from server.catalog.rollups import DAY, ROWS, Figure, Rollup
 def rolled_source(
     rollup: Rollup, own: RelationFacts, key: Composable, by: str | None, where: sql.Composed
 ) -> sql.Composed:
-    """Return the query for the parts of a roll-up, each with its group's key; `own` is of the declared table.
+    """Return the query for the rows of a roll-up, each with the key of its group; `own` has the source table's facts.
 
-    They are added up by the column `by` first, if there is one: a key is then made once per value of it.
+    With `by`, rows are first added up by this column, so that the key is computed once per value.
     """
     sums = [SQL("sum({})::bigint AS {}").format(column_of(ROWS), sql.Identifier(ROWS))]
     figures = [ROWS]
@@ -32,7 +32,7 @@ def rolled_source(
                 sums.append(form.format(column_of(column), sql.Identifier(column)))
                 figures.append(column)
     relation = sql.Identifier(own.schema, rollup.name.partition(".")[2])
-    # Without a row there is no group either.
+    # Without rows there is no group.
     grouped = SQL("HAVING count(*) > 0") if by is None else SQL("GROUP BY {}").format(column_of(by))
     columns = sums if by is None else [column_of(by), *sums]
     parts = SQL("SELECT {} FROM {} AS t WHERE {} {}").format(SQL(", ").join(columns), relation, where, grouped)
@@ -41,7 +41,7 @@ def rolled_source(
 
 
 def of_rollup(figure: Figure) -> Sums:
-    """Return the sums over parts: whatever is added up there was added up in parts before."""
+    """Return the sums over rows of a roll-up, which are sums already."""
 
     def added(form: sql.SQL, column: str | None) -> Composable:
         return form.format(sql.Identifier(column)) if column else SQL("NULL")
@@ -51,7 +51,7 @@ def of_rollup(figure: Figure) -> Sums:
 
 
 def day_key(facts: ColumnFacts, bucket: Bucket | None, zone: str) -> Composable:
-    """Return the key of a day's group: the same text as that of every moment in it."""
+    """Return the key of a day's group: the same text as for every time in this day."""
     day = column_of(DAY)
     if facts.base == "date":
         return bucketed(day, facts, bucket, zone)

@@ -1,4 +1,4 @@
-"""Declared roll-ups: one row for each day and group of a tenant, from which a summary is added up."""
+"""Declared roll-ups: one row per tenant, day and group, from which summaries are computed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ROWS: Final = "rollup_rows"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What is kept of one measured column, by declared name: the names of its columns; None where none is needed."""
+    """One measured column by its declared name, and its columns in the roll-up; None for those not needed."""
 
     name: str
     total: str | None
@@ -26,7 +26,7 @@ class Figure:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that there are."""
+        """The names of the columns that are needed."""
         return tuple(one for one in (self.total, self.values, self.largest, self.smallest) if one)
 
 
@@ -34,7 +34,7 @@ class Figure:
 class Rollup:
     """The roll-up of one declared table.
 
-    `moment` is the declared column whose day counts, `groups` are the declared columns that it keeps apart.
+    `moment` is the declared column with the day; `groups` are the declared columns that it groups by.
     """
 
     source: Table
@@ -50,7 +50,7 @@ class Rollup:
 
     @property
     def tenant(self) -> str:
-        """The tenant's column, called so in both."""
+        """The tenant column, which has the same name in the table and the roll-up."""
         return self.source.tenant_column or ""
 
     @property
@@ -61,7 +61,7 @@ class Rollup:
         return (self.tenant, DAY, *groups, ROWS, *figures)
 
     def answers(self, filters: Sequence[tuple[str, str]], group: tuple[str, Bucket | None] | None) -> bool:
-        """Whether a question can be answered from it: by whole days, and by what it keeps apart."""
+        """Whether the roll-up can answer: filters and group use only whole days and its group columns."""
         by_day = all(
             (name == self.moment and how in {"from", "before"}) or (name in self.groups and how == "equals")
             for name, how in filters
@@ -69,7 +69,7 @@ class Rollup:
         return by_day and (group is None or group[0] == self.moment or group[0] in self.groups)
 
     def declared(self) -> Table:
-        """Return the declaration of the roll-up itself: it is proved like every other table, and has no tool."""
+        """Return the declaration of the roll-up as a table: it is checked like every other table, and has no tools."""
         columns: dict[str, Column] = {DAY: Column(type="date"), ROWS: Column(type="integer")}
         for name in self.groups:
             own = self.source.columns[name]
@@ -83,7 +83,7 @@ class Rollup:
 
 
 def rollup_of(table: Table) -> Rollup | None:
-    """Return the roll-up that a table declares."""
+    """Return the roll-up that a table declares, or None."""
     if table.summary is None or table.summary.rollup is None or table.tenant_column is None:
         return None
     moment = next((name for name, column in table.columns.items() if column.period), None)
@@ -101,12 +101,12 @@ def with_rollups(tables: Mapping[str, Table]) -> dict[str, Table]:
 
 
 def rollups_in(tables: Mapping[str, Table]) -> dict[str, Rollup]:
-    """Return the roll-ups of the declared tables, by their own names."""
+    """Return the roll-ups of the declared tables, by the roll-ups' names."""
     return {rollup.name: rollup for table in tables.values() if (rollup := rollup_of(table))}
 
 
 def rollup_problems(table: Table, names: Sequence[str]) -> Iterator[str]:
-    """Yield what is wrong with a declared roll-up; `names` are those of all declared tables."""
+    """Yield the problems of a declared roll-up; `names` are the names of all declared tables."""
     if table.summary is None or table.summary.rollup is None:
         return
     if table.tenant_column is None:
@@ -123,9 +123,9 @@ def rollup_problems(table: Table, names: Sequence[str]) -> Iterator[str]:
 
 
 def is_one_moment(day: str, zone: ZoneInfo) -> bool:
-    """Whether the day begins at one moment in that zone: where clocks are changed at midnight, there are two or none.
+    """Whether the day begins at exactly one time in this zone; not if clocks change at midnight.
 
-    `day` is YYYY-MM-DD, or the day after the last that Python knows.
+    `day` is YYYY-MM-DD, or the day after date.max.
     """
     if len(day) > len("YYYY-MM-DD"):
         return True
@@ -134,7 +134,7 @@ def is_one_moment(day: str, zone: ZoneInfo) -> bool:
 
 
 def _has_few(column: Column) -> bool:
-    """Whether a column has few values, so that days times groups stay far fewer than rows."""
+    """Whether a column has few values, so that a roll-up has far fewer rows than the table."""
     return column.group is True and (column.type == "boolean" or (column.type == "text" and bool(column.values)))
 
 

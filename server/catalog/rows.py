@@ -1,4 +1,4 @@
-"""Rows as they leave: the database's own JSON, spliced into the answer, with every text in it made readable."""
+"""The rows of an answer: PostgreSQL's JSON, copied into the answer, with every text in it made readable."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -11,28 +11,28 @@ from server.catalog.declarations import ResultColumn
 from server.catalog.texts import readable, readable_in
 from server.database.statement import Row, read_rows
 
-# What PostgreSQL's json_agg writes between rows; within a row a line break is written as \\n.
+# PostgreSQL's json_agg writes this between rows; within a row, a line break is escaped as \\n.
 _BETWEEN: Final = b", \n "
-# What readable() changes, as JSON in UTF-8 has it: escapes of control characters (an escaped backslash before one of
-# these letters looks like it, and costs a look at each value), DEL, C1, and the bidirectional controls.
+# The characters that readable() changes, in JSON as UTF-8: escaped control characters, DEL, C1, and the bidirectional
+# controls. An escaped backslash before one of these letters matches too; it only causes a check of each value.
 _ESCAPED: Final = re.compile(rb"\\[bfru]")
 _UNPRINTABLE: Final = re.compile(rb"\xc2[\x80-\x9f]|\xe2(?:\x80[\xaa-\xae]|\x81[\xa6-\xa9])")
 
 
 class Page(list[bytes]):
-    """Rows, each as JSON; `position` is what a cursor has of the last one that is shown."""
+    """Rows, each as JSON; `position` is the cursor's position of the last row shown."""
 
     def __init__(self, rows: Iterable[bytes] = (), position: tuple[str | None, ...] = ()) -> None:
-        """Keep both."""
+        """Take the rows and the position."""
         super().__init__(rows)
         self.position: Final = position
 
 
 def page_reader(columns: Mapping[str, Column | ResultColumn], rewritten: Collection[str] = ()) -> Callable[..., Page]:
-    """Return the function that takes the JSON array of a statement apart, and the texts of a position.
+    """Return the function that splits a statement's JSON array into rows, and decodes the position.
 
-    Texts are made readable. JSON that may hold blanks or numbers of another form than ours is written anew: that of
-    documents, arrays, and of the columns in `rewritten`.
+    Texts are made readable. Rows with JSON documents, arrays or columns in `rewritten` are serialized again, because
+    PostgreSQL may write blanks or numbers in another form than answers use.
     """
     texts = tuple(name for name, column in columns.items() if column.type == "text")
     nested = tuple(name for name, column in columns.items() if column.type == "json" or column.type.endswith("[]"))
@@ -50,7 +50,7 @@ def page_reader(columns: Mapping[str, Column | ResultColumn], rewritten: Collect
 
 
 def is_readable(text: bytes) -> bool:
-    """Whether no text in PostgreSQL's JSON has to be changed: quick looks at the whole spare a look at each value."""
+    """Whether PostgreSQL's JSON needs no change; fast checks of the whole text replace a check of each value."""
     if b"\x7f" in text or (b"\\" in text and _ESCAPED.search(text)):
         return False
     return text.isascii() or not ((b"\xc2" in text or b"\xe2" in text) and _UNPRINTABLE.search(text))

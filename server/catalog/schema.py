@@ -1,4 +1,4 @@
-"""The arguments of a declared tool: one schema that validates them and that a model reads."""
+"""The arguments of a declared tool: one schema validates them and is shown to the model."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -15,15 +15,15 @@ from server.catalog.arguments import parse
 from server.catalog.texts import plain_schema, printable
 
 _BIGINT: Final = 2**63
-# Longer numbers are of no use here, and PostgreSQL refuses some of them.
+# Longer numbers are useless here, and PostgreSQL refuses some of them.
 _DIGITS: Final = 100
-# What PostgreSQL takes.
+# The largest offset that PostgreSQL accepts.
 _OFFSET: Final = timedelta(hours=15, minutes=59)
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument; `default` is meant only where it is not required."""
+    """One argument; `default` is used only if it is not required."""
 
     name: str
     schema: CoreSchema
@@ -33,10 +33,10 @@ class Argument:
 
 
 class ArgumentSchema:
-    """The arguments of one tool; an unknown one is an error: dropping a filter would return more rows."""
+    """The arguments of one tool; an unknown one is an error, because dropping a filter would return more rows."""
 
     def __init__(self, description: str, arguments: Sequence[Argument]) -> None:
-        """Build nothing yet: a server with hundreds of tools starts at once."""
+        """Keep the arguments; schemas are built later, so that a server with hundreds of tools starts quickly."""
         self._description: Final = description
         self._arguments: Final = arguments
 
@@ -46,7 +46,7 @@ class ArgumentSchema:
 
     @cached_property
     def json_schema(self) -> dict[str, Any]:
-        """The schema as tools/list shows it."""
+        """The schema for tools/list."""
         required = [one.name for one in self._arguments if one.required]
         return {
             "additionalProperties": False,
@@ -79,12 +79,12 @@ def _with_default(argument: Argument) -> CoreSchema:
     return core_schema.with_default_schema(inner, default=argument.default)
 
 
-# Generating takes a tenth of a millisecond, and the tools of a catalog have thousands of arguments of few kinds.
+# A cache: generating one takes 0.1 ms, and a catalog can have thousands of arguments of few kinds.
 _SHOWN: Final[dict[str, dict[str, Any]]] = {}
 
 
 def _shown(argument: Argument) -> dict[str, Any]:
-    """Return one argument as tools/list shows it."""
+    """Return the schema of one argument for tools/list."""
     schema = _with_default(argument)
     kind = repr(schema)
     if kind not in _SHOWN:
@@ -94,13 +94,13 @@ def _shown(argument: Argument) -> dict[str, Any]:
 
 
 def text(max_length: int, pattern: str | None = None) -> CoreSchema:
-    """Accept a text of 1 to `max_length` characters, blanks around it removed."""
+    """Accept a text of 1 to `max_length` characters; leading and trailing blanks are removed."""
     inner = core_schema.str_schema(min_length=1, max_length=max_length, strip_whitespace=True, pattern=pattern)
     return core_schema.no_info_after_validator_function(printable, inner)
 
 
 def one_of(values: Sequence[str]) -> CoreSchema:
-    """Accept one of some texts."""
+    """Accept one of the given texts."""
     return core_schema.literal_schema(list(values))
 
 
@@ -112,7 +112,7 @@ def integer(minimum: float | None = None, maximum: float | None = None) -> CoreS
 
 
 def decimal(minimum: float | None = None, maximum: float | None = None, places: int | None = None) -> CoreSchema:
-    """Accept a number, or a text that holds one; never NaN or infinite."""
+    """Accept a number, or a text that contains one; never NaN or infinity."""
     inner = core_schema.decimal_schema(
         ge=None if minimum is None else Decimal(str(minimum)),
         le=None if maximum is None else Decimal(str(maximum)),
@@ -123,23 +123,23 @@ def decimal(minimum: float | None = None, maximum: float | None = None, places: 
 
 
 def _of_some_digits(number: Decimal) -> Decimal:
-    # Zeros too: 0E-20000 would be written with as many digits.
+    # This applies to zero too: 0E-20000 would be written with 20000 digits.
     if number.adjusted() >= _DIGITS or number.as_tuple().exponent < -_DIGITS:  # pyright: ignore[reportOperatorIssue]
         raise ValueError(f"must have at most {_DIGITS} digits before and after the point")
     return number
 
 
 def day() -> CoreSchema:
-    """Accept a day, YYYY-MM-DD, of the years 1 to 9999."""
+    """Accept a date, YYYY-MM-DD, in the years 1 to 9999."""
     return core_schema.no_info_before_validator_function(_day, core_schema.date_schema())
 
 
 def timestamp() -> CoreSchema:
-    """Accept a moment with its offset from UTC, ISO 8601, of the years 1 to 9999."""
+    """Accept an ISO 8601 timestamp with an offset from UTC, in the years 1 to 9999."""
     return core_schema.no_info_before_validator_function(_moment, core_schema.datetime_schema(tz_constraint="aware"))
 
 
-# Without these, a text of digits would be taken for seconds since 1970.
+# Without these patterns, pydantic would read a text of digits as seconds since 1970.
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?"
@@ -181,7 +181,7 @@ SCALARS: Final[Mapping[str, Callable[[], CoreSchema]]] = {
 
 
 def matches(pattern: str) -> bool:
-    """Whether `pattern` is a regular expression that the validator can use."""
+    """Whether `pattern` is a regular expression for both the validator and Python."""
     try:
         SchemaValidator(core_schema.str_schema(pattern=pattern))
         re.compile(pattern)

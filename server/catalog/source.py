@@ -1,4 +1,4 @@
-"""A declared table with what the database was proved to say of it; nothing is compiled before that."""
+"""A declared table with its checked facts from the database; nothing is compiled before these are known."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -13,15 +13,15 @@ _NOT_YET: Final = "The database is not available; nothing was read. Retry in a f
 
 
 class TableSource:
-    """What the listing and the summary tool of one table share."""
+    """The part that the listing and the summary tool of one table share."""
 
     def __init__(self, table: Table) -> None:
-        """Wait for the facts: the declaration alone describes the tools."""
+        """Keep the declaration, which is enough to describe the tools; `bind` adds the facts."""
         self.table: Final = table
         self._compiled: CompiledTable | None = None
 
     def bind(self, facts: Mapping[str, RelationFacts]) -> None:
-        """Take what the database says now; statements that were made for the same facts are kept."""
+        """Take the present facts from the database; statements are kept while the facts are the same."""
         found = facts[self.table.name]
         rollup = rollup_of(self.table)
         rolled = facts.get(rollup.name) if rollup else None
@@ -29,7 +29,7 @@ class TableSource:
             self._compiled = CompiledTable(self.table, found, rolled)
 
     def compiled(self) -> CompiledTable:
-        """Return the statements; raises UnavailableError while the database has not been reached yet."""
+        """Return the compiled table; raises UnavailableError until the database has been reached."""
         if self._compiled is None:
             raise UnavailableError(_NOT_YET)
         return self._compiled

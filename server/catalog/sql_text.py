@@ -1,6 +1,6 @@
-"""The SELECT of a SQL tool: its named parameters found and numbered, and what is not one SELECT refused.
+"""The SELECT of a SQL tool: find and number its named parameters, and refuse anything but one SELECT.
 
-Only positions are taken from sqlglot's tokenizer: the text itself is sent as the operator wrote it.
+sqlglot's tokenizer only gives positions: the text itself is sent as the operator wrote it.
 """
 
 import re
@@ -32,15 +32,15 @@ _TYPES: Final[Mapping[ParameterType, LiteralString]] = {
 
 @dataclass(frozen=True, slots=True)
 class SqlText:
-    """A statement in pieces: `names[n]` stands between `pieces[n]` and `pieces[n + 1]`."""
+    """A statement in pieces: the parameter `names[n]` is between `pieces[n]` and `pieces[n + 1]`."""
 
     pieces: tuple[str, ...]
     names: tuple[str, ...]
 
     def composed(self, types: Mapping[str, ParameterType]) -> sql.Composed:
-        """Return the text with `($n::type)` in place of each name, in the order of `types`.
+        """Return the text with `($n::type)` in place of each name; n is the name's place in `types`.
 
-        The type keeps PostgreSQL from guessing; the blanks keep `a[:n]` from becoming another name.
+        With the type, PostgreSQL need not guess; with the blanks, a parameter does not join a word next to it.
         """
         numbers = {name: number for number, name in enumerate(types, 1)}
         parts: list[sql.Composable] = [sql.SQL(cast("LiteralString", self.pieces[0]))]
@@ -51,7 +51,7 @@ class SqlText:
 
 
 def read_sql(text: str, declared: Collection[str]) -> SqlText:
-    """Return the statement; raises ValueError that says what is wrong and the remedy."""
+    """Return the statement in pieces; raises ValueError with the mistake and the remedy."""
     try:
         tokens = Postgres().tokenize(text)
     except TokenError as error:
@@ -83,13 +83,13 @@ def read_sql(text: str, declared: Collection[str]) -> SqlText:
 def _refuse(token: Token, tokens: Sequence[Token], place: int) -> None:
     if token.token_type is TokenType.SEMICOLON:
         raise ValueError("must be one statement; remove what follows the semicolon")
-    # The tokenizer takes @, the operator for absolute values, for the beginning of a parameter too.
+    # The tokenizer also reads the operator @ (absolute value) as the beginning of a parameter.
     if token.token_type is TokenType.PARAMETER and token.text == "$" and place + 1 < len(tokens):
         raise ValueError(f"must not number its parameters (${tokens[place + 1].text}); declare them and write :name")
 
 
 def _name_after(text: str, tokens: Sequence[Token], place: int) -> str | None:
-    """Return the name that stands directly behind a colon, such as :since; None for everything else."""
+    """Return the name directly after a colon, such as :since; None for every other token."""
     token = tokens[place]
     if token.token_type is not TokenType.COLON or place + 1 == len(tokens):
         return None

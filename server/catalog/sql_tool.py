@@ -1,4 +1,4 @@
-"""The tool of a declared SELECT; row level security limits what it reads, whatever it says."""
+"""The tool of a declared SELECT; row level security limits the rows that any SELECT reads."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -57,7 +57,7 @@ class DeclaredSqlTool(Tool):
         )
 
     def wrong_defaults(self) -> Iterator[tuple[str, str]]:
-        """Yield each parameter whose default it would not accept itself, and why."""
+        """Yield each parameter that does not accept its own default, and why."""
         for name, parameter in self._declared.parameters.items():
             if parameter.default is not None:
                 try:
@@ -75,15 +75,15 @@ class DeclaredSqlTool(Tool):
 
 
 def compiled(declared: SqlTool) -> Statement[bytes]:
-    """Return the statement: the declared columns of the operator's SELECT, one row more than are shown."""
-    # The tokenizer is loaded where a catalog has SQL tools.
+    """Return the statement: the declared columns of the operator's SELECT, and one row more than is shown."""
+    # The tokenizer is loaded only if a catalog has SQL tools.
     from server.catalog.sql_text import read_sql
 
     text = read_sql(declared.sql, declared.parameters).composed(
         {name: parameter.type for name, parameter in declared.parameters.items()}
     )
     columns = sql.SQL(", ").join(_column(name, column) for name, column in declared.columns.items())
-    # The line break keeps a comment at the end of the text from swallowing the bracket.
+    # The line break ends a comment at the end of the text; otherwise the bracket would be in the comment.
     wrapped = sql.SQL("SELECT {} FROM ({}\n) AS r LIMIT {}").format(columns, text, sql.Literal(declared.max_rows + 1))
     read = page_reader(declared.columns)
     return Statement(f"sql {declared.name}", wrapped, bytes, parameters=len(declared.parameters), read=read)

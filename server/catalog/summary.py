@@ -1,4 +1,4 @@
-"""The tool that counts and adds up rows of a declared table; every figure is the database's."""
+"""The tool that counts and adds up rows of a declared table; the database computes every figure."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -33,7 +33,7 @@ class SummaryTool(Tool):
     """Counts the rows that row level security lets the caller's tenant see."""
 
     def __init__(self, source: TableSource, declared: Summary) -> None:
-        """Read the declaration once; the statements are made when they are asked for."""
+        """Read the declaration once; statements are made when they are needed."""
         self.name = declared.tool
         self.scope = source.table.scope
         self.view = chart(declared.tool, declared.title or titled(declared.tool)) if declared.chart else None
@@ -53,7 +53,7 @@ class SummaryTool(Tool):
         """Return the entry of tools/list."""
         table = self._source.table
         if table.brief:
-            # The texts of the table and its columns are with the listing, if there is one.
+            # The listing, if there is one, already has the descriptions of the table and its columns.
             said = table.description if table.list is None else None
             text = self._declared.description or brief_text(f"Counts {table.rows_name}.", said)
             arguments = brief_schema(self._arguments.json_schema, column_texts(table) if table.list is None else {})
@@ -92,7 +92,7 @@ class SummaryTool(Tool):
         return to_json(answer)
 
     def _is_by_whole_days(self, filtered: Filtered) -> bool:
-        """Whether each limit of days is one moment, so that the days of a roll-up begin and end where rows are cut."""
+        """Whether each first and last day begins at exactly one time, so that a roll-up's days match the filters."""
         asked = zip(filtered.filters, filtered.values, strict=True)
         return all(is_one_moment(value, self._zone) for (_, how), value in asked if how in {"from", "before"})
 
@@ -131,7 +131,7 @@ class SummaryTool(Tool):
 
 
 def groups_of(table: Table) -> dict[str, Group]:
-    """Return the values of `group_by`: a column, a length of time, or, of several dates, column and length."""
+    """Return the values of `group_by`: a column, a length of time, or both if several columns have dates."""
     dated = {name: column for name, column in table.columns.items() if isinstance(column.group, tuple)}
     found: dict[str, Group] = {}
     for name, column in table.columns.items():

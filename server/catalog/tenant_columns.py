@@ -1,4 +1,4 @@
-"""What a tenant id and the key between a child and its parent can be: columns whose equality PostgreSQL can index."""
+"""Which columns can hold a tenant id or the key between child and parent: those that an index compares exactly."""
 
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -21,12 +21,12 @@ _FAMILIES: Final[Mapping[str, Family]] = {
 
 
 def family_of(column: ColumnFacts) -> Family | None:
-    """Return how a column's values are compared with a tenant id; None when it cannot hold one safely."""
+    """Return the type with which a column is compared with a tenant id; None when it cannot hold one safely."""
     return _FAMILIES.get(column.base) if column.kind == "b" and column.deterministic else None
 
 
 def parent_key(table: Table, facts: Facts) -> str | None:
-    """Return the parent's column that a child's foreign key names: as declared, else the primary key's only column."""
+    """Return the parent's column of a child's foreign key: the declared one, or the only column of the primary key."""
     if not isinstance(table.tenant, Through):
         return None
     parent = facts.get(table.tenant.parent)
@@ -35,7 +35,7 @@ def parent_key(table: Table, facts: Facts) -> str | None:
 
 
 def missing_index(table: Table, facts: Facts) -> str | None:
-    """Return the column that rows are found by and that no index begins with."""
+    """Return the tenant column or foreign key if no index begins with it, else None."""
     own = facts[table.name]
     column = table.tenant.through if isinstance(table.tenant, Through) else table.tenant
     return column if column and own.kind in {"r", "p"} and column not in own.leads else None

@@ -1,16 +1,16 @@
-"""Texts on their way in and out: what may not be in them, how schemas and names read."""
+"""Texts of arguments and results without control characters, and readable schemas and names."""
 
 import re
 from typing import Any, Final, cast
 
-# What ends a line in one system or another.
+# The line ends of different systems.
 _LINE_ENDS: Final = re.compile(r"\r\n|[\r\x0b\x0c]")
-# Control characters, lone surrogates, and the bidirectional controls that reorder what a person reads.
+# Control characters, lone surrogates, and the bidirectional controls, which change the order of displayed text.
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
 def printable(text: str) -> str:
-    """Return `text` with LF for every end of a line; raise ValueError when it holds other control characters."""
+    """Return `text` with LF for every line end; raise ValueError when it contains other control characters."""
     if text.isprintable():
         return text
     text = _LINE_ENDS.sub("\n", text)
@@ -20,11 +20,11 @@ def printable(text: str) -> str:
 
 
 def readable(text: str) -> str:
-    """Return `text` out of a row or a document, with LF for every end of a line.
+    """Return a `text` from a row or a document with LF for every line end.
 
-    What could move a cursor or reorder a line is U+FFFD.
+    Characters that could move the screen's cursor or reorder a line become U+FFFD.
     """
-    # Most texts are plain, and this tells it ten times faster than a pattern does.
+    # Most texts are plain, and this check is ten times faster than a pattern.
     if text.isprintable():
         return text
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _LINE_ENDS.sub("\n", text))
@@ -42,17 +42,17 @@ def readable_in(value: Any) -> Any:
 
 
 def shortened(text: str, characters: int) -> str:
-    """Return at most `characters` of `text`; one that is cut ends with an ellipsis."""
+    """Return at most `characters` characters of `text`; a cut text ends with an ellipsis."""
     return text if len(text) <= characters else text[: characters - 1] + "…"
 
 
 def titled(name: str) -> str:
-    """Return a title for a tool that declares none: `query_orders` → `Query orders`."""
+    """Return a title for a tool without a declared one: `query_orders` → `Query orders`."""
     return name.replace("_", " ").replace("-", " ").capitalize()
 
 
 def plain_schema(node: Any) -> Any:
-    """Return a JSON Schema as a language model reads it best: no generated titles, no `or null` for optional."""
+    """Return a JSON Schema that is easier for a model: no generated titles, no `null` for optional arguments."""
     if isinstance(node, list):
         return [plain_schema(item) for item in cast("list[Any]", node)]
     if not isinstance(node, dict):

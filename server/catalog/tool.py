@@ -1,4 +1,4 @@
-"""What a tool is, and the base of those that are written in code."""
+"""The base classes of all tools and of tools written in code."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
@@ -19,18 +19,18 @@ from server.catalog.view import View
 from server.settings import Scope
 
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True), AfterValidator(printable)]
-# Text out of a row or a document: what could move a cursor or reorder a line on a screen is made visible.
+# Text from a row or a document: characters that could move the screen's cursor or reorder a line are replaced.
 Data = Annotated[str, AfterValidator(readable)]
 _READS_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
-# The two that say something of a tool that only reads.
+# Only the two hints that matter for a tool that only reads.
 _READS_ONLY_IN_BRIEF = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
 
 class Tool(ABC):
-    """One tool of the server; `scope` is what the token needs, None for any signed-in caller.
+    """One tool of the server; `scope` is the scope that the token needs, None for any signed-in caller.
 
-    `needs_tenant` is False only for a tool that answers people who have no tenant; `view` is the page that shows its
-    result, where a client can.
+    `needs_tenant` is False only for a tool that also answers people without a tenant; `view` is a page for clients that
+    can show its result.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Tool(ABC):
 
     @cached_property
     def definition(self) -> str:
-        """The digest of that entry, computed once: what the model was told about a call that is recorded."""
+        """The digest of that entry, computed once; the audit record shows with it which description the model saw."""
         return digest_of(self.described.model_dump_json(by_alias=True, exclude_none=True).encode())
 
     @abstractmethod
@@ -54,7 +54,7 @@ class Tool(ABC):
 
     @abstractmethod
     async def answer(self, arguments: dict[str, Any], access: TenantAccess) -> bytes:
-        """Return the result as JSON text; raises ToolError for what the model should read."""
+        """Return the result as JSON text; raises ToolError with a message for the model."""
 
 
 def description_of(  # noqa: PLR0913  # the parts of an entry
@@ -66,7 +66,7 @@ def description_of(  # noqa: PLR0913  # the parts of an entry
     result: dict[str, Any] | None,
     view: View | None = None,
 ) -> ToolDescription:
-    """Return the entry of tools/list for a tool that only reads; a brief one has no title and no form of its result."""
+    """Return the entry of tools/list for a tool that only reads; in a brief one, `title` and `result` can be None."""
     return ToolDescription(
         name=name,
         title=title,
@@ -96,7 +96,7 @@ R = TypeVar("R", bound=Result)
 
 @dataclass(frozen=True)
 class CodeTool(Tool, Generic[A, R]):
-    """A tool written in Python: a file of the catalog that defines `TOOL` is one."""
+    """A tool written in Python: a file of the catalog assigns it to `TOOL`."""
 
     name: str
     title: str

@@ -1,7 +1,7 @@
-"""What a view is: a page that a client with the MCP Apps extension shows in place of a tool's bare result.
+"""A view: a page that a client with the MCP Apps extension shows instead of a tool's plain result.
 
-Source: the extension `io.modelcontextprotocol/ui`, version 2026-01-26. The page holds no data: the client hands it the
-result of the call, so a view is the same for everyone, and a client without the extension shows the result's text.
+Source: the extension `io.modelcontextprotocol/ui`, version 2026-01-26. The page contains no data: the client passes the
+result of the call to it. So a view is the same for everyone, and other clients show the text of the result.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from mcp_types import ReadResourceResult, Resource, TextResourceContents
 
-# What the page may reach: nothing. It is one file, and its data come by message (`_meta.ui.csp` of the extension).
-# MCP Apps, 2026-01-26; the SDK has it too, in a module that takes as long to load as all of this package.
+# MCP Apps, 2026-01-26; the SDK has this constant too, but loading its module takes as long as this whole package.
 _MIME_TYPE: Final = "text/html;profile=mcp-app"
+# The page may load nothing: it is one file, and receives its data by message (`_meta.ui.csp` of the extension).
 _META: Final[dict[str, Any]] = {
     "ui": {
         "csp": {"connectDomains": [], "resourceDomains": [], "frameDomains": [], "baseUriDomains": []},
@@ -26,7 +26,7 @@ _META: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class View:
-    """One page, whose text `page` returns; `name` is its part of the address."""
+    """One page; `page` returns its text, and `name` is a part of its URI."""
 
     name: str
     title: str
@@ -35,7 +35,7 @@ class View:
 
     @property
     def uri(self) -> str:
-        """The address that the tool's `_meta.ui.resourceUri` names."""
+        """The URI in the tool's `_meta.ui.resourceUri`."""
         return f"ui://tenantgate/{self.name}.html"
 
     @cached_property
@@ -52,7 +52,7 @@ class View:
 
     @cached_property
     def contents(self) -> ReadResourceResult:
-        """The answer of resources/read, read once."""
+        """The result of resources/read, built once."""
         text = self.page()
         page = TextResourceContents(uri=self.uri, mime_type=_MIME_TYPE, text=text, _meta=_META)
         return ReadResourceResult(contents=[page])
@@ -60,7 +60,7 @@ class View:
 
 def chart(tool: str, title: str) -> View:
     """Return the view of a summary tool: its groups as a bar chart and a table, under the tool's title."""
-    # A hyphen becomes a dot, so that `a_b` and `a-b` do not share an address.
+    # A hyphen becomes a dot, so that `a_b` and `a-b` have different URIs.
     return View(
         name=tool.replace("-", ".").replace("_", "-"),
         title=f"{title}: chart",
@@ -70,6 +70,6 @@ def chart(tool: str, title: str) -> View:
 
 
 def _chart_page(title: str) -> str:
-    """Return the page of every summary tool with the title of one: only text outside of style and script differs."""
+    """Return the page for summary tools with this title; the title is only outside of style and script."""
     page = files("server.catalog").joinpath("summary_chart.html").read_text(encoding="utf-8")
     return page.replace("{{title}}", escape(title))

@@ -1,4 +1,4 @@
-"""whoami: who is asking, as the verified token and the registry say."""
+"""The tool whoami: the caller's identity from the verified token and the registry."""
 
 from datetime import UTC, datetime
 from typing import Final, Literal

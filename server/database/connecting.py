@@ -1,7 +1,7 @@
-"""How every connection to PostgreSQL is made: by the pool, the doctor and the administrator's verbs alike.
+"""How every connection to PostgreSQL is made: for the pool, the doctor and the administrator's commands.
 
-What the URL says is kept: options, application_name, connect_timeout, target_session_attrs, several hosts, sslmode. No
-option of our own stands in the start-up packet, which poolers refuse; settings come with the first statement.
+The URL's parameters are kept: options, application_name, connect_timeout, target_session_attrs, several hosts, sslmode.
+We add no options to the start-up packet, because poolers refuse them; the first statement sets them instead.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from server.errors import SettingsError, StartupError, UnreachableError
 from server.settings import DatabaseSettings
 
 Key = Literal["database.url", "database.admin_url"]
-# For what neither the URL nor libpq's environment says.
+# Defaults for parameters that neither the URL nor libpq's environment sets.
 _DEFAULTS: Final[Mapping[str, str]] = {
     "application_name": "tenantgate",
     "connect_timeout": "5",
-    # A host that vanished answers nothing, not even a reset.
+    # A host that disappeared sends nothing, not even a reset.
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
@@ -40,7 +40,7 @@ _SHARED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A database and a login, as one setting names them."""
+    """A database and a login, from one setting."""
 
     url: str = field(repr=False)
     key: Key
@@ -50,10 +50,10 @@ class Target:
     region: str | None = None
 
     def parameters(self) -> dict[str, Any]:
-        """Return what psycopg connects with; the password is the one that its source has now.
+        """Return psycopg's connection parameters, with the password that the settings have now.
 
-        Raises SettingsError for a URL that can be misread, and for a host whose certificate would not be verified;
-        UnreachableError where AWS gives no token.
+        Raises SettingsError for an ambiguous URL, and for a host whose certificate would not be verified;
+        UnreachableError when AWS gives no token.
         """
         given = _read(self.url, self.key)
         environment = _of_the_environment()
@@ -67,28 +67,28 @@ class Target:
         return ours | given | self._for_a_reader(given) | {"client_encoding": "UTF8"}
 
     async def pooled(self) -> dict[str, Any]:
-        """Return what each connection of the server's pool is made with, without holding up the event loop.
+        """Return the parameters of a new connection for the server's pool, without blocking the event loop.
 
-        The settings file may be read again, or AWS asked. Whether a connection keeps statements is decided with each.
+        This may read the settings file again, or ask AWS.
         """
         parameters = await asyncio.to_thread(self.parameters)
         threshold = 0 if self.prepared_statements else None
         return parameters | {"autocommit": True, "cursor_factory": AsyncRawCursor, "prepare_threshold": threshold}
 
     def _for_a_reader(self, given: Mapping[str, Any]) -> dict[str, str]:
-        # The sessions of the server's login only read, so that no server would do; what is meant is the primary.
+        # The login's sessions are read-only, so no server would count as read-write. The primary is meant.
         asked = given.get("target_session_attrs")
         is_meant = self.key == "database.url" and asked == "read-write"
         return {"target_session_attrs": "primary"} if is_meant else {}
 
     def explained(self, error: psycopg.Error) -> StartupError:
-        """Return one line for what psycopg or the database said: the cause and the remedy, no part of a password."""
+        """Return an error of one line for an error of psycopg or the database: cause and remedy, without a password."""
         if (sentence := refusal(str(error), self.key)) is not None:
             return StartupError(sentence)
         return UnreachableError(f"the database cannot be reached ({self.words(error)}); check {self.key}")
 
     def words(self, error: BaseException) -> str:
-        """Return the first line of a message, without the password should the driver repeat it."""
+        """Return the first line of a message, without the password if the driver repeats it."""
         line = first_line(error)
         for secret in _passwords(self.url):
             line = line.replace(secret, "…")
@@ -96,7 +96,7 @@ class Target:
 
 
 def login_target(settings: DatabaseSettings) -> Target:
-    """Return how the server's login connects."""
+    """Return the target of the server's login."""
     url = settings.url.get_secret_value()
     shared = (settings.unverified_tls, settings.prepared_statements, settings.iam, settings.region)
     return Target(url, "database.url", *shared)
@@ -104,10 +104,10 @@ def login_target(settings: DatabaseSettings) -> Target:
 
 @contextmanager
 def connected(target: Target, *, cursor_factory: Any = psycopg.Cursor) -> Generator[Connection[Any]]:
-    """Yield a connection in autocommit mode whose session is prepared; nothing is prepared on it by name.
+    """Yield a connection in autocommit mode whose session is set up; it uses no named prepared statements.
 
-    Raises SettingsError for a URL that cannot be used, StartupError for a pooler that cannot serve us, and
-    UnreachableError when there is no answer.
+    Raises SettingsError for a URL that cannot be used, StartupError for an unsuitable pooler, and UnreachableError when
+    the database does not answer.
     """
     try:
         connection = open_connection(target, cursor_factory)
@@ -120,7 +120,7 @@ def connected(target: Target, *, cursor_factory: Any = psycopg.Cursor) -> Genera
 
 
 def open_connection(target: Target, cursor_factory: Any) -> Connection[Any]:
-    """Return a prepared connection; raises psycopg's errors, and StartupError for a pooler that cannot serve us."""
+    """Return a connection with its session set up; raises psycopg's errors, and StartupError for a wrong pooler."""
     parameters = target.parameters()
 
     def connect() -> Connection[Any]:
@@ -159,7 +159,7 @@ def _read(url: str, key: Key) -> dict[str, Any]:
     try:
         return conninfo.conninfo_to_dict(url)
     except psycopg.Error:
-        # libpq repeats what it could not read, and that may be the end of a password.
+        # libpq's message repeats the part that it could not read, which may be the end of a password.
         raise SettingsError(
             "the database cannot be asked (its URL cannot be read; percent-encode the user and the password, and name "
             f"only parameters that libpq knows); check {key}"
@@ -167,7 +167,7 @@ def _read(url: str, key: Key) -> dict[str, Any]:
 
 
 def _of_the_environment() -> dict[str, str]:
-    """Return the parameters that libpq's own variables or its service file give, such as PGAPPNAME."""
+    """Return the parameters from libpq's environment variables, such as PGAPPNAME, or its service file."""
     return {
         one.keyword.decode(): one.val.decode()
         for one in pq.Conninfo.get_defaults()
@@ -176,20 +176,20 @@ def _of_the_environment() -> dict[str, str]:
 
 
 def _passwords(url: str) -> Sequence[str]:
-    """Return the password as it is written and as it is meant."""
+    """Return the password as written in the URL and as decoded."""
     try:
         meant = str(conninfo.conninfo_to_dict(url).get("password") or "")
     except psycopg.Error:
         meant = ""
     authority = url.partition("://")[2].rpartition("@")[0]
-    # A shorter one would be found in words that are none.
+    # A shorter password would also match parts of other words.
     return [one for one in (authority.partition(":")[2], meant) if len(one) >= _SHORTEST]
 
 
 def _fresh_password(target: Target) -> str | None:
-    """Return the password that the source of the settings has now, None when it says nothing else.
+    """Return the password that the settings have now, None without one or when another part of the URL differs.
 
-    Only the password may change under a running server: another host or database was not proved.
+    Only the password may change while the server runs: isolation was not proved on another host or database.
     """
     from server.configuration import current_settings
 

@@ -1,4 +1,4 @@
-"""The keys that sign the tenant context which PostgreSQL verifies."""
+"""The keys that sign tenant contexts, which PostgreSQL verifies."""
 
 import base64
 import binascii
@@ -13,7 +13,7 @@ from typing import Any, Final
 _KID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _SECRET_BYTES: Final = 32
 _BLOCK_BYTES: Final = 64
-# How long a signed context is accepted: longer than any statement, and than clocks disagree.
+# How long a signed context is accepted: longer than any statement runs, and longer than clocks differ.
 CONTEXT_LIFETIME_S: Final = 60
 _PERSONS_KEPT: Final = 1_024
 
@@ -26,9 +26,9 @@ class ContextKey:
     secret: bytes = field(repr=False)
 
     def pads(self) -> tuple[bytes, bytes]:
-        """Return the inner and outer HMAC pads, 64 bytes each, as the database stores them (RFC 2104 section 2).
+        """Return the inner and outer HMAC pads, 64 bytes each, which the database stores (RFC 2104 section 2).
 
-        The database has SHA-256 but, in its core, neither HMAC nor XOR of bytes.
+        PostgreSQL's core has SHA-256, but no HMAC and no XOR of bytes.
         """
         block = self.secret.ljust(_BLOCK_BYTES, b"\0")
         return bytes(byte ^ 0x36 for byte in block), bytes(byte ^ 0x5C for byte in block)
@@ -38,14 +38,15 @@ class ContextKey:
     ) -> str:
         """Return the context of `person` (issuer, subject) that the database accepts until `expiry_s`, a Unix time.
 
-        `digest` is the SHA-256, in hexadecimal, of the one statement that it is for. An empty tenant or tier is none;
-        an empty `request` is what the server asks by itself. The form stands beside tenancy.verified_context().
+        `digest` is the SHA-256, in hexadecimal, of the one statement that the context is for. An empty tenant or tier
+        means none; an empty `request` means a statement of the server itself. tenancy.verified_context() in
+        sql/migrations reads this format.
         """
         body = f"v3|{self.kid}|{tenant}|{_encoded(person)}|{tier}|{request}|{expiry_s}|{digest}"
         return f"{body}|{hmac.digest(self.secret, body.encode(), 'sha256').hex()}"
 
     def text(self) -> str:
-        """Return `kid:BASE64`, the form that the settings take."""
+        """Return `kid:BASE64`, the form in the settings."""
         return f"{self.kid}:{base64.b64encode(self.secret).decode()}"
 
 
@@ -55,7 +56,7 @@ def _encoded(person: tuple[str, str]) -> str:
 
 
 def parse_context_key(text: str) -> ContextKey:
-    """Read `kid:BASE64`; raise ValueError that says what is wrong, without the secret."""
+    """Read `kid:BASE64`; raise ValueError with the mistake, but without the secret."""
     kid, _, encoded = text.partition(":")
     if not _KID.fullmatch(kid):
         raise ValueError("must be `kid:BASE64`; a key id has lower-case letters, digits and hyphens, 32 at most")
@@ -69,7 +70,7 @@ def parse_context_key(text: str) -> ContextKey:
 
 
 def listed_keys(value: Any) -> Any:
-    """Return the keys of a text, in the form that `keys add` prints: with blanks or commas between them, or as JSON."""
+    """Return the keys in a text: as `keys add` prints them, separated by blanks or commas, or as a JSON list."""
     if not isinstance(value, str):
         return value
     if not value.lstrip().startswith("["):
@@ -83,5 +84,5 @@ def listed_keys(value: Any) -> Any:
 
 
 def new_context_key(kid: str) -> ContextKey:
-    """Make a fresh random key; raise ValueError for a malformed key id."""
+    """Make a new random key; raise ValueError for a malformed key id."""
     return parse_context_key(ContextKey(kid, secrets.token_bytes(_SECRET_BYTES)).text())

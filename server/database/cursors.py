@@ -16,12 +16,12 @@ from server.derived_keys import derived
 from server.errors import ArgumentsError
 
 _LIFETIME_S: Final = 3_600
-# AES-256-SIV (RFC 5297): two keys of 32 bytes; no nonce that could repeat among replicas.
+# AES-256-SIV (RFC 5297): two keys of 32 bytes; it needs no nonce, which replicas could repeat.
 _KEY_BYTES: Final = 64
-# Each value takes a multiple of this many bytes, or a cursor's length would show how many digits a row's key has,
-# and a key may come from a sequence that all tenants share.
+# Each value is padded to a multiple of this many bytes. Otherwise a cursor's length would show how many digits a row's
+# key has, and a key may come from a sequence that all tenants share.
 _BLOCK_BYTES: Final = 32
-# Longer positions make cursors that models and clients cut.
+# Models and clients cut the cursors of longer positions.
 _PAYLOAD_BYTES: Final = 2_176
 _REFUSED: Final = (
     "The cursor does not belong to this request or has expired; nothing was read. "
@@ -33,13 +33,13 @@ class Cursors:
     """Seals and opens cursors with keys that every replica of the server derives from the context keys."""
 
     def __init__(self, keys: Sequence[ContextKey]) -> None:
-        """Derive a key for this purpose from each context key; the first seals, any of them opens."""
+        """Derive a cursor key from each context key; the first one seals, and all can open."""
         self._keys: Final = tuple(AESSIV(derived(key.secret, b"tenantgate cursor v2", _KEY_BYTES)) for key in keys)
 
     def seal(self, position: Sequence[str | None], request: str, principal: Principal) -> str:
         """Return a cursor for `position` (the last row's sort value and key) within `request`.
 
-        Raises ArgumentsError when the position is too long to be carried.
+        Raises ArgumentsError when the position is too long for a cursor.
         """
         payload = b"[" + b",".join(map(_block, (int(time.time()) + _LIFETIME_S, *position))) + b"]"
         if len(payload) > _PAYLOAD_BYTES:
@@ -49,12 +49,12 @@ class Cursors:
         return _text(self._keys[0].encrypt(payload, [_bound(request, principal)]))
 
     def open(self, cursor: str, request: str, principal: Principal) -> tuple[str | None, ...]:
-        """Return the position; raises ArgumentsError for a cursor that is changed, expired or of another request."""
+        """Return the position; raises ArgumentsError for a cursor that is changed, expired or for another request."""
         try:
             sealed = base64.urlsafe_b64decode(cursor.encode("ascii") + b"==")
         except ValueError:
             raise ArgumentsError(_REFUSED) from None
-        # The decoder passes over what is not base64, and over what follows its end: accept one spelling alone.
+        # The decoder ignores characters that are not base64 and text after the end. Accept only the canonical form.
         if _text(sealed) != cursor:
             raise ArgumentsError(_REFUSED)
         expiry, *position = self._opened(sealed, _bound(request, principal))
@@ -72,7 +72,7 @@ class Cursors:
 
 
 def _block(value: object) -> bytes:
-    # Not escaped as ASCII: a name of 200 characters would not fit. The blanks that follow are JSON, too.
+    # Not escaped as ASCII, or a name of 200 characters would not fit. JSON allows the blanks after the value.
     text = to_json(value)
     return text.ljust(-(-len(text) // _BLOCK_BYTES) * _BLOCK_BYTES)
 

@@ -1,4 +1,4 @@
-"""The database: a signed tenant context and one read-only statement, in one round trip."""
+"""The database: each call sends a signed tenant context and one read-only statement in one round trip."""
 
 import time
 from collections.abc import Sequence
@@ -26,17 +26,15 @@ _MISFIT: Final = (
     "This tool does not fit the database; nothing was read. A retry does not help; "
     "tell your administrator, who finds the reason in the server's log."
 )
-# No tenant's name: whoever asks whether the server is ready has a turn like a tenant.
-_READINESS: Final = ("readiness",)
 _log: Final = structlog.get_logger("database")
 
 
 class _CodeError(Exception):
-    """What the log may know of a failed statement: its SQLSTATE. PostgreSQL's own words can repeat a row."""
+    """The cause of a failed statement for the log: only its SQLSTATE, since PostgreSQL's message can contain a row."""
 
 
 def _failure(statement: str, error: psycopg.Error) -> ToolError:
-    """Return what the caller reads of a statement that failed by its values (SQLSTATE class 22) or by its names."""
+    """Return the caller's error for a statement that failed because of its values (SQLSTATE class 22) or its names."""
     if isinstance(error, psycopg.DataError):
         return RefusedError(_NOT_COMPUTED)
     _log.error("a statement does not fit the database", statement=statement, sqlstate=error.sqlstate)
@@ -49,15 +47,15 @@ class Database:
     def __init__(self, settings: DatabaseSettings) -> None:
         """Prepare the pool; nothing is opened yet."""
         self._keys: Final = settings.signing_keys()
-        # Nothing is read before isolation was proved on this database, and no longer than it holds.
+        # Nothing is read before isolation was proved on this database, and only while the last check passes.
         self.proved = False
-        # When that was last proved, by time.monotonic().
+        # The time of the last proof, by time.monotonic().
         self.proved_at: float | None = None
         self._pool: Final = Pool(settings)
         self._readiness: Final = Readiness(settings)
 
     async def open(self) -> None:
-        """Start connecting in the background; a database that is down now is reached when it is back."""
+        """Start connecting in the background; attempts continue while the database is down."""
         await self._pool.open()
 
     async def close(self) -> None:
@@ -67,7 +65,7 @@ class Database:
 
     @property
     def pool(self) -> Pool:
-        """The pool, for those who show its numbers."""
+        """The pool, for the metrics."""
         return self._pool
 
     async def is_ready(self) -> bool:
@@ -77,10 +75,10 @@ class Database:
     async def fetch(self, statement: Statement[R], values: Sequence[object], principal: Principal) -> list[R]:
         """Run `statement` for `principal` and return its rows.
 
-        Tenants take turns; those whose tenant is being looked up are one more. Raises UnavailableError when the
-        database is down, busy or too slow, LimitError when too many calls of the tenant wait, WithheldError when the
-        database does not accept the context or enforces another one, RefusedError when it cannot compute the answer,
-        and MisconfiguredError when the statement does not fit it.
+        Tenants take turns; lookups of tenants count as one more tenant. Raises UnavailableError when the database is
+        down, busy or too slow, LimitError when too many calls of the tenant wait, WithheldError when the database does
+        not accept the context or enforces another one, RefusedError when it cannot compute the answer, and
+        MisconfiguredError when the statement does not fit the database.
         """
         if not self.proved:
             raise UnavailableError(_DOWN)
@@ -105,7 +103,7 @@ class Database:
         return statement.read(*row[1:])
 
     def _sign(self, statement: Statement[Any], principal: Principal) -> str:
-        """Return the context that the database verifies, for this statement alone."""
+        """Return the signed context for this one statement."""
         return self._keys[0].sign(
             person=(principal.issuer, principal.subject),
             tenant=principal.tenant or "",

@@ -1,4 +1,4 @@
-"""Tokens that stand in for a password where a database of RDS or Aurora asks AWS IAM who logs in."""
+"""Tokens instead of passwords, for RDS and Aurora databases with AWS IAM authentication."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from server.errors import SettingsError, UnreachableError
 
-# cluster.id.region.rds.amazonaws.com, also of a proxy, of other partitions, and of an IPv6 endpoint.
+# cluster.id.region.rds.amazonaws.com; also matches proxies, other partitions, and IPv6 endpoints.
 _HOST: Final = re.compile(
     r"\.([a-z]{2}(?:-[a-z]+)+-[0-9])\.rds\.(?:amazonaws\.com(?:\.cn)?|api\.aws|amazonaws\.eu)\.?$", re.IGNORECASE
 )
@@ -15,10 +15,10 @@ _PORT: Final = "5432"
 
 
 def token_for(parameters: Mapping[str, Any], region: str | None) -> str:
-    """Return a token for a new connection with these parameters; it is good for 15 minutes, and for connecting alone.
+    """Return a token for a new connection with these parameters; it is valid for 15 minutes, only for connecting.
 
-    Credentials are AWS's own: fetching them may take time, so call this in a thread. Raises SettingsError for
-    parameters that allow no such login, and UnreachableError when AWS gives no credentials.
+    It uses AWS's usual credentials. Fetching them may take time, so call this in a thread. Raises SettingsError for
+    parameters that do not allow such a login, and UnreachableError when AWS gives no credentials.
     """
     host, port, user = _login(parameters)
     found = _HOST.search(host)
@@ -35,11 +35,11 @@ def token_for(parameters: Mapping[str, Any], region: str | None) -> str:
 
 
 def _login(parameters: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return host, port and user, which the token is signed for."""
+    """Return the host, port and user that the token is signed for."""
     host, user = str(parameters.get("host") or ""), str(parameters.get("user") or "")
     port = str(parameters.get("port") or _PORT)
     if parameters.get("sslmode") != "verify-full":
-        # Whoever is between would get a token that is as good as a password for 15 minutes.
+        # An attacker in between would get a token that works like a password for 15 minutes.
         raise SettingsError(
             "database.iam needs sslmode=verify-full in database.url, and sslrootcert with the bundle of RDS; "
             "see docs/database.md"
@@ -54,8 +54,8 @@ def _login(parameters: Mapping[str, Any]) -> tuple[str, str, str]:
 
 @cache
 def _client(region: str | None) -> Any:
-    """Return one client per region: making it takes milliseconds, and it keeps the credentials and renews them."""
+    """Return one client per region: making it takes milliseconds, and it keeps and renews the credentials."""
     import boto3
 
-    # A session of its own: the default one is not made for threads.
+    # A new session, because the default session is not thread-safe.
     return cast("Any", boto3.Session()).client("rds", region_name=region)

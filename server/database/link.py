@@ -1,4 +1,4 @@
-"""One connection: one statement at a time, sent and answered by callbacks of the event loop, without a task for it."""
+"""One connection that runs one statement at a time through callbacks of the event loop, without a task."""
 
 import asyncio
 from collections import OrderedDict, deque
@@ -15,13 +15,13 @@ from server.database.parameters import Parameters, dumped
 Row = tuple[bytes | None, ...]
 # The text of a statement, and the types of its parameters.
 _Key = tuple[bytes, tuple[int, ...]]
-# The least recently used one makes room, as with psycopg.
+# Beyond this number, the least recently used one is removed, as in psycopg.
 _PREPARED_KEPT: Final = 100
-# How long the database has to end a statement that nobody waits for any longer.
+# How long the database has to end a statement after its caller left.
 _CANCELLED_WITHIN_S: Final = 5.0
-# The database ended the connection: shutdown, crash, not up yet, idle too long (PostgreSQL, appendix A).
+# The database ended the connection: shutdown, crash, still starting, idle too long (PostgreSQL, appendix A).
 _ENDED: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25P04"})
-# The result has other columns than when it was prepared, or somebody took the prepared statement away.
+# The statement's result has other columns than when it was prepared, or the prepared statement no longer exists.
 _PREPARED_BEFORE: Final = frozenset({"0A000", "26000"})
 _TUPLES: Final = pq.ExecStatus.TUPLES_OK
 _FAILED: Final = pq.ExecStatus.FATAL_ERROR
@@ -29,7 +29,7 @@ _log: Final = structlog.get_logger("database")
 
 
 class LostConnectionError(Exception):
-    """The connection died before it gave an answer; `cause` is what libpq said."""
+    """The connection was lost before the answer; `cause` is libpq's error."""
 
     def __init__(self, cause: psycopg.Error) -> None:
         super().__init__()
@@ -37,16 +37,17 @@ class LostConnectionError(Exception):
 
 
 class Link:
-    """A connection that psycopg has opened, for statements that answer with at most one row.
+    """A connection that psycopg has opened, for statements that return at most one row.
 
-    A statement is prepared when it comes for the first time. With `settings`, the session is another client's after
-    each transaction: nothing is prepared, and each statement travels with that one, which sets what it needs.
+    A statement is prepared at its first use. With `settings`, another client may get the session after each
+    transaction. Then nothing is prepared, and each statement is sent together with `settings`, a statement that sets up
+    the transaction.
     """
 
     def __init__(
         self, connection: AsyncConnection[Any], settings: bytes | None, freed: Callable[["Link"], None]
     ) -> None:
-        """Take the connection over; `freed` is called when it can take a statement again, and when it is closed."""
+        """Take over the connection; `freed` is called when it is free for a statement again, and when it is closed."""
         self._connection: Final = connection
         self._server: Final = connection.pgconn
         self._settings: Final = settings
@@ -58,7 +59,7 @@ class Link:
         self._asked: tuple[bytes, Parameters] = (b"", dumped(()))
         self._answer: asyncio.Future[Row | None] | None = None
         self._results: list[pq.abc.PGresult] = []
-        # What is still to be sent for the statement that is answered now.
+        # The messages that are still to be sent for the current statement.
         self._steps: Final = deque[Callable[[], None]]()
         self._preparing: _Key | None = None
         self._was_prepared = False
@@ -71,7 +72,7 @@ class Link:
         self._loop.add_reader(self._socket, self._readable)
 
     def ask(self, text: bytes, parameters: Parameters) -> "asyncio.Future[Row | None]":
-        """Send a statement; its first row comes, or None, or psycopg's error, or LostConnectionError."""
+        """Send a statement; the future gets its first row or None, psycopg's error, or LostConnectionError."""
         answer = self._answer = self._loop.create_future()
         self._asked = (text, parameters)
         if self._settings is not None:
@@ -88,7 +89,7 @@ class Link:
         return answer
 
     def leave(self, answer: "asyncio.Future[Row | None]", left: Callable[[], None]) -> None:
-        """Let the database end a statement whose answer nobody waits for; `left` is called when that is over."""
+        """Cancel a statement whose caller left; `left` is called when the statement has ended."""
         if self._answer is not answer:
             left()
             return
@@ -97,15 +98,15 @@ class Link:
         self._cancelling = asyncio.create_task(self._cancel(answer))
 
     def look(self) -> None:
-        """Find out whether the other side has closed the connection."""
+        """Check whether the other side has closed the connection."""
         self._readable()
 
     def close(self) -> None:
-        """Close the connection; what was asked on it is lost."""
+        """Close the connection; a running statement fails with LostConnectionError."""
         self._lose(psycopg.OperationalError("the connection was closed"))
 
     async def stopped(self) -> None:
-        """Wait until the database was told to end a statement that was left."""
+        """Wait until a request to cancel a statement has been sent."""
         if self._cancelling is not None:
             await asyncio.wait((self._cancelling,))
 
@@ -119,7 +120,7 @@ class Link:
         self._send(self._steps.popleft())
 
     def _forget(self, name: bytes) -> None:
-        # Poolers in session mode know the message of the protocol, and not all of them the statement.
+        # Poolers in session mode support the protocol's Close message; some do not support DEALLOCATE.
         if capabilities.has_send_close_prepared():
             self._server.send_close_prepared(name)
         else:
@@ -137,7 +138,7 @@ class Link:
 
     def _send_with_settings(self) -> None:
         text, parameters = self._asked
-        # What is sent before one answer is awaited is one transaction (PostgreSQL, section 55.2.4).
+        # All statements before the sync message are one transaction (PostgreSQL, section 55.2.4).
         self._server.enter_pipeline_mode()
         self._server.send_query_params(self._settings or b"", None)
         self._server.send_query_params(text, parameters.values, parameters.types, parameters.formats)
@@ -171,7 +172,7 @@ class Link:
                     has_ended = False
                     self._results.append(result)
                 elif has_ended or self._settings is None:
-                    # A statement ends with one None; in a pipeline each does, and the whole with one more.
+                    # A None ends a statement. In a pipeline, one None ends each statement and another one the pipeline.
                     self._end()
                     return
                 else:
@@ -180,7 +181,7 @@ class Link:
             self._lose(error)
 
     def _end(self) -> None:
-        """Judge what the last step came to: take the next one, or give the answer."""
+        """Handle the result of the last step: send the next one, or give the answer."""
         results, self._results = self._results, []
         failed = next((one for one in results if one.status == _FAILED), None)
         if self._server.status != pq.ConnStatus.OK:
@@ -207,7 +208,7 @@ class Link:
         if error.sqlstate in _ENDED:
             self._lose(error)
         elif error.sqlstate in _PREPARED_BEFORE and self._was_prepared and key in self._names and not self._left:
-            # Once: what is prepared now has the columns of now.
+            # Retry once: the statement that is prepared now has the present columns.
             self._was_prepared = False
             self._steps.append(partial(self._forget, self._names.pop(key)))
             self._prepare(key)
@@ -218,7 +219,7 @@ class Link:
         if self.is_closed:
             return
         self.is_closed = True
-        # Before another file can have the number of the socket.
+        # Before the socket is closed and another file gets its number.
         self._loop.remove_reader(self._socket)
         if self._is_writing:
             self._loop.remove_writer(self._socket)
@@ -227,14 +228,14 @@ class Link:
         self._free(LostConnectionError(error))
 
     def _free(self, outcome: Row | Exception | None) -> None:
-        """Give the answer, and take the next statement once nothing of this one is on its way."""
+        """Give the answer, and become free when no request to cancel is pending."""
         answer, self._answer = self._answer, None
         if answer is not None and not answer.done():
             if isinstance(outcome, Exception):
                 answer.set_exception(outcome)
             else:
                 answer.set_result(outcome)
-        # A request to cancel that is still on its way must not meet the next statement.
+        # A pending request to cancel must not hit the next statement.
         if self._cancelling is None:
             self.used_s = self._loop.time()
             left, self._left = self._left, None
@@ -245,7 +246,7 @@ class Link:
     async def _cancel(self, answer: "asyncio.Future[Row | None]") -> None:
         try:
             await self._connection.cancel_safe(timeout=_CANCELLED_WITHIN_S)
-        except Exception as error:  # noqa: BLE001  # whatever it was, the connection is given up when this does not end
+        except Exception as error:  # noqa: BLE001  # after any error, the connection is closed if the statement does not end
             _log.warning("a statement could not be cancelled", cause=type(error).__name__)
         finally:
             self._cancelling = None

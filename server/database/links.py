@@ -1,4 +1,4 @@
-"""The connections of the server's login: opened when they are needed, kept while they are used, replaced when lost."""
+"""The connections of the server's login: opened when needed, kept while used, replaced when lost."""
 
 import asyncio
 import random
@@ -15,24 +15,24 @@ from server.database.parameters import dumped
 from server.database.session import Session
 from server.errors import StartupError
 
-# Those that are kept although nobody needs them.
+# The number of connections that are kept even when nobody needs them.
 _LEAST: Final = 2
 _OPENED_WITHIN_S: Final = 10.0
 _PAUSE_S: Final = 0.3
 _TIDIED_EVERY_S: Final = 30.0
 _IDLE_S: Final = 600.0
-# Not all of them at once, and never for ever: a password or an address that changed is then noticed.
+# Connections are replaced after this time, not all at once, so that a changed password or address is noticed.
 _LIFETIME_S: Final = 3_600.0
 _LIFETIME_SPREAD_S: Final = 360.0
 _SAID_EVERY_S: Final = 1.0
 _CLOSED_WITHIN_S: Final = 2.0
-# Its first use on a connection costs milliseconds.
+# The first call of this function on a connection takes milliseconds.
 _WARM_UP: Final = b"SELECT tenancy.current_tenant()"
 _log: Final = structlog.get_logger("database")
 
 
 async def opened(target: Target, session: Session) -> AsyncConnection[Any]:
-    """Return a new connection with the settings of a session of ours; raises psycopg's errors and StartupError."""
+    """Return a new connection with our session settings; raises psycopg's errors and StartupError."""
     connection = await AsyncConnection[Any].connect(**await target.pooled())
     try:
         await session.begin(connection)
@@ -43,17 +43,17 @@ async def opened(target: Target, session: Session) -> AsyncConnection[Any]:
 
 
 class Links:
-    """At most `most` connections, one statement each; who needs one takes it, and it comes back by itself."""
+    """At most `most` connections for one statement each; a taken connection returns when its statement has ended."""
 
     def __init__(self, target: Target, session: Session, most: int, wait_s: float) -> None:
-        """Prepare; nothing is opened yet. A connection is waited for at most `wait_s`."""
+        """Open nothing yet; a caller waits at most `wait_s` for a connection."""
         self.maximum: Final = most
         self._target: Final = target
         self._session: Final = session
         self._least: Final = min(_LEAST, most)
         self._wait_s: Final = wait_s
         self._all: Final = set[Link]()
-        # The one that was used last is taken first, so that those that are not needed become idle.
+        # The last used connection is taken first, so that connections that are not needed stay idle.
         self._free: Final = list[Link]()
         self._waiting: Final = deque[asyncio.Future[Link]]()
         self._openings: Final = set[asyncio.Task[None]]()
@@ -63,20 +63,20 @@ class Links:
 
     @property
     def size(self) -> int:
-        """How many connections there are, used and idle ones."""
+        """The number of connections, used and idle."""
         return len(self._all)
 
     @property
     def idle(self) -> int:
-        """How many of them are idle."""
+        """The number of idle connections."""
         return len(self._free)
 
     def open(self) -> None:
-        """Begin to connect; a database that is down now is tried again when a statement comes."""
+        """Begin to connect; if the database is down now, the next statement tries again."""
         self._tidy()
 
     async def close(self) -> None:
-        """Let cancelled statements end, and close every connection."""
+        """Wait for requests to cancel statements, and close every connection."""
         self._is_closed = True
         if self._tidying is not None:
             self._tidying.cancel()
@@ -93,7 +93,7 @@ class Links:
         return self._free.pop() if self._free else None
 
     async def next(self) -> Link:
-        """Take the next connection that is there; raises psycopg.OperationalError when none is in time."""
+        """Wait for a free connection and take it; raises psycopg.OperationalError when there is none in time."""
         turn: asyncio.Future[Link] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         self._grow()
@@ -109,7 +109,7 @@ class Links:
             raise
 
     def look(self) -> None:
-        """Find out which of the free connections are dead: after a failover all of them are."""
+        """Find dead connections among the free ones; after a failover, all of them are dead."""
         for link in tuple(self._free):
             link.look()
 
@@ -136,7 +136,7 @@ class Links:
             self._grow()
 
     def _grow(self) -> None:
-        """Open as many as are waited for, and as are kept in any case."""
+        """Open as many connections as callers wait for, and at least the number that is always kept."""
         if self._is_closed:
             return
         waiting = sum(not turn.done() for turn in self._waiting)
@@ -152,7 +152,7 @@ class Links:
             self._grow()
 
     async def _open(self) -> None:
-        """Open a connection; while that fails, try again for as long as a statement would wait for it."""
+        """Open a connection; if that fails, try again for as long as a statement would wait."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._wait_s
         while True:
@@ -179,7 +179,7 @@ class Links:
         self._put(link)
 
     def _say(self, error: Exception) -> None:
-        """Log why there is no connection: not for each attempt."""
+        """Log why there is no connection, but not for every attempt."""
         now = asyncio.get_running_loop().time()
         if self._said_s is None or now - self._said_s >= _SAID_EVERY_S:
             self._said_s = now
@@ -187,7 +187,7 @@ class Links:
             _log.warning("no connection to the database", cause=self._target.words(cause))
 
     def _tidy(self) -> None:
-        """Close what was not used for long, or is too old; keep the least."""
+        """Close connections that are too old or idle for too long, and open new ones up to the minimum."""
         loop = asyncio.get_running_loop()
         self._tidying = loop.call_later(_TIDIED_EVERY_S, self._tidy)
         now = loop.time()

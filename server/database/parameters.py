@@ -1,4 +1,4 @@
-"""Values as PostgreSQL gets them: the types, forms and bytes that psycopg would send."""
+"""Values as they are sent to PostgreSQL: the same types, formats and bytes as from psycopg."""
 
 from collections.abc import Sequence
 from struct import Struct
@@ -16,7 +16,7 @@ _as_smallint: Final = Struct("!h").pack
 
 
 class Parameters(NamedTuple):
-    """The values of one execution, with the object ids of their types and the format of each."""
+    """The values of one execution, with the object id of each type and each format."""
 
     values: Sequence[bytes | None]
     types: tuple[int, ...]
@@ -24,9 +24,9 @@ class Parameters(NamedTuple):
 
 
 def dumped(values: Sequence[object]) -> Parameters:
-    """Return the values as they are sent; raises psycopg.DataError for a text that PostgreSQL cannot hold.
+    """Return the values in the form for sending; raises psycopg.DataError for a text that PostgreSQL cannot store.
 
-    Texts and small numbers, which nearly all values are, take a short way; psycopg converts the others.
+    Nearly all values are texts and small numbers, which are converted here, faster; psycopg converts the others.
     """
     sent: list[bytes | None] = []
     types: list[int] = []

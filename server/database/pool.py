@@ -1,4 +1,4 @@
-"""Statements of the server's login: in fair turns, one per connection, bounded in time, ended with their caller."""
+"""Run the server login's statements in fair turns, with a deadline; cancel a statement when its caller leaves."""
 
 import asyncio
 from collections.abc import Hashable, Sequence
@@ -14,18 +14,18 @@ from server.settings import DatabaseSettings
 
 
 class Pool:
-    """Autocommit connections with prepared statements; a dead one is replaced and its statement, a read, repeated."""
+    """Autocommit connections with prepared statements; a dead one is replaced, and its statement, a read, repeated."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
-        """Prepare; nothing is opened yet."""
-        # The database's own limit comes first; this one is for a database that no longer answers at all.
+        """Open nothing yet."""
+        # The database's statement_timeout ends earlier; this limit is for a database that no longer answers.
         self._deadline_s: Final = WAIT_S + settings.statement_timeout_ms / 1000 + 0.5
-        # One for each connection, so that nobody waits for a connection where tenants are not known.
+        # One place per connection, so that callers wait here, in fair turns, and not for a connection.
         self.places: Final = FairQueue(settings.pool_size, settings.connections_per_tenant)
         self._links: Final = Links(login_target(settings), Session(settings), settings.pool_size, WAIT_S)
 
     async def open(self) -> None:
-        """Start connecting in the background; a database that is down now is reached when it is back."""
+        """Start connecting in the background; attempts continue while the database is down."""
         self._links.open()
 
     async def close(self) -> None:
@@ -33,9 +33,9 @@ class Pool:
         await self._links.close()
 
     async def run(self, text: bytes, values: Sequence[object], holder: Hashable) -> Row | None:
-        """Return the first row of a statement that only reads, as text, or None; `holder` says whose turn it uses.
+        """Return the first row of a read-only statement as text, or None; `holder` is the tenant whose turn it uses.
 
-        Raises TimeoutError when there is no answer in time, psycopg's errors, and those of FairQueue.take.
+        Raises TimeoutError when there is no answer in time, psycopg's errors, and the errors of FairQueue.take.
         """
         parameters = dumped(values)
         place = await self.places.take(holder)
@@ -52,14 +52,14 @@ class Pool:
             try:
                 row = await answer
             except (asyncio.CancelledError, TimeoutError):
-                # The place is free when the connection is, however soon its caller left.
+                # The place becomes free together with the connection, even if the caller leaves earlier.
                 link.leave(answer, place.give_back)
                 raise
             except LostConnectionError as error:
                 if is_last:
                     place.give_back()
                     raise error.cause from None
-                # So that the second attempt gets a live one.
+                # Remove dead connections, so that the second attempt gets a live one.
                 self._links.look()
             except BaseException:
                 place.give_back()
@@ -73,17 +73,17 @@ class Pool:
 
     @property
     def maximum(self) -> int:
-        """How many connections there may be."""
+        """The largest number of connections."""
         return self._links.maximum
 
     @property
     def size(self) -> int:
-        """How many connections there are, used and idle ones."""
+        """The number of connections, used and idle."""
         return self._links.size
 
     @property
     def idle(self) -> int:
-        """How many of them are idle."""
+        """The number of idle connections."""
         return self._links.idle
 
 

@@ -1,4 +1,4 @@
-"""Poolers and proxies in front of PostgreSQL: what they refuse, in our words, and whether clients share sessions."""
+"""Poolers and proxies in front of PostgreSQL: explain what they refuse, and detect shared sessions."""
 
 import select
 import time
@@ -8,7 +8,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import Connection, pq
 
-# Part of what is said, who says so, and the remedy; `{key}` is the setting. docs/database.md has the same rows.
+# A part of the message, its cause, and the remedy; `{key}` is the setting. docs/database.md has the same rows.
 REFUSALS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "unsupported startup parameter",
@@ -41,16 +41,16 @@ REFUSALS: Final[tuple[tuple[str, str, str], ...]] = (
         "set database.prepared_statements = false, or use a pool in session mode",
     ),
 )
-# A setting of its own, which nobody reads: a proxy that shares connections until a session has one, as RDS Proxy does,
-# keeps this session together from here on, and a pooler in transaction mode still does not.
+# This sets a custom setting, which nobody reads. A proxy such as RDS Proxy shares connections only until a session sets
+# something, and keeps this session on one connection from then on. A pooler in transaction mode does not.
 _QUESTION: Final = b"SELECT pg_catalog.pg_backend_pid(), pg_catalog.set_config('tenantgate.session', 'own', false)"
 _ROUNDS: Final = 4
-# A pool in session mode without a free connection does not answer at all.
+# A pool in session mode does not answer while it has no free connection.
 _ANSWER_S: Final = 3.0
 
 
 def refusal(said: str, key: str) -> str | None:
-    """Return the sentence for what a pooler or proxy answered, None for what is not known to be from one."""
+    """Return the explanation of a pooler's or proxy's message, None for any other message."""
     for part, sentence, remedy in REFUSALS:
         if part in said:
             words = next(line.strip() for line in said.splitlines() if part in line)
@@ -59,9 +59,9 @@ def refusal(said: str, key: str) -> str | None:
 
 
 def shares_sessions(connection: Connection[Any], connect: Callable[[], Connection[Any]]) -> bool:
-    """Whether a pooler in front hands the sessions of the database from client to client (transaction mode).
+    """Whether a pooler in front gives the same database session to several clients (transaction mode).
 
-    Asks through a second connection, and only where a pooler is: it numbers its clients itself.
+    Opens a second connection, but only behind a pooler, which shows because it gives clients its own process ids.
     """
     mine = {_backend(connection)}
     if None in mine:
@@ -80,7 +80,7 @@ def shares_sessions(connection: Connection[Any], connect: Callable[[], Connectio
 
 
 def _backend(connection: Connection[Any]) -> int | None:
-    """Return the process of the database that answers, None when nobody answers in time."""
+    """Return the process id of the database's backend, None when there is no answer in time."""
     server = connection.pgconn
     server.send_query(_QUESTION)
     server.flush()

@@ -1,4 +1,4 @@
-"""Whether the database answers, for those who ask without a token: at a cost that does not grow with their number."""
+"""Whether the database answers, for readiness checks without a token; many checks cost no more than one."""
 
 import asyncio
 import time
@@ -16,14 +16,14 @@ _WITHIN_S: Final = 1.5
 
 
 class Readiness:
-    """One question at a time, at most one a second, on a connection of its own.
+    """Asks the database one question at a time, at most one per second, on a separate connection.
 
-    So it takes no place in the pool: many who ask leave the pool as it is, and a busy pool does not look like a
-    database that is away.
+    So it needs no place in the pool: many checks do not load the pool, and a busy pool does not look like a database
+    that is down.
     """
 
     def __init__(self, settings: DatabaseSettings) -> None:
-        """Prepare; nothing is opened yet."""
+        """Open nothing yet."""
         self._target: Final = login_target(settings)
         self._connection: AsyncConnection[Any] | None = None
         self._asking: asyncio.Task[bool] | None = None
@@ -36,11 +36,11 @@ class Readiness:
             return answered
         if self._asking is None:
             self._asking = asyncio.create_task(self._ask())
-        # One who leaves does not take the answer from the others.
+        # If one caller leaves, the others still get the answer.
         return await asyncio.shield(self._asking)
 
     async def close(self) -> None:
-        """Ask no more."""
+        """Stop asking, and close the connection."""
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.wait((self._asking,))
@@ -50,7 +50,7 @@ class Readiness:
         answered = False
         try:
             async with asyncio.timeout(_WITHIN_S):
-                # Of a connection that was made before, nothing is learned when it fails: the database may be back.
+                # If an older connection fails, try a new one: the database may be back.
                 answered = (self._connection is not None and await self._once()) or await self._once()
         except TimeoutError:
             await self._drop()

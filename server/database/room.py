@@ -1,4 +1,4 @@
-"""Whether the database has room for all connections that the workers may open."""
+"""Whether the database allows as many connections as the workers may open."""
 
 from dataclasses import dataclass
 from typing import Any, Final, LiteralString
@@ -10,7 +10,7 @@ from server.database.connecting import connected, login_target
 from server.errors import StartupError
 from server.settings import DatabaseSettings
 
-# Beside the pool, a worker asks whether the database answers, and proves isolation, each on a connection of its own.
+# Each worker opens two more connections than its pool: one for readiness and one to prove isolation.
 BESIDE_THE_POOL: Final = 2
 _ASKED: Final[LiteralString] = """
 SELECT pg_catalog.current_setting('max_connections')::int4,
@@ -26,7 +26,7 @@ _log: Final = structlog.get_logger("database")
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many connections this server may open at most, and what the database says of its own limits."""
+    """How many connections this server may open at most, and the limits of the database."""
 
     needed: int
     maximum: int
@@ -37,9 +37,9 @@ class Room:
 
     @property
     def possible(self) -> int:
-        """How many the login can have when nobody else is there."""
+        """How many connections the login can have when there are no others."""
         limits = (self.maximum - self.reserved, self.of_login, self.of_database)
-        # -1 stands for no limit of a role or a database.
+        # -1 means that a role or a database has no limit.
         return min(one for one in limits if one >= 0)
 
     def __str__(self) -> str:
@@ -49,9 +49,9 @@ class Room:
 
 
 def require_room(settings: DatabaseSettings, workers: int) -> None:
-    """Raise StartupError where the database can never have that many connections; warn where it has not now.
+    """Raise StartupError if the database can never have that many connections; warn if it cannot at present.
 
-    Nothing is asked of a pooler that shares connections, and a database that is away or does not say is not waited for.
+    Nothing is checked behind a pooler that shares connections, or when the database does not answer.
     """
     if not settings.prepared_statements:
         return

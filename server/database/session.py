@@ -1,4 +1,4 @@
-"""The settings of a session on which answers depend, so that no default of role, database or client changes one."""
+"""The session settings that answers depend on; they are always set, so that no default changes an answer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -8,7 +8,7 @@ from psycopg import AsyncConnection, Connection, sql
 
 from server.settings import DatabaseSettings
 
-# How values are written and read, and how a statement is parsed. docs/database.md has the same rows.
+# The settings for the text of values and for parsing statements. docs/database.md has the same rows.
 FORMS: Final[dict[str, str]] = {
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "postgres",
@@ -24,7 +24,7 @@ FORMS: Final[dict[str, str]] = {
     "array_nulls": "on",
     "gin_fuzzy_search_limit": "0",
 }
-# And what a session of the server's login is: it reads, under row level security, with no name found but the system's.
+# The settings of the server's login: read-only, under row level security, and unqualified names only from pg_catalog.
 SERVING: Final[dict[str, str]] = FORMS | {
     "TimeZone": "UTC",
     "search_path": "pg_catalog",
@@ -34,7 +34,7 @@ SERVING: Final[dict[str, str]] = FORMS | {
 
 
 def setting(wanted: Mapping[str, str], *, local: bool) -> bytes:
-    """Return the statement that sets them, for one transaction when `local`, and returns what they are then."""
+    """Return the statement that sets `wanted` and returns the new values; `local` means for one transaction."""
     calls = [
         sql.SQL("pg_catalog.set_config({}, {}, {})").format(
             sql.Literal(name), sql.Literal(value), sql.SQL("true" if local else "false")
@@ -45,31 +45,31 @@ def setting(wanted: Mapping[str, str], *, local: bool) -> bytes:
 
 
 def prepare(connection: Connection[Any], wanted: Mapping[str, str], *, local: bool = False) -> None:
-    """Set them, with the first statement of a session or of a transaction, and look at what came of it.
+    """Set `wanted` with the first statement of a session or transaction, and check the values.
 
-    Raises psycopg.OperationalError when the session does not keep one.
+    Raises psycopg.OperationalError when the session does not keep one of them.
     """
     _compare(wanted, connection.cursor().execute(setting(wanted, local=local)).fetchone())
 
 
 class Session:
-    """How the sessions of the server's login are prepared: once, or anew in each transaction where they are shared."""
+    """Sets up the sessions of the server's login: once, or in each transaction if sessions are shared."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
-        """Take `prepared_statements` and the limit of a statement."""
+        """Read the settings `prepared_statements` and `statement_timeout_ms`."""
         self._is_own: Final = settings.prepared_statements
         self._wanted: Final = SERVING | {"statement_timeout": f"{settings.statement_timeout_ms}ms"}
         self._once: Final = setting(self._wanted, local=False)
-        # The transaction that a pooler gives us is what default_transaction_read_only would have begun.
+        # The transaction has already begun, so default_transaction_read_only comes too late for it.
         self._each_time: Final = setting(self._wanted | {"transaction_read_only": "on"}, local=True)
 
     @property
     def each_time(self) -> bytes | None:
-        """The statement that each transaction begins with, None where the session is our own."""
+        """The statement that each transaction begins with, None if the session is not shared."""
         return None if self._is_own else self._each_time
 
     async def begin(self, connection: AsyncConnection[Any]) -> None:
-        """Prepare a new connection of our own."""
+        """Set up a new connection, unless its session is shared."""
         if self._is_own:
             cursor = await connection.execute(self._once, prepare=False)
             _compare(self._wanted, await cursor.fetchone())

@@ -1,4 +1,4 @@
-"""A named query, wrapped so that the signed tenant context and the query travel in one statement."""
+"""A named query, wrapped so that one statement sends the signed tenant context and the query."""
 
 import hashlib
 import json
@@ -14,12 +14,12 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json
 
 R = TypeVar("R")
-# A table and a column that the statement itself can see: a name that no statement uses for something of its own.
+# The query can see this table and column, so no query may use this name.
 _CONTEXT: Final[LiteralString] = "tenantgate_context"
 
 
 class Outputs(NamedTuple):
-    """What an answer has of rows `r`: the columns that are shown, and further texts that are made of all rows."""
+    """The parts of an answer from rows `r`: the shown columns, and more texts that are computed from all rows."""
 
     shown: Composed
     texts: Sequence[Composed]
@@ -28,8 +28,8 @@ class Outputs(NamedTuple):
 class Statement(Generic[R]):
     """A named query, wrapped once so that the signed context is set before any row is read.
 
-    The placeholders of `sql` are `$1`, `$2`, …; the context takes the number after the last of them. The answer is
-    one row: the tenant that the database enforced, the rows as a JSON array, and what `outputs` adds.
+    The placeholders of `sql` are `$1`, `$2`, …; the context has the next number after them. The answer is one row: the
+    tenant that the database enforced, the rows as a JSON array, and the texts of `outputs`.
     """
 
     def __init__(  # noqa: PLR0913  # the parts of a statement
@@ -42,7 +42,7 @@ class Statement(Generic[R]):
         read: Callable[..., list[R]] | None = None,
         outputs: Outputs | None = None,
     ) -> None:
-        """Wrap `sql`, whose columns are the fields of `row`, and compute what the signature binds to.
+        """Wrap `sql`, whose columns are the fields of `row`, and compute the digest for the signature.
 
         `parameters` is the number of its placeholders; without it they are counted in the text. `read` converts the
         JSON array of its rows, and the texts of `outputs`; without it, pydantic does.
@@ -79,7 +79,7 @@ Row = dict[str, Any]
 
 @cache
 def _reader(row: type[R]) -> Callable[[bytes], list[R]]:
-    """Return the function that converts the JSON array to rows: one per type, for the statements that share it."""
+    """Return the function that converts the JSON array to rows; statements with the same row type share it."""
     if row == Row:
         return cast("Callable[[bytes], list[R]]", read_rows)
     rows = cast("type[list[R]]", GenericAlias(list, row))
@@ -91,13 +91,13 @@ def read_rows(text: bytes) -> list[Row]:
     try:
         return from_json(text)
     except ValueError:
-        # Half of a surrogate pair, which PostgreSQL's type json may hold; it is made readable later.
+        # PostgreSQL's type json may contain half of a surrogate pair; it is made readable later.
         return json.loads(text)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whom a statement runs for, and in which request; `tenant` is None only while the tenant is being looked up."""
+    """The caller of a statement and the request; `tenant` is None only while the tenant is being looked up."""
 
     issuer: str
     subject: str

@@ -1,4 +1,4 @@
-"""Whether a connection to the database is safe on its way: on this machine, or under a certificate that is verified."""
+"""Whether a connection to the database is protected: it stays on this machine, or the certificate is verified."""
 
 import ipaddress
 from collections.abc import Collection, Mapping
@@ -7,11 +7,11 @@ from server.errors import SettingsError
 
 
 def require_verified(parameters: Mapping[str, object], key: str, unverified: Collection[str]) -> None:
-    """Refuse a host that is not on this machine unless its certificate and name are verified (sslmode=verify-full).
+    """Refuse a host on another machine unless its certificate and name are verified (sslmode=verify-full).
 
-    `unverified` are the hosts that the settings accept without. Raises SettingsError that names the host.
+    `unverified` are the hosts that the settings accept without verification. Raises SettingsError that names the host.
     """
-    # libpq's own defaults: with the authorities of the system nothing weaker makes sense.
+    # libpq's defaults: with sslrootcert=system, it allows only verify-full.
     default = "verify-full" if parameters.get("sslrootcert") == "system" else "prefer"
     mode = str(parameters.get("sslmode") or default)
     if mode == "verify-full":
@@ -27,7 +27,7 @@ def require_verified(parameters: Mapping[str, object], key: str, unverified: Col
 
 
 def _hosts(parameters: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Return each host with the address that is connected to in its place, where one is given."""
+    """Return each host with the address that libpq connects to instead, if one is given."""
     if parameters.get("service") and not parameters.get("host") and not parameters.get("hostaddr"):
         return [(f"the service {parameters['service']}", "")]
     hosts = str(parameters.get("host") or "").split(",")
@@ -39,7 +39,7 @@ def _hosts(parameters: Mapping[str, object]) -> list[tuple[str, str]]:
 
 
 def is_here(host: str) -> bool:
-    """Whether a host is this machine; no host is libpq's default, a socket of it."""
+    """Whether a host is this machine; without a host, libpq uses a local socket."""
     if not host or host.startswith(("/", "@")) or host.lower() in {"localhost", "localhost."}:
         return True
     try:

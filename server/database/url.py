@@ -1,6 +1,6 @@
-"""The URL of a database, as people write it: what libpq would read in another way is refused before it is used.
+"""The URL of a database: refuse one that libpq would read in another way than people do.
 
-No sentence of this file repeats any part of a URL: whatever is misread may be a piece of a password.
+No message of this file repeats a part of a URL: the misread part may belong to a password.
 """
 
 import re
@@ -11,15 +11,14 @@ SCHEMES: Final = ("postgresql://", "postgres://")
 _EXAMPLE: Final = "postgresql://user@host:5432/database"
 _ENCODED: Final = re.compile(r"%(?!00)[0-9A-Fa-f]{2}")
 _PORT: Final = re.compile(r"(?::[0-9]*)?")
-# How each character is written that ends a part of the URL.
+# The percent-encoding of each character that ends a part of the URL.
 _CODES: Final = {"@": "%40", "/": "%2F", "?": "%3F"}
 
 
 def mistake_in(url: str) -> str | None:
-    """Return what is wrong with the URL and the remedy, None when it says one thing only.
+    """Return the mistake in the URL with the remedy, None when the URL is unambiguous.
 
-    libpq takes the first `@` for the end of the password, and a `/` before it for the end of the host (PostgreSQL,
-    section 34.1.1.2).
+    For libpq, the first `@` ends the password, and a `/` before it ends the host (PostgreSQL, section 34.1.1.2).
     """
     scheme = next((one for one in SCHEMES if url.startswith(one)), None)
     if scheme is None:
@@ -41,31 +40,31 @@ def mistake_in(url: str) -> str | None:
 
 
 def has_password(url: str) -> bool:
-    """Whether the URL, which says one thing only, names a password."""
+    """Whether the URL, which must be unambiguous, contains a password."""
     parts = urlsplit(url)
     return bool(parts.password) or "password" in parse_qs(parts.query)
 
 
 def _misplaced(rest: str) -> str | None:
-    """Return the character of a user or password, behind the scheme, that libpq takes for the end of another part."""
+    """Return a character of the user or password at which libpq would end another part; `rest` follows the scheme."""
     before_query = rest.partition("?")[0]
     authority, _, path = before_query.partition("/")
     if authority.count("@") > 1 or ("@" in authority and "@" in path):
         return "@"
     if "@" in path:
-        # Behind what is no host it is the end of a password with a slash.
+        # The slash is inside a password, and the `@` after it ends the password.
         return "/"
     return "?" if _ends_in_the_query(rest) else None
 
 
 def _ends_in_the_query(rest: str) -> bool:
-    """Whether libpq would look for the end of the password behind the question mark."""
+    """Whether libpq would search for the end of the password after the question mark."""
     user, mark, _ = rest.partition("@")
     return bool(mark) and "/" not in user and "?" in user
 
 
 def _is_host(text: str) -> bool:
-    """Whether it is a host with a port, an IPv6 address in brackets, a percent-encoded socket, or nothing."""
+    """Whether `text` is a host with or without a port, an IPv6 address in brackets, an encoded socket, or empty."""
     host, bracket, port = text.rpartition("]")
     if bracket:
         return host.startswith("[") and "[" not in host[1:] and bool(_PORT.fullmatch(port))

@@ -1,1 +1,1 @@
-"""Proofs of isolation: checks, live proofs, and the proof that a serving process stands on."""
+"""Proofs of isolation: checks, live proofs, and the proof that a serving process requires."""

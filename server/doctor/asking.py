@@ -1,4 +1,4 @@
-"""How the doctor asks the database: one connection, fixed settings, and a check that cannot be made offends."""
+"""How the doctor asks the database: one connection and fixed settings; a check that cannot be made fails."""
 
 import re
 from collections.abc import Callable, Generator, Iterable
@@ -15,19 +15,19 @@ from server.doctor.report import Check
 from server.errors import StartupError, TenantgateError, UnreachableError
 from server.settings import DatabaseSettings
 
-# For one transaction alone, so that a pooler's next client never meets them. Names are written in full and without
-# needless quotes, and texts are read as the SQL standard has them, whatever the database or the role says otherwise.
+# Set for one transaction only, so that the next client of a pooler does not get them. PostgreSQL then writes names in
+# full and without unnecessary quotes, and reads texts as in the SQL standard, whatever the database or role sets.
 _SETTLED: Final = SERVING | {"transaction_read_only": "on", "idle_in_transaction_session_timeout": "0"}
-# No mistake of the database: it was too busy just now, or somebody changes a table at this moment.
+# Errors that do not mean a failed check: the database was too busy, or somebody is changing a table.
 LATER: Final = (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected)
 _DENIED: Final = re.compile(r"permission denied for (table|view|relation|function) (\w+)")
 
 
 @contextmanager
 def login_connection(settings: DatabaseSettings) -> Generator[psycopg.Connection[Any]]:
-    """Connect as the login, exactly as the pool does, with psycopg's RawCursor.
+    """Connect as the login in the same way as the pool, with psycopg's RawCursor.
 
-    Raises UnreachableError when the database does not answer, then or later.
+    Raises UnreachableError when the database does not answer, now or later.
     """
     target = login_target(settings)
     try:
@@ -39,26 +39,26 @@ def login_connection(settings: DatabaseSettings) -> Generator[psycopg.Connection
         raise StartupError(f"the database cannot be asked ({target.words(error)}); check database.url") from error
     except TenantgateError:
         raise
-    except Exception as error:  # a mistake of the doctor's own is no proof, and no reason for a traceback
+    except Exception as error:  # a defect of the doctor proves nothing, but must not show a traceback
         said = f"{type(error).__name__}: {target.words(error)}"
         raise StartupError(f"the doctor failed ({said}); report it, with this line and the declarations") from error
 
 
 @contextmanager
 def settled(connection: psycopg.Connection[Any], timeout_ms: int) -> Generator[None]:
-    """Open one transaction that only reads, under settings on which the answers do not depend otherwise."""
+    """Open a read-only transaction with fixed settings, so that answers do not depend on defaults."""
     with connection.transaction():
         prepare(connection, _SETTLED | {"statement_timeout": f"{timeout_ms}ms"}, local=True)
         yield
 
 
 def made(name: str, purpose: str, connection: psycopg.Connection[Any], find: Callable[[], Iterable[Offender]]) -> Check:
-    """Return the check that `find` makes inside the open transaction; when it cannot be made, that is what offends.
+    """Run `find` inside the open transaction and return the check; it fails when `find` raises an error.
 
-    Raises UnreachableError when the database is away, or too busy to answer now.
+    Raises UnreachableError when the database is down or too busy.
     """
     try:
-        # Undone, so that no lock on a table is kept until all checks are made.
+        # Rolled back, so that locks on tables are not kept until the last check.
         with connection.transaction(force_rollback=True):
             return Check(name, purpose, tuple(find()))
     except LATER as error:
@@ -68,7 +68,7 @@ def made(name: str, purpose: str, connection: psycopg.Connection[Any], find: Cal
     except psycopg.Error as error:
         problem = f"this check cannot be made: {first_line(error)}"
         return Check(name, purpose, (Offender(name, problem, _remedy(error, connection.info.user)),))
-    except Exception as error:  # noqa: BLE001  # a mistake of the doctor's own must not let anything be served
+    except Exception as error:  # noqa: BLE001  # after a defect of the doctor, nothing may be served
         problem = f"this check failed: {type(error).__name__}: {first_line(error)}"
         return Check(name, purpose, (Offender(name, problem, "report it, with this line and the declaration"),))
 

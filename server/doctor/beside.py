@@ -1,4 +1,4 @@
-"""What a start asks the database, in a process of its own while this one loads libraries: isolation first."""
+"""Ask the database what a start must know, in a separate process while this one loads libraries."""
 
 import multiprocessing
 import signal
@@ -20,18 +20,18 @@ _ENDED: Final = "the process that proves isolation was ended before it had an an
 
 @contextmanager
 def proof_beside(settings: Settings, catalog: Catalog) -> Generator[FirstProof]:
-    """Begin the proof, and yield what waits for it; that raises StartupError when isolation does not hold.
+    """Begin the proof, and yield a function that waits for it and raises StartupError when isolation does not hold.
 
-    It does so too where the database cannot have the connections that the workers may open.
+    It also raises StartupError where the database has no room for the connections of all workers.
 
-    A thread would not do: it and the loading of libraries would wait for each other's interpreter lock. Nothing else
-    may run in this process yet, since a fork copies one thread alone.
+    A thread would not help: it would compete with the loading of libraries for the interpreter lock. No other thread
+    may run in this process yet, because a fork copies only one thread.
     """
     beside = multiprocessing.get_context("fork")
     answers, answer = beside.Pipe(duplex=False)
     child = beside.Process(target=_prove, args=(answer, settings, catalog), daemon=True)
     child.start()
-    # The child's alone now, so that its end is noticed.
+    # Only the child has this end now, so that we notice when it exits.
     answer.close()
 
     @cache

@@ -16,9 +16,9 @@ from server.settings import Settings
 
 
 def run_doctor(settings: Settings, *, json: bool, admin: bool = False) -> None:
-    """Print the report; raise StartupError when a check does not hold or none can be made.
+    """Print the report; raise StartupError when a check fails or none can be made.
 
-    `admin` demands the administrator's connection, which is used whenever `database.admin_url` is set.
+    `admin` requires the administrator's connection, which is also used whenever `database.admin_url` is set.
     """
     with_administrator = admin or bool(settings.database.admin_url.get_secret_value())
     report = examine(settings, load_catalog(settings.catalog), admin=with_administrator)
@@ -33,7 +33,7 @@ def run_doctor(settings: Settings, *, json: bool, admin: bool = False) -> None:
 
 
 def _print(report: Report) -> None:
-    # A pipe has no width of its own; 80 columns would break the remedies, which are there to be copied.
+    # A pipe has no width; 80 columns would break the remedies, which people copy.
     console = Console(width=None if Console().is_terminal else 160)
     table = Table("check", "", "what must hold", title=f"Isolation as {report.login}", title_justify="left")
     for check in report.checks:

@@ -1,4 +1,4 @@
-"""Live proofs of the tenant context: a genuine one is accepted, everything else refused, and the clocks agree."""
+"""Live proofs of the tenant context: a genuine one is accepted, all others are refused, and the clocks agree."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,10 +11,10 @@ from server.database.context_keys import CONTEXT_LIFETIME_S, ContextKey, new_con
 from server.database.statement import Statement
 from server.doctor.offender import Offender
 
-# No such tenant is needed: it is only asked which tenant the database enforces.
+# This tenant need not exist: the proofs only ask which tenant the database enforces.
 _TENANT: Final = "00000000-0000-4000-8000-1501a7100000"
 _PERSON: Final = ("https://isolation.invalid", "proof")
-# From this difference on, contexts that wait for a connection expire on the way, or are accepted for too long.
+# With a larger difference, contexts expire while they wait for a connection, or are accepted for too long.
 CLOCKS_AGREE_S: Final = CONTEXT_LIFETIME_S / 2
 # The refusal of tenancy.verified_context(), the same for every reason.
 _REFUSAL: Final = "the tenant context is not valid"
@@ -24,7 +24,7 @@ _OTHER: Final = Statement("prove_isolation_otherwise", "SELECT 2 AS two WHERE $1
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Signs contexts that are good for a minute by the database's clock, which is `ahead_s` ahead of this one."""
+    """Signs contexts that are valid for a minute by the database's clock, which is `ahead_s` ahead of this one."""
 
     keys: Sequence[ContextKey]
     ahead_s: float
@@ -38,7 +38,7 @@ class Signer:
         key: ContextKey | None = None,
         lifetime_s: int = CONTEXT_LIFETIME_S,
     ) -> str:
-        """Return a context for this statement alone; the first key signs."""
+        """Return a context for this one statement, signed with `key` or the first key."""
         expiry_s = int(time.time() + self.ahead_s) + lifetime_s
         chosen = key or self.keys[0]
         return chosen.sign(person=person, tenant=tenant, tier="", expiry_s=expiry_s, digest=statement.digest)
@@ -46,7 +46,7 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class ContextProof:
-    """What must hold, and how to find out, on the login's connection with the configured keys."""
+    """What must hold, and the function that checks it on the login's connection with the configured keys."""
 
     name: str
     purpose: str
@@ -54,7 +54,7 @@ class ContextProof:
 
 
 def signer_of(connection: psycopg.Connection[Any], keys: Sequence[ContextKey]) -> Signer:
-    """Return the signer for this database, whose clock is asked."""
+    """Return the signer for this database, after reading the database's clock."""
     before = time.time()
     theirs = float(connection.execute("SELECT extract(epoch FROM clock_timestamp())").fetchall()[0][0])
     return Signer(keys, theirs - (before + time.time()) / 2)
@@ -75,7 +75,7 @@ def clocks(_connection: psycopg.Connection[Any], signer: Signer) -> Iterator[Off
 
 
 def genuine_context(connection: psycopg.Connection[Any], signer: Signer) -> Iterator[Offender]:
-    """Yield the signing key if the database does not accept it; the keys after it may be retired already."""
+    """Yield the first key if the database does not accept it; the other keys may be retired already."""
     answer = _tenant_of(connection, signer.sign(_STATEMENT, _TENANT))
     if answer == _REFUSAL:
         yield Offender(
@@ -113,7 +113,7 @@ def expired_context(connection: psycopg.Connection[Any], signer: Signer) -> Iter
 
 
 def plain_setting(connection: psycopg.Connection[Any], _signer: Signer) -> Iterator[Offender]:
-    """Yield each bare setting that is accepted."""
+    """Yield each unsigned setting that is accepted."""
     yield from _refused(connection, {"a tenant's bare name": _TENANT, "another form": f"v1|{_TENANT}"})
 
 
@@ -145,7 +145,7 @@ CONTEXT_PROOFS: Final = (
 def _tenant_of(connection: psycopg.Connection[Any], context: str) -> str | None:
     """Return the tenant that the database enforces under `context`, or the refusal."""
     try:
-        # Undone, so that no context is left for what is asked next.
+        # Rolled back, so that the next query does not see this context.
         with connection.transaction(force_rollback=True):
             return connection.execute(_STATEMENT.sent, (1, context)).fetchall()[0][0]
     except psycopg.errors.InsufficientPrivilege as error:

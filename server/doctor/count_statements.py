@@ -1,4 +1,4 @@
-"""What the administrator counts: rows per tenant, by the joins that lead to the tenant column."""
+"""The administrator's queries that count rows per tenant, with joins to the tenant column."""
 
 from typing import Final, LiteralString
 
@@ -17,14 +17,14 @@ def count_all(declared: Declared, table: Table) -> sql.Composed:
 
 
 def count_by_tenant(declared: Declared, table: Table, kind: Family) -> sql.Composed:
-    """Return the query for (tenant, rows) of each tenant of its parameter, an array of texts."""
+    """Return the query for (tenant, rows) of each tenant in its parameter, an array of texts."""
     return sql.SQL("SELECT o.tenant, count(*) FROM ({}) AS o GROUP BY o.tenant").format(
         _owned(declared, table, kind, None)
     )
 
 
 def first_tenants(declared: Declared, table: Table, count: int) -> sql.Composed:
-    """Return the query for the first tenants that have rows, each by one look into the index."""
+    """Return the query for the first tenants that have rows; it reads the index once per tenant."""
     return sql.SQL(
         "WITH RECURSIVE found (tenant, place) AS ("
         "(SELECT {column}, 1 FROM {relation} AS r WHERE {column} IS NOT NULL ORDER BY {column} LIMIT 1) UNION ALL "
@@ -39,7 +39,7 @@ def first_tenants(declared: Declared, table: Table, count: int) -> sql.Composed:
 
 
 def _owned(declared: Declared, table: Table, kind: Family, key: str | None) -> sql.Composed:
-    """Return the rows of the tenants as (tenant), or as (tenant, key) for the children that refer to `key`."""
+    """Return the query for the tenants' rows as (tenant), or as (tenant, key) for child tables that refer to `key`."""
     relation = declared.relation(table.name)
     keyed = sql.SQL(", {} AS key").format(sql.Identifier("r", key)) if key else sql.SQL("")
     if isinstance(table.tenant, Through):

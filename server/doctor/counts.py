@@ -1,4 +1,4 @@
-"""The administrator's own count per tenant, compared with what each tenant sees under a genuine context."""
+"""Compare the administrator's count per tenant with the rows that each tenant sees under a genuine context."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,16 +24,16 @@ from server.doctor.snapshot import one_snapshot
 from server.doctor.tenants import family
 from server.settings import DatabaseSettings
 
-# Counting is worth more patience than a call of a tool.
+# Counting may take longer than the call of a tool.
 _TIMEOUT_MS: Final = 60_000
-# Without a common snapshot, rows that were written between the two counts are no offence.
+# Without a common snapshot, rows may be written between the two counts. So a difference is counted again.
 _ATTEMPTS: Final = 3
 _ROW_SECURITY: Final[LiteralString] = "SELECT set_config('row_security', $1, true)"
 
 
 @dataclass(slots=True)
 class Compared:
-    """What the comparison found: the check, sentences, and how many tenants were counted."""
+    """The result of the comparison: the check, notices, and the number of tenants counted."""
 
     check: Check
     notices: list[str] = field(default_factory=list[str])
@@ -43,7 +43,7 @@ class Compared:
 def compare_with_administrator(
     database: DatabaseSettings, connection: psycopg.Connection[Any], signer: Signer, declared: Declared
 ) -> Compared:
-    """Count as both; also name the roles that lose rows. Raises StartupError when the administrator cannot connect."""
+    """Compare both counts and name roles that lose rows; raise StartupError if the administrator cannot connect."""
     with administrator(database.admin_url.get_secret_value(), database.unverified_tls) as admin:
         admin.cursor_factory = RawCursor
         with one_snapshot(admin, connection, _TIMEOUT_MS) as is_shared:
@@ -55,7 +55,7 @@ def compare_with_administrator(
 
 
 class _Counts:
-    """Both sides of the comparison."""
+    """The comparison, with both connections."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class _Counts:
         self._attempts: Final = attempts
 
     def run(self) -> Iterator[Offender]:
-        """Yield each relation of which a tenant sees more or fewer rows than the administrator counts."""
+        """Yield each relation where a tenant sees more or fewer rows than the administrator counts."""
         declared = self._declared
         self.notices.extend(loser_notices(self._admin, declared.tables, declared.login, declared.facts))
         for table in declared.provable:
@@ -87,11 +87,12 @@ class _Counts:
                 yield from self._counted(table)
 
     def _counted(self, table: Table) -> Iterator[Offender]:
-        """Compare one relation, or say why that cannot be done."""
-        # PostgreSQL raises an error when policies would hide rows from the administrator; then it counts under them.
+        """Compare one relation, or add a notice that says why this is impossible."""
+        # With row_security off, PostgreSQL raises an error if policies would hide rows from the administrator. Then
+        # count again with policies applied.
         for row_security in ("off", "on"):
             try:
-                # Undone on both sides, so that no lock is kept on the table.
+                # Rolled back on both sides, so that no lock on the table is kept.
                 with self._admin.transaction(force_rollback=True), self._login.transaction(force_rollback=True):
                     self._admin.execute(_ROW_SECURITY, (row_security,))
                     yield from self._compare(table, self.known.of(table), sees_all=row_security == "off")
@@ -122,7 +123,7 @@ class _Counts:
                 continue
             problem = f"as the tenant {tenant}, {seen} rows are seen, and the administrator counts {wanted}"
             if self._declared.facts[table.name].kind == "v":
-                # A view may choose rows by what else it sees, such as the first ten of all.
+                # The rows of a view may depend on other rows that it sees, such as the first ten of all.
                 self.notices.append(f"{table.name}: {problem}; the view may depend on who asks")
             elif sees_all:
                 yield Offender(table.name, problem, "see what the other checks say of it")

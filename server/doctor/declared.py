@@ -1,4 +1,4 @@
-"""The declared relations as the database has them: everything that the checks of them compare."""
+"""The declared relations in the database: everything that the checks compare."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,9 +18,9 @@ from server.doctor.reach import Grant, parts_of, readable
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """The declarations, and what the database says of them; `reach` is all that the login may read, declared or not.
+    """The declarations and their facts; `reach` is everything that the login may read, declared or not.
 
-    `owners` are the NOLOGIN owners of declared views, by table, each with the columns that the views need of it.
+    `owners` are the NOLOGIN owners of declared views, by table, each with the columns that its views need.
     """
 
     login: str
@@ -40,17 +40,17 @@ class Declared:
         return [table for name, table in self.tables.items() if name in self.facts]
 
     def needed(self, table: Table) -> tuple[str, ...]:
-        """Return the columns that the login has to be granted."""
+        """Return the columns that must be granted to the login."""
         return granted_columns(table, self.facts, {one.name: one for one in self.present})
 
     @property
     def isolable(self) -> list[Table]:
-        """Those of them whose rows a policy can isolate."""
+        """The present relations whose rows a policy can isolate."""
         return [table for table in self.present if not self.obstacles[table.name]]
 
     @property
     def provable(self) -> list[Table]:
-        """Those of them whose parents, up to the tenant column, have no obstacle either."""
+        """The isolable relations whose parents, up to the tenant column, have no obstacles."""
         return [table for table in self.isolable if self._is_provable(table)]
 
     def _is_provable(self, table: Table) -> bool:
@@ -62,18 +62,18 @@ class Declared:
         return True
 
     def bound(self, name: str) -> tuple[str, ...]:
-        """Return the roles that the policies of a table are for: the login, and the owners of views over it."""
+        """Return the roles that the policies of a table name: the login, and the owners of views over the table."""
         return (self.login, *self.owners.get(name, ()))
 
     def relation(self, name: str) -> sql.Identifier:
-        """Return the name for a statement."""
+        """Return the name as an SQL identifier."""
         return sql.Identifier(self.facts[name].schema, self.facts[name].name)
 
 
 def read_declared(
     connection: psycopg.Connection[Any], tables: Mapping[str, Table], login: str, id_type: Family
 ) -> Declared:
-    """Read it all, in a fixed number of statements however many tables are declared."""
+    """Read everything in a fixed number of statements, however many tables are declared."""
     facts = read_facts(connection, tables)
     existing = {name: table for name, table in tables.items() if name in facts}
     owners = {name: owner_columns(table, facts, existing) for name, table in existing.items()}

@@ -1,4 +1,4 @@
-"""The checks of the declared relations: what the catalogue of the database says of them, and of all else in reach."""
+"""The checks of the declared relations, and of everything else that the login can read, against pg_catalog."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ from server.doctor.views import view_offenders
 def declared_checks(
     connection: psycopg.Connection[Any], declared: Declared, tools: Sequence[SqlTool], accepted: Collection[str]
 ) -> Iterator[Check]:
-    """Yield each check, inside the open transaction."""
+    """Run and yield each check, inside the open transaction."""
     checks: tuple[tuple[str, str, Callable[[], Iterable[Offender]]], ...] = (
         (
             "undeclared_relations",

@@ -1,4 +1,4 @@
-"""Live proofs of isolation on the document store: each canary is seen by its own tier and tenant alone."""
+"""Live proofs of isolation on the document store: only its own tier and tenant see a canary."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ from server.documents.store import MAXIMUM_PASSAGES, Condition, DocumentStore
 from server.errors import ToolError
 from server.settings import Settings
 
-# A knowledge base throttles those who ask for everything at once.
+# A knowledge base throttles clients that send all searches at once.
 _AT_ONCE: Final = 4
 _QUESTION: Final = "tenantgate canary"
 _WRITE: Final = "run `tenantgate documents canaries DIR`, then `tenantgate documents sync DIR`"
@@ -26,10 +26,10 @@ _ANOTHER_TENANT: Final = 'set documents.isolate_by to ["tier", "tenant_id"], or 
 
 @dataclass(slots=True)
 class DocumentProof:
-    """What the searches of one proof found: what offends, by check, and what it means for serving.
+    """The result of one proof: the offenders by check, and what they mean for serving.
 
     `failure` is the error of a store that could not be asked. `leaking` are the tiers for which the store returned a
-    passage that does not meet the conditions which it was asked with.
+    passage that does not meet the conditions of the search.
     """
 
     answers: list[Offender] = field(default_factory=list[Offender])
@@ -41,9 +41,9 @@ class DocumentProof:
 
     @property
     def checks(self) -> tuple[Check, ...]:
-        """Three checks; `documents_filter` alone is isolation itself.
+        """Three checks; only `documents_filter` checks isolation itself.
 
-        `documents_answer` also offends while the store is down, and `documents_canaries` while a canary is missing.
+        `documents_answer` fails while the store is down, and `documents_canaries` while a canary is missing.
         """
         return (
             Check("documents_answer", "The document store answers this server.", tuple(self.answers)),
@@ -55,9 +55,9 @@ class DocumentProof:
 
 
 def document_checks(settings: Settings) -> tuple[Check, ...]:
-    """Return the checks of the configured document store, none when there is no such setting; blocks for seconds.
+    """Return the checks of the configured document store, none without one; blocks for seconds.
 
-    Raises SettingsError when the settings do not suffice for a store.
+    Raises SettingsError when the settings are not sufficient for a store.
     """
     if settings.documents is None:
         return ()
@@ -73,14 +73,14 @@ async def store_checks(store: DocumentStore, isolate_by: Sequence[str], tiers: S
 async def prove_documents(
     store: DocumentStore, isolate_by: Sequence[str], tiers: Sequence[str], tenants: int | None = None
 ) -> DocumentProof:
-    """Search as every tier, as nobody, and as the tenants that have a canary, at most `tenants` of them at random."""
+    """Search as every tier, as a made-up tier, and as tenants with a canary: all, or `tenants` chosen at random."""
     proof = DocumentProof()
     try:
         await _examine(store, isolate_by, tiers, proof, tenants)
     except ToolError as error:
         proof.failure = error
         remedy = "compare the settings of [documents] and the rights of the server's role"
-        # An operator reads this: the store's own words belong here, and no caller's question is in them.
+        # This is for the operator: the store's message may be shown, since it contains no caller's question.
         reason = f" ({error.__cause__})" if error.__cause__ else ""
         proof.answers.append(Offender("documents", f"{error}{reason}", remedy))
     return proof
@@ -101,7 +101,7 @@ async def _examine(
         if not any(label == tier for label, _ in canaries):
             proof.canaries.append(Offender(f"the canary of {tier}", "it is not in the document store", _WRITE))
     isolations = [Isolation(tier, tenant, isolate_by) for tier, tenant in _contexts(tiers, canaries, tenants)]
-    # A second search asks for canaries alone: in the first they may rank below other documents.
+    # The second search asks only for canaries: in the first one they may rank below other documents.
     searches = [seen(*one.conditions, *also) for one in isolations for also in ((), (CANARIES,))]
     found = await asyncio.gather(*searches)
     for isolation, *pages in zip(isolations, found[::2], found[1::2], strict=True):
@@ -122,7 +122,7 @@ def _judge(
 
 
 def _contexts(tiers: Sequence[str], canaries: set[tuple[Any, Any]], tenants: int | None) -> Iterator[tuple[str, str]]:
-    """Yield every tier with a made-up tenant, a made-up tier, and every tenant that has a canary, or `tenants`."""
+    """Yield every tier and a made-up one with a made-up tenant, then the tenants with a canary, at most `tenants`."""
     stranger = f"nobody-{secrets.token_hex(8)}"
     yield from ((tier, stranger) for tier in (*tiers, stranger))
     own = {one for one in canaries if all(isinstance(label, str) for label in one) and one[1] != SHARED_TENANT}
@@ -131,7 +131,7 @@ def _contexts(tiers: Sequence[str], canaries: set[tuple[Any, Any]], tenants: int
 
 
 def _foreign(seen: list[Mapping[str, Any]], isolation: Isolation, who: str) -> Iterator[Offender]:
-    """Yield one offender for each tier and tenant that the store returns and `isolation` does not admit."""
+    """Yield one offender for each tier and tenant that the store returns although `isolation` does not admit it."""
     remedies: dict[str, str] = {}
     for labels in seen:
         if not isolation.admits(labels):
@@ -142,7 +142,7 @@ def _foreign(seen: list[Mapping[str, Any]], isolation: Isolation, who: str) -> I
 
 
 def _owner(labels: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Return the tier and the tenant that the labels name, None for one that they do not."""
+    """Return the tier and the tenant in the labels, None for a missing one."""
     tier, tenant = labels.get("tier"), labels.get("tenant_id")
     return (tier if isinstance(tier, str) else None, tenant if isinstance(tenant, str) else None)
 

@@ -1,4 +1,4 @@
-"""Prove isolation on the configured database, as the login itself: what is in reach, what protects it, real rows."""
+"""Prove isolation on the configured database as the login: what it can reach, what protects that, and real rows."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,16 +28,16 @@ from server.doctor.undeclared import acceptance_notices, is_accepted
 from server.errors import SettingsError
 from server.settings import Settings
 
-# A smaller difference of the clocks is worth a notice.
+# A difference of the clocks from here on gives a notice.
 _CLOCK_NOTICE_S: Final = 5.0
 
 
 def examine(settings: Settings, catalog: Catalog, *, admin: bool = False, exact: bool = True) -> Report:
     """Run every check and proof through `database.url` with `database.context_keys`.
 
-    `admin` also compares with what the administrator of `database.admin_url` counts; without `exact`, proofs on rows
-    look at samples. Whatever cannot be asked is a check that does not hold. Raises SettingsError when a setting is
-    missing, UnreachableError when the database does not answer.
+    With `admin`, also compare with the counts of the administrator of `database.admin_url`. Without `exact`, the proofs
+    on rows use samples. A check that cannot be made fails. Raises SettingsError when a setting is missing,
+    UnreachableError when the database does not answer.
     """
     if not settings.database.url.get_secret_value():
         raise SettingsError(f"database.url is missing; set it to the connection of the login {settings.database.login}")
@@ -60,11 +60,11 @@ def _ignores_case(catalog: Catalog) -> bool:
 
 
 class _Examination:
-    """What was found so far."""
+    """The results so far."""
 
     def __init__(self, connection: psycopg.Connection[Any], settings: Settings, catalog: Catalog) -> None:
         self.declared: Declared | None = None
-        # None while the database does not accept what the first key signs.
+        # None until the database accepts a context signed with the first key.
         self.signer: Signer | None = None
         self._connection: Final = connection
         self._settings: Final = settings
@@ -76,7 +76,7 @@ class _Examination:
         self._tenants = 0
 
     def run(self, *, exact: bool) -> None:
-        """Make every check inside the open transaction; what is seen without a context comes before any context."""
+        """Make every check inside the open transaction; checks without a context come before those with one."""
         self._check("login", "The connection is that of database.login.", self._find_login)
         self._checks.extend(sql_checks(self._connection, self._login))
         self._check("catalogue", "What the database says of the declared relations can be read.", self._read)
@@ -90,14 +90,14 @@ class _Examination:
             self._look_as_tenants(self._proofs)
 
     def compare(self, declared: Declared, signer: Signer) -> None:
-        """Compare with the administrator's counts, and name the roles of others that lose rows."""
+        """Compare with the administrator's counts, and name other roles that lose rows."""
         found = compare_with_administrator(self._settings.database, self._connection, signer, declared)
         self._checks.append(found.check)
         self._notices.extend(found.notices)
         self._tenants = max(self._tenants, found.tenants)
 
     def report(self, duration_s: float) -> Report:
-        """Return everything."""
+        """Return the report of all results."""
         facts: dict[str, RelationFacts] = dict(self.declared.facts) if self.declared else {}
         accepted = self._settings.database.accepted_relations
         reach: Mapping[str, Sequence[Grant]] = self.declared.reach if self.declared else {}
@@ -150,7 +150,7 @@ class _Examination:
             self._notices.append(f"the clocks of this server and of the database differ by {abs(signer.ahead_s):.0f} s")
 
     def _signer(self) -> Signer | None:
-        """Return what signs for this database, None when its clock cannot be read."""
+        """Return the signer for this database, None when its clock cannot be read."""
         found: list[Signer] = []
 
         def ask() -> Iterable[Offender]:

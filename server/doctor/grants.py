@@ -1,4 +1,4 @@
-"""The grants of each declared relation: the columns that the login needs, no other, and nothing by PUBLIC."""
+"""The grants of each declared relation: only the columns that the login needs, and nothing through PUBLIC."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, LiteralString
@@ -19,7 +19,7 @@ WHERE nspname = ANY ($1::text[]) AND has_schema_privilege($2::name, oid, 'USAGE'
 
 
 def grant_offenders(connection: psycopg.Connection[Any], declared: Declared) -> Iterator[Offender]:
-    """Yield each declared relation of which the login may read less or more than it needs."""
+    """Yield each declared relation where the login may read more or fewer columns than it needs."""
     schemas = sorted({declared.facts[table.name].schema for table in declared.present})
     usable = {row[0] for row in connection.execute(_USABLE, (schemas, declared.login)).fetchall()}
     for table in declared.isolable:
@@ -38,7 +38,7 @@ def grant_offenders(connection: psycopg.Connection[Any], declared: Declared) -> 
 
 
 def _beyond(connection: psycopg.Connection[Any], declared: Declared, table: Table) -> Iterator[Offender]:
-    """Yield what the login may read beyond its columns, however it comes to it."""
+    """Yield every grant by which the login may read more than the columns it needs."""
     grants = declared.reach.get(table.name, ())
     whole = [grant for grant in grants if grant.column is None]
     if whole:
@@ -70,7 +70,7 @@ def _excess(declared: Declared, grant: Grant, needed: Sequence[str]) -> str:
 
 
 def _narrowed(connection: psycopg.Connection[Any], declared: Declared, table: Table, whole: Sequence[Grant]) -> str:
-    """Return the SQL that takes a grant of the whole relation away and leaves everybody else what they had."""
+    """Return the SQL that revokes a grant on the whole relation and keeps the privileges of other roles."""
     relation, login = declared.relation(table.name), sql.Identifier(declared.login)
     steps: list[sql.Composed] = []
     if any(grant.grantee is None for grant in whole):
@@ -81,7 +81,7 @@ def _narrowed(connection: psycopg.Connection[Any], declared: Declared, table: Ta
             steps.append(sql.SQL("GRANT SELECT ON {} TO {};").format(relation, named))
     steps.append(sql.SQL("REVOKE SELECT ON {} FROM {};").format(relation, grantees(whole)))
     if any(grant.grantee == declared.login for grant in whole):
-        # It takes the grants of the columns along.
+        # REVOKE also removes the grants on columns.
         needed = declared.needed(table)
         columns = sql.SQL(", ").join(map(sql.Identifier, needed))
         steps.append(sql.SQL("GRANT SELECT ({}) ON {} TO {};").format(columns, relation, login))
@@ -93,7 +93,7 @@ def _missing(
 ) -> Iterator[Offender]:
     held = {grant.column for grant in grants if grant.grantee == role}
     missing = [column for column in needed if column not in held]
-    # A grant of the whole relation is reported as too much, and its remedy grants the columns.
+    # A grant on the whole relation is reported as too much; that remedy also grants the columns.
     if missing and None not in held:
         columns = sql.SQL(", ").join(map(sql.Identifier, missing))
         grant = sql.SQL("GRANT SELECT ({}) ON {} TO {};").format(

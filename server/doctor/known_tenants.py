@@ -1,4 +1,4 @@
-"""The tenants that the administrator finds: those that have rows, and those of the registry."""
+"""The tenants that the administrator can find: those with rows, and those in the registry."""
 
 from collections.abc import Iterator
 from typing import Any, Final, LiteralString
@@ -15,10 +15,10 @@ _REGISTERED: Final[LiteralString] = "SELECT tenant_id FROM tenancy.tenants WHERE
 
 
 class KnownTenants:
-    """For each table at least twenty tenants, or all; `notices` says which values no caller can have."""
+    """At least twenty tenants for each table, or all; `notices` names values that cannot be a caller's tenant."""
 
     def __init__(self, admin: psycopg.Connection[Any], declared: Declared) -> None:
-        """Ask nothing yet; `admin` is the administrator's connection, inside a transaction."""
+        """Read nothing yet; `admin` is the administrator's connection, inside a transaction."""
         self.notices: Final[list[str]] = []
         self._admin: Final = admin
         self._declared: Final = declared
@@ -26,7 +26,7 @@ class KnownTenants:
         self._registered: list[str] | None = None
 
     def of(self, table: Table) -> list[str]:
-        """Return tenants that have rows, by the table in which the chain ends; registered ones where they are few."""
+        """Return tenants with rows in the table where the chain of parents ends, and registered ones if too few."""
         if table.shared:
             return [nobody("text")]
         kind, first = family(self._declared, table), root(self._declared, table)
@@ -39,13 +39,13 @@ class KnownTenants:
     def _in_registry(self) -> list[str]:
         if self._registered is None:
             with self._admin.transaction(force_rollback=True):
-                # An administrator who is no superuser sees them by the owner's policy.
+                # The owner's policy shows the registry to an administrator who is not a superuser.
                 self._admin.execute("SELECT set_config('row_security', 'on', true)")
                 self._registered = [row[0] for row in self._admin.execute(_REGISTERED).fetchall()]
         return self._registered
 
     def _with_rows(self, table: Table) -> Iterator[str]:
-        # A view has no index by which its tenants could be found quickly.
+        # A view has no index to find its tenants quickly.
         if self._declared.facts[table.name].kind == "v":
             return
         kind = family(self._declared, table)

@@ -1,4 +1,4 @@
-"""Roles of other applications that see no row of a declared table, because none of its policies is for them."""
+"""Roles of other applications that see no row of a declared table, because no policy names them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -21,7 +21,7 @@ _TIMEOUT_MS: Final = 60_000
 
 
 def roles_that_lose_rows(settings: Settings) -> list[str]:
-    """Return a sentence for each role that sees no row of a declared table, as the administrator finds out."""
+    """Return a sentence for each role that sees no row of a declared table; asks as the administrator."""
     try:
         tables = load_catalog(settings.catalog).tables
     except CatalogError:
@@ -38,9 +38,9 @@ def roles_that_lose_rows(settings: Settings) -> list[str]:
 def loser_notices(
     connection: psycopg.Connection[Any], tables: Mapping[str, Table], login: str, facts: Facts | None = None
 ) -> Iterator[str]:
-    """Yield a sentence for each role that can SELECT from a declared table and sees nothing of it.
+    """Yield a sentence for each role that can SELECT from a declared table but sees no row of it.
 
-    So it is, or would be with row level security on. `connection` is the administrator's, with RawCursor.
+    This includes the effect that row level security would have. `connection` is the administrator's, with RawCursor.
     """
     known = read_facts(connection, tables) if facts is None else facts
     for name, table in tables.items():

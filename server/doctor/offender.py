@@ -1,11 +1,11 @@
-"""What a check found wrong."""
+"""A problem that a check found."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Offender:
-    """The object that breaks isolation, in what way, and what to do about it."""
+    """The object that breaks isolation, the problem, and the remedy."""
 
     object: str
     problem: str

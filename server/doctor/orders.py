@@ -1,4 +1,4 @@
-"""Declared sorts that no index has: advice, for isolation holds all the same."""
+"""Declared sorts without an index: these give notices only, because isolation does not depend on them."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from server.doctor.declared import Declared
 
 
 def order_notices(declared: Declared) -> Iterator[str]:
-    """Yield one sentence for each declared table some of whose sorts no index has."""
+    """Yield one sentence for each declared table that has sorts without an index."""
     for table in declared.isolable:
         orders = unserved_orders(table, declared.facts[table.name])
         if orders:

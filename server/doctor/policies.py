@@ -1,4 +1,4 @@
-"""The policies of each declared table, compared with the canonical ones as PostgreSQL shows them."""
+"""The policies of each declared table, compared with the text that PostgreSQL shows for the canonical ones."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from server.doctor.offender import Offender
 if TYPE_CHECKING:
     from server.doctor.declared import Declared
 
-# A policy is for a role by name, by PUBLIC, and by what the role is a member of.
+# A policy applies to a role by the role's name, through PUBLIC, or through a role that it is a member of.
 _POLICIES: Final[LiteralString] = """
 WITH RECURSIVE acting (role, oid) AS (
   SELECT rolname, oid FROM pg_catalog.pg_roles WHERE rolname = ANY ($2::text[])
@@ -39,9 +39,9 @@ _COMMANDS: Final = {"*": "ALL", "r": "SELECT", "a": "INSERT", "w": "UPDATE", "d"
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One policy; a role of None is PUBLIC, an empty condition is none.
+    """One policy; a role of None means PUBLIC, an empty condition means none.
 
-    `bound` are those of the asked roles that it is for, by name, by membership or by PUBLIC.
+    `bound` are the requested roles that it applies to, by name, by membership or through PUBLIC.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class _Canonical:
-    """What a policy has to be, and the condition to create it with."""
+    """The required form of a policy, and the condition to create it with."""
 
     name: str
     permissive: bool
@@ -65,7 +65,7 @@ class _Canonical:
     condition: sql.Composed
 
     def differences(self, found: Policy, roles: Sequence[str]) -> Iterator[str]:
-        """Yield what is different in the policy of this name."""
+        """Yield the differences of the policy that has this name."""
         if found.permissive != self.permissive:
             yield "is permissive" if found.permissive else "is restrictive"
         if found.command != self.command:
@@ -81,7 +81,7 @@ class _Canonical:
 def policies_on(
     connection: psycopg.Connection[Any], tables: Iterable[str], roles: Iterable[str]
 ) -> dict[str, list[Policy]]:
-    """Return the canonical policies, and all that are for one of `roles`, by table; the connection is settled."""
+    """Return the canonical policies and all that apply to one of `roles`, by table, inside a `settled` transaction."""
     found: dict[str, list[Policy]] = {}
     rows = connection.execute(_POLICIES, (list(tables), list(roles))).fetchall()
     for table, name, permissive, command, meant, bound, *texts in rows:
@@ -91,7 +91,7 @@ def policies_on(
 
 
 def policy_offenders(connection: psycopg.Connection[Any], declared: "Declared") -> Iterator[Offender]:
-    """Yield each table without row level security, each canonical policy that is not so, and every other one."""
+    """Yield each table without row level security, each wrong canonical policy, and each other policy for the login."""
     for table in declared.isolable:
         if declared.facts[table.name].kind == "v":
             continue
@@ -155,7 +155,7 @@ def _statement(declared: "Declared", table: Table, wanted: _Canonical, form: Lit
 
 
 def _other(connection: psycopg.Connection[Any], declared: "Declared", table: Table, policy: Policy) -> Offender:
-    """Return the offence of a policy that is for the login as well."""
+    """Return the offender for another policy that applies to the login too."""
     bound = declared.bound(table.name)
     concerned = " and ".join(role for role in bound if role in policy.bound)
     meant = ", ".join(role or "PUBLIC" for role in policy.roles)

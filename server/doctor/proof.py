@@ -1,4 +1,4 @@
-"""The proof of isolation that a serving process stands on: before its first row, and again from time to time."""
+"""The proof of isolation in a serving process: before its first row, and repeated while it serves."""
 
 import random
 import time
@@ -17,10 +17,10 @@ from server.doctor.examination import Report, examine
 from server.errors import StartupError, UnreachableError
 from server.settings import Settings
 
-# While the database is away or isolation does not hold, and once it does.
+# The pause while the database is down or isolation does not hold, and the pause once it holds.
 _RETRY_S: Final = 2.0
 _REPEAT_S: Final = 300.0
-# As many as one line can name; `tenantgate doctor` names them all.
+# The most offenders in one line; `tenantgate doctor` shows all of them.
 _NAMED: Final = 12
 _log: Final = structlog.get_logger("proof")
 # The report of a database that isolates tenants, None while it cannot be reached.
@@ -30,7 +30,7 @@ FirstProof = Callable[[], Report | None]
 def require_isolation(settings: Settings, catalog: Catalog) -> Report | None:
     """Return the report of a database that isolates tenants, None when it cannot be reached yet.
 
-    Raises StartupError that names what offends, each with its remedy.
+    Raises StartupError that names the offenders, each with its remedy.
     """
     try:
         report = examine(settings, catalog)
@@ -52,12 +52,12 @@ async def proving(
     bind: Callable[[Mapping[str, RelationFacts]], None],
     first: FirstProof | None = None,
 ) -> AsyncGenerator[None]:
-    """Prove isolation before and while serving; `database` reads nothing unless the last proof holds.
+    """Prove isolation before and while serving; `database` reads nothing unless the last proof passed.
 
-    `bind` is handed what the database says of the declared relations, each time that was proved. `first` returns the
-    proof that this process has just made; without it one is made here.
+    After each passed proof, `bind` gets the facts of the declared relations. `first` returns the proof that was made
+    for this start; without it, a proof is made here.
 
-    Raises StartupError at the start when isolation does not hold. A database that is away does not stop the start.
+    Raises StartupError at the start when isolation does not hold. A database that is down does not stop the start.
     """
     report = await anyio.to_thread.run_sync(first or partial(require_isolation, settings, catalog))
     if report is not None:
@@ -80,21 +80,21 @@ async def _keep_proving(
     last: Report | None,
 ) -> None:
     while True:
-        # Spread, so that the replicas of a database that came back do not ask all at once.
+        # Random, so that not all replicas ask at once when a database comes back.
         await anyio.sleep((_REPEAT_S if database.proved else _RETRY_S) * random.uniform(0.5, 1.0))  # noqa: S311
-        # Every row once; while serving, samples of them, so that the proof costs the callers nothing.
+        # The first proof reads every row; later ones read samples, so that callers are not slowed down.
         proof = partial(examine, settings, catalog, exact=not database.proved)
         try:
             report = await anyio.to_thread.run_sync(proof, abandon_on_cancel=True)
         except UnreachableError as error:
-            # Isolation is not lost with the connection: calls tell of the outage themselves.
+            # Without a connection, the last proof stays valid; calls report the outage themselves.
             _log.warning("isolation cannot be proved now", problem=str(error), proved=database.proved)
             continue
         except StartupError as error:
             database.proved = False
             _log.critical("isolation cannot be proved", problem=str(error))
             continue
-        except Exception:  # noqa: BLE001  # a defect of ours is no proof, and must not end the loop
+        except Exception:  # noqa: BLE001  # a defect of ours proves nothing, and must not end the loop
             database.proved = False
             _log.exception("the proof of isolation failed")
             continue
@@ -112,7 +112,7 @@ def _judge(database: Database, *, holds: bool) -> None:
 
 
 def _log_change(last: Report | None, report: Report) -> None:
-    """Log the first report, and each that says something else than the one before."""
+    """Log the first report, and each report that differs from the one before."""
     if last is not None and _said(last) == _said(report):
         return
     for check in report.failed:
@@ -128,7 +128,7 @@ def _said(report: Report) -> object:
 
 
 def _failures(report: Report) -> str:
-    """Return what offends, each with its remedy, in one line."""
+    """Return the offenders, each with its remedy, in one line."""
     found = [
         f"{check.name}: {one.object}: {one.problem}; remedy: {one.remedy}"
         for check in report.failed

@@ -1,4 +1,4 @@
-"""The proof of isolation on the document store while serving; nothing of it stops the tools that read no documents."""
+"""The proof of isolation on the document store while serving; its failure stops only tools that read documents."""
 
 import random
 from collections.abc import AsyncGenerator
@@ -13,11 +13,11 @@ from server.documents.proved_store import ProvedStore, Verdict
 from server.errors import UnavailableError
 from server.settings import Settings
 
-# While the store cannot be asked, while a tier leaks, and once isolation is proved.
+# The pauses while the store cannot be asked, while a tier leaks, and once isolation is proved.
 _RETRY_S: Final = 2.0
 _LEAKING_S: Final = 60.0
 _REPEAT_S: Final = 300.0
-# Each search of a knowledge base is paid for; `tenantgate doctor` looks as every tenant that has a canary.
+# Each search of a knowledge base costs money; `tenantgate doctor` searches as every tenant that has a canary.
 _TENANTS: Final = 4
 _DEFECT: Final = "The isolation of the documents could not be proved; the error was logged. Retry in a few seconds."
 _log: Final = structlog.get_logger("proof")
@@ -25,7 +25,7 @@ _log: Final = structlog.get_logger("proof")
 
 @asynccontextmanager
 async def proving_documents(store: ProvedStore | None, settings: Settings) -> AsyncGenerator[None]:
-    """Prove isolation on `store` from the start on, again and again; searches wait for the first verdict."""
+    """Prove isolation on `store` at the start and repeatedly; searches wait for the first verdict."""
     if store is None or settings.documents is None:
         yield
         return
@@ -43,23 +43,23 @@ async def _keep_proving(store: ProvedStore, isolate_by: tuple[str, ...], tiers: 
         pause_s = _RETRY_S
         try:
             proof = await prove_documents(store.unproved, isolate_by, tiers, tenants=_TENANTS)
-        except Exception:  # noqa: BLE001  # a defect of ours is no proof, and must not end the loop
+        except Exception:  # noqa: BLE001  # a defect of ours proves nothing, and must not end the loop
             _log.exception("the proof of isolation failed on the documents")
             store.judge(Verdict(UnavailableError(_DEFECT)))
         else:
             store.judge(Verdict(proof.failure, proof.leaking))
             if proof.failure is None:
                 pause_s = _LEAKING_S if proof.leaking else _REPEAT_S
-            # Not the offenders themselves: they name request ids and tenants that were made up for this proof.
+            # Do not compare the offenders: they name request ids and made-up tenants, which differ in each proof.
             held = [check.holds for check in proof.checks]
             if said != (said := (held, str(proof.failure), proof.leaking.intersection(tiers))):
                 _report(proof)
-        # Spread, so that the replicas of a store that came back do not ask all at once.
+        # Random, so that not all replicas ask at once when a store comes back.
         await anyio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311
 
 
 def _report(proof: DocumentProof) -> None:
-    """Log what a proof found, by how much it matters: a leak, a store that is away, a canary that is missing."""
+    """Log the result of a proof: a leak as critical; a store that is down or a missing canary as a warning."""
     levels = {"documents_filter": _log.critical, "documents_answer": _log.warning, "documents_canaries": _log.warning}
     for check in proof.checks:
         if not check.holds:

@@ -1,4 +1,4 @@
-"""What the login may read, in whatever schema: every grant to it, to its roles and to PUBLIC."""
+"""Everything that the login may read in any schema: grants to it, to its roles and to PUBLIC."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ WHERE n.nspname || '.' || c.relname <> part.declared
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """SELECT on a relation or on one column of it; `kind` is relkind, a `grantee` of None is PUBLIC."""
+    """SELECT on a relation or on one of its columns; `kind` is relkind, a `grantee` of None means PUBLIC."""
 
     schema: str
     name: str
@@ -64,9 +64,9 @@ class Grant:
 
 
 def readable(connection: psycopg.Connection[Any], role: str) -> dict[str, list[Grant]]:
-    """Return what `role` may read outside of PostgreSQL's own schemas, by schema.name.
+    """Return what `role` may read outside of PostgreSQL's schemas, by schema.name.
 
-    A grant counts without USAGE on its schema as well: views and functions reach the relation for the login.
+    A grant also counts without USAGE on the schema: the login could reach the relation through views and functions.
     """
     found: dict[str, list[Grant]] = {}
     for row in connection.execute(_GRANTS, (role,)).fetchall():
@@ -76,17 +76,17 @@ def readable(connection: psycopg.Connection[Any], role: str) -> dict[str, list[G
 
 
 def parts_of(connection: psycopg.Connection[Any], declared: Iterable[str]) -> Mapping[str, str]:
-    """Return each partition and inheritance child, at every depth, with the declared table that it belongs to."""
+    """Return each partition and inheritance child, at every level, with the declared table that it belongs to."""
     return dict(connection.execute(_PARTS, (list(declared),)).fetchall())
 
 
 def grantees(grants: Iterable[Grant]) -> sql.Composed:
-    """Return whom they were granted to, as REVOKE takes them."""
+    """Return the grantees as SQL for REVOKE."""
     names = dict.fromkeys(grant.grantee for grant in grants)
     return sql.SQL(", ").join(sql.SQL("PUBLIC") if name is None else sql.Identifier(name) for name in names)
 
 
 def said(grants: Iterable[Grant], login: str) -> str:
-    """Return how a login comes to these grants: an empty text, or ", by PUBLIC"."""
+    """Return through whom a login has these grants: empty for its own, else a text such as ", by PUBLIC"."""
     others = [grant.grantee or "PUBLIC" for grant in grants if grant.grantee != login]
     return f", by {' and '.join(dict.fromkeys(others))}" if others else ""

@@ -1,4 +1,4 @@
-"""Whether each declared relation can be isolated at all: it exists, with the declared columns, types, keys, indexes."""
+"""Whether each declared relation can be isolated: it exists, with the declared columns, types, keys and indexes."""
 
 from collections.abc import Iterator
 
@@ -12,12 +12,12 @@ from server.doctor.offender import Offender
 
 
 def relation_offenders(declared: Declared) -> Iterator[Offender]:
-    """Yield each declared relation that the database does not have as it is declared, or that nothing isolates."""
+    """Yield each declared relation that differs from its declaration, or that cannot be isolated."""
     for name, table in declared.tables.items():
         facts = declared.facts.get(name)
         said = [*differences(table, facts), *(_without_name(name, one) for one in declared.obstacles[name])]
         if facts is None:
-            # Its declaration and its policy cannot do without it for the same reason.
+            # Both lists report the missing relation; keep one problem.
             said = said[:1]
         for problem in dict.fromkeys(said):
             what, _, remedy = problem.rpartition("; ")

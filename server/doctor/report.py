@@ -1,4 +1,4 @@
-"""What the doctor found: checks with what offends, notices, and which relations were proved."""
+"""The doctor's result: checks with their offenders, notices, and the relations that were proved."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from server.doctor.offender import Offender
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question that was put to the database: `offenders` is empty when all is well."""
+    """One check; `offenders` is empty when it passed."""
 
     name: str
     purpose: str
@@ -18,13 +18,13 @@ class Check:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing offends."""
+        """Whether there are no offenders."""
         return not self.offenders
 
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """A declared relation whose rows were looked at, and what isolates it: "own column", "child of …", "shared"."""
+    """A declared relation whose rows were checked, and what isolates it: "own column", "child of …", "shared"."""
 
     relation: str
     how: str
@@ -32,10 +32,10 @@ class Proved:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Every check, and the login and the duration in seconds that they were made with.
+    """All checks, the login that made them, and their duration in seconds.
 
-    `notices` are sentences about what is no mistake and should be known. `proved` was looked at as `tenants` tenants
-    that really exist. `facts` is what the database says of the declared relations.
+    `notices` are sentences about things that are not mistakes but should be known. The relations in `proved` were
+    checked as `tenants` real tenants. `facts` are the facts of the declared relations from the database.
     """
 
     login: str
@@ -59,7 +59,7 @@ class Report:
 
     @property
     def summary(self) -> str:
-        """One sentence: how many relations were proved, each with what isolates it, and as how many tenants."""
+        """One sentence: how many relations were proved, with how many tenants, and what isolates each relation."""
         relations = "1 relation" if len(self.proved) == 1 else f"{len(self.proved)} relations"
         tenants = "1 real tenant" if self.tenants == 1 else f"{self.tenants or 'no'} real tenants"
         parts = [f"{one.relation} ({one.how})" for one in self.proved]

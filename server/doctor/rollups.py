@@ -1,4 +1,4 @@
-"""Roll-ups: whether their triggers keep them, and whether what they say of a day is what its rows say."""
+"""Roll-ups: whether their triggers are in place, and whether their figures for a day are those of the rows."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, LiteralString
@@ -31,7 +31,7 @@ _SETTINGS: Final = ["search_path=pg_catalog, pg_temp", "extra_float_digits=1"]
 
 
 def rollup_offenders(connection: psycopg.Connection[Any], declared: Declared) -> Iterator[Offender]:
-    """Yield each roll-up that not every writer of its table keeps."""
+    """Yield each roll-up whose table lacks one of the triggers that update it."""
     for name, rollup in _present(declared).items():
         own = declared.facts[rollup.source.name]
         values = (own.schema, own.name, function_name(rollup))
@@ -50,7 +50,7 @@ def rollup_offenders(connection: psycopg.Connection[Any], declared: Declared) ->
 def figure_offenders(
     connection: psycopg.Connection[Any], declared: Declared, tenants: Sequence[str], signer: Signer
 ) -> Iterator[Offender]:
-    """Yield each roll-up that says otherwise than the rows of a tenant, on days that are chosen at random."""
+    """Yield each roll-up whose figures differ from a tenant's rows; days are chosen at random."""
     for name, rollup in _present(declared).items():
         source = declared.facts[rollup.source.name]
         compiled = CompiledTable(rollup.source, source, declared.facts[name])
@@ -63,7 +63,7 @@ def figure_offenders(
 
 
 class _Asking:
-    """One tenant's questions, each inside the open transaction."""
+    """Runs queries as one tenant inside the open transaction."""
 
     def __init__(self, connection: psycopg.Connection[Any], signer: Signer, tenant: str) -> None:
         self._connection: Final = connection
@@ -71,14 +71,14 @@ class _Asking:
         self._tenant: Final = tenant
 
     def rows(self, statement: Statement[Row], *values: str) -> list[Row]:
-        """Return what the tenant sees."""
+        """Return the rows that the tenant sees."""
         with self._connection.transaction(force_rollback=True):
             sent = (*values, self._signer.sign(statement, self._tenant))
             return statement.read(self._connection.execute(statement.sent, sent).fetchall()[0][1])
 
 
 def _difference(asking: _Asking, compiled: CompiledTable, rollup: Rollup) -> str | None:
-    """Return a day of which the roll-up says otherwise than the rows, in words; None when there is none."""
+    """Return a text about a day on which roll-up and rows differ; None when there is none."""
     try:
         for first, last in _days(asking, compiled, rollup):
             for statement in _comparing(compiled, rollup):
@@ -91,7 +91,7 @@ def _difference(asking: _Asking, compiled: CompiledTable, rollup: Rollup) -> str
 
 
 def _comparing(compiled: CompiledTable, rollup: Rollup) -> Iterator[Statement[Row]]:
-    """Yield the question for the figures of one day, over all and by each group: to both, at the same moment."""
+    """Yield the statements for the figures of one day, in total and by each group, from roll-up and rows at once."""
     filters: tuple[Filter, ...] = ((rollup.moment, "from"), (rollup.moment, "before"))
     for group in (None, *((name, None) for name in rollup.groups)):
         both = [
@@ -105,7 +105,7 @@ def _comparing(compiled: CompiledTable, rollup: Rollup) -> Iterator[Statement[Ro
 
 
 def _days(asking: _Asking, compiled: CompiledTable, rollup: Rollup) -> list[tuple[str, str]]:
-    """Return some days of a tenant, each with the day after it: of the roll-up, and the first and last of the rows."""
+    """Return days of a tenant, each with its next day: some of the roll-up, and the first and last of the rows."""
     moment = column_of(rollup.source.column_of(rollup.moment))
     zone = sql.Literal(rollup.source.timezone)
     zoned = compiled.facts.columns[rollup.source.column_of(rollup.moment)].base == "timestamp with time zone"
@@ -141,7 +141,7 @@ def _told(answers: Row) -> str:
 
 
 def _present(declared: Declared) -> dict[str, Rollup]:
-    """Return the roll-ups that exist, and whose tables do, by name."""
+    """Return the roll-ups that exist together with their tables, by name."""
     isolable = {table.name for table in declared.isolable}
     return {
         name: rollup

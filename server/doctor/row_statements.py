@@ -1,4 +1,4 @@
-"""Statements that count the rows which a tenant sees of a relation, and those among them that are not theirs."""
+"""Statements that count the rows of a relation that a tenant sees, and how many of them belong to others."""
 
 from typing import Final
 
@@ -9,9 +9,9 @@ from server.catalog.tenant_columns import parent_key
 from server.database.statement import Statement
 from server.doctor.declared import Declared
 
-# How many rows are looked at where all of them would take too long.
+# How many rows are checked when all of them would take too long.
 SAMPLE_ROWS: Final = 1_000
-# `seen` and `others`.
+# The counts `seen` and `others`.
 Counts = dict[str, int]
 
 
@@ -23,8 +23,8 @@ def any_row(relation: sql.Identifier) -> sql.Composed:
 def counting(declared: Declared, table: Table, *, sample: bool) -> Statement[Counts]:
     """Return the statement that counts all rows or a sample of them; its parameter is the tenant.
 
-    A row is somebody else's when its tenant column says so or, for a child, when its parent's does. Shared rows are
-    everybody's.
+    The tenant column of a row, or of its parent in a child table, says whose row it is. Shared rows never count as
+    rows of others.
     """
     columns = [sql.Identifier("r", column) for column in _named(table)]
     source = sql.SQL("SELECT {} FROM {} AS r").format(sql.SQL(", ").join(columns), declared.relation(table.name))
@@ -45,7 +45,7 @@ def counting(declared: Declared, table: Table, *, sample: bool) -> Statement[Cou
 
 
 def is_tenant(column: sql.Composable) -> sql.Composed:
-    """Return the condition that a tenant column holds the parameter, byte by byte; it is never NULL."""
+    """Return the condition that a tenant column equals the parameter byte by byte; its result is never NULL."""
     return sql.SQL('({}::text COLLATE "C" IS NOT DISTINCT FROM $1::text)').format(column)
 
 
@@ -56,7 +56,7 @@ def _named(table: Table) -> list[str]:
 
 
 def _keys_of_tenant(declared: Declared, child: Table) -> sql.Composed:
-    """Return the query for the keys of the parents that are the tenant's, which may be children themselves."""
+    """Return the query for the keys of the tenant's parent rows; the parent may be a child table itself."""
     way = child.tenant
     if not isinstance(way, Through):
         raise TypeError(child.name)

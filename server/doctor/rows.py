@@ -1,4 +1,4 @@
-"""Live proofs on real rows: nobody without a tenant sees one, and every row that a tenant sees is theirs."""
+"""Live proofs on real rows: without a tenant no row is seen, and a tenant sees only its own rows."""
 
 import time
 from collections import deque
@@ -21,19 +21,19 @@ from server.doctor.row_statements import SAMPLE_ROWS, Counts, any_row, counting
 from server.doctor.tenants import family, is_possible, nobody
 from server.doctor.undeclared import CORE
 
-# Rows are found by index even where a table is small: a tenant without rows then costs nothing.
+# Use indexes even for small tables: then a tenant without rows costs nothing.
 _BY_INDEX: Final[LiteralString] = "SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)"
 _HAS_TENANT: Final = sql.SQL("SELECT tenancy.current_tenant() IS NOT NULL")
 _SEE_OTHERS: Final = "see what the other checks say of it"
-# After so long, what is left is looked at by samples.
+# After this time, the remaining relations are checked with samples.
 _EXACT_S: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One question about a relation: without a context, as a stranger who has no rows, or as a tenant.
+    """One query about a relation: without a context, as a tenant that does not exist, or as a real tenant.
 
-    `sample` takes the place of `statement` when that takes too long.
+    `sample` replaces `statement` when that takes too long.
     """
 
     name: str
@@ -46,14 +46,14 @@ class _Look:
 
 
 class RowProofs:
-    """The proofs of all declared relations, and what they found.
+    """The proofs of all declared relations, and their results.
 
-    `without_context`, `strangers` and `foreign` hold what offends: rows seen without a tenant, by a tenant that does
-    not exist, and rows of others. `exact` counts every row, else a sample.
+    `without_context`, `strangers` and `foreign` hold the offenders: rows seen without a tenant, rows seen by a tenant
+    that does not exist, and rows of other tenants. With `exact`, every row is counted, otherwise a sample.
     """
 
     def __init__(self, connection: psycopg.Connection[Any], declared: Declared, *, exact: bool) -> None:
-        """Look at nothing yet."""
+        """Keep the parameters; nothing is read yet."""
         self.without_context: Final[list[Offender]] = []
         self.strangers: Final[list[Offender]] = []
         self.foreign: Final[list[Offender]] = []
@@ -66,7 +66,7 @@ class RowProofs:
         self._unproved: Final = set[str]()
 
     def look_without_context(self) -> None:
-        """Look at every relation without a tenant; inside the open transaction, whose locks are not kept."""
+        """Query every relation without a tenant, inside the open transaction; locks are released after each."""
         self._connection.execute(_BY_INDEX)
         self._answer([_Look("tenancy.current_tenant()", self.without_context, _HAS_TENANT)])
         for name in sorted(CORE):
@@ -77,7 +77,7 @@ class RowProofs:
                 self._unproved.add(table.name)
 
     def look_as(self, tenants: Sequence[str], signer: Signer) -> None:
-        """Look at every relation as a tenant that does not exist and as each of `tenants`; as above."""
+        """Query every relation in the same way as a tenant that does not exist and as each of `tenants`."""
         self._connection.execute(_BY_INDEX)
         for table in self._declared.provable:
             if self._answer(list(self._looks(table, tenants)), signer) and table.name not in self._unproved:
@@ -88,7 +88,7 @@ class RowProofs:
         sample = counting(self._declared, table, sample=True)
         stranger = _Look(table.name, self.strangers, tenant=nobody(kind), is_stranger=True)
         if table.shared:
-            # Shared rows are for every tenant, so none of them can be anybody else's: they are readable, that is all.
+            # Shared rows are for every tenant, so the proof only checks that they can be read.
             yield replace(stranger, is_stranger=False, statement=sample)
             return
         statement = sample
@@ -109,7 +109,7 @@ class RowProofs:
                 )
 
     def _answer(self, looks: Sequence[_Look], signer: Signer | None = None) -> bool:
-        """Put the questions one after the other; return whether each was answered as isolation demands."""
+        """Run the queries one after the other; return whether all results are as isolation requires."""
         pending, is_well = deque(looks), True
         while pending:
             try:
@@ -155,7 +155,7 @@ class RowProofs:
         return None
 
     def _postpone(self, pending: deque[_Look]) -> bool:
-        """Replace a question that takes too long by one about a sample, else say that it was not answered."""
+        """Replace a query that takes too long by one about a sample, or add a notice that it was left out."""
         look = pending.popleft()
         if look.sample is None or look.statement is look.sample:
             self.notices.append(f"{look.name}: a proof on its rows was not finished in time and was left out")
@@ -171,7 +171,7 @@ def _rows(count: int) -> str:
 
 
 def _how(table: Table, kind: str) -> str:
-    """Return what isolates a relation, in a few words."""
+    """Return a short text that says what isolates a relation."""
     view = "view, " if kind == "v" else ""
     if isinstance(table.tenant, Through):
         return f"{view}child of {table.tenant.parent}"

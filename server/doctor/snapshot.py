@@ -1,4 +1,4 @@
-"""The administrator's and the login's connection on one snapshot: both count the same rows while others write."""
+"""Put the administrator's and the login's connection on one snapshot: both count the same rows while others write."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ SELECT set_config('search_path', 'pg_catalog', true), set_config('quote_all_iden
 
 @contextmanager
 def one_snapshot(admin: psycopg.Connection[Any], login: psycopg.Connection[Any], timeout_ms: int) -> Generator[bool]:
-    """Open a reading transaction on both; yield whether they see the same rows, as they do on one server."""
+    """Open a read-only transaction on both; yield whether they share a snapshot, which is possible on one server."""
     for connection in (admin, login):
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         connection.read_only = True

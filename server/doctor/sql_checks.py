@@ -1,4 +1,4 @@
-"""The checks of `sql/checks`: selects that return what offends, about the login and the core's own objects."""
+"""The checks of `sql/checks`: SELECTs that return offenders, about the login and the core's objects."""
 
 from collections.abc import Iterator
 from importlib.resources.abc import Traversable
@@ -14,20 +14,20 @@ from sql import checks_prelude, sql_files
 
 
 def sql_checks(connection: psycopg.Connection[Any], login: str) -> Iterator[Check]:
-    """Yield the answer of each file about `login`, inside the open transaction."""
+    """Run each file for `login` inside the open transaction, and yield its check."""
     prelude = checks_prelude()
     for file in sql_files("checks"):
         yield _run(connection, file, prelude, login)
 
 
 def _run(connection: psycopg.Connection[Any], file: Traversable, prelude: str, login: str) -> Check:
-    """Run one select that returns offenders as (object, problem, remedy); the comment above it says what must hold."""
+    """Run one SELECT that returns offenders as (object, problem, remedy); its first comment says what must hold."""
     text = file.read_text(encoding="utf-8")
     comment = takewhile(lambda line: line.startswith("-- "), text.splitlines())
     purpose = " ".join(line.removeprefix("-- ") for line in comment)
 
     def find() -> Iterator[Offender]:
-        # Files of this package, never input; the login is the only parameter.
+        # The text is a file of this package, never input; the login is the only parameter.
         for row in connection.execute(cast("LiteralString", prelude + text), (login,)).fetchall():
             yield Offender(*map(str, row))
 

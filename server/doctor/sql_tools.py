@@ -1,4 +1,4 @@
-"""Each declared SELECT, planned as the login: unlike a mere description of it, that needs every privilege."""
+"""Plan each declared SELECT as the login: EXPLAIN checks all privileges, unlike describing a statement."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -47,7 +47,7 @@ def _remedy(declared: Declared, tool: SqlTool, error: psycopg.Error) -> str:
 
 
 def _hidden(declared: Declared, name: str, tool: SqlTool) -> Iterator[str]:
-    """Yield the columns of a relation that the statement names and the login may not read."""
+    """Yield the columns of a relation that the statement names but the login may not read."""
     from sqlglot.dialects.postgres import Postgres
     from sqlglot.errors import TokenError
 

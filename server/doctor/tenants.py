@@ -1,4 +1,4 @@
-"""The tenants that live proofs are made with: real ones, and one that does not exist."""
+"""The tenants for live proofs: real ones, and one that does not exist."""
 
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from server.doctor.contexts import Signer
 from server.doctor.declared import Declared
 from server.tenant_id import IdType, canonical_tenant
 
-# The person of this issuer may list tenants. No identity provider can be called so: their names are URLs.
+# This person of this issuer may list tenants. No identity provider can have this name: their names are URLs.
 _PROVER: Final = ("tenantgate:proof", "doctor")
 _LISTED: Final = Statement(
     "proof_tenants", "SELECT one AS tenant FROM tenancy.proof_tenants() AS one", dict[str, str], parameters=0
@@ -24,34 +24,34 @@ _NOBODY: Final[dict[Family, str]] = {
 
 
 def registered_tenants(connection: psycopg.Connection[Any], signer: Signer, id_type: IdType) -> list[str]:
-    """Return up to two active tenants of the registry, as the login learns them by a context of the server's own."""
+    """Return up to two active tenants of the registry, which the login reads with a special context."""
     with connection.transaction(force_rollback=True):
         row = connection.execute(_LISTED.sent, (signer.sign(_LISTED, "", person=_PROVER),)).fetchall()[0]
     listed = [one["tenant"] for one in _LISTED.read(row[1])]
-    # In another spelling it would be no caller's tenant.
+    # A tenant with a non-canonical spelling cannot be a caller's tenant.
     return [tenant for tenant in listed if canonical_tenant(tenant, id_type) == tenant]
 
 
 def root(declared: Declared, table: Table) -> Table:
-    """Return the table that says whose the rows are: the one with a tenant column, in which the chain ends."""
+    """Return the table at the end of the chain of parents; it has the tenant column."""
     while isinstance(table.tenant, Through):
         table = declared.tables[table.tenant.parent]
     return table
 
 
 def family(declared: Declared, table: Table) -> Family:
-    """Return how the tenants of a table are compared, by the type of the tenant column in which its chain ends."""
+    """Return the type with which tenants are compared: that of the tenant column at the end of the table's chain."""
     first = root(declared, table)
     column = declared.facts[first.name].columns.get(first.tenant_column or "")
     return (column and family_of(column)) or "text"
 
 
 def nobody(kind: Family) -> str:
-    """Return a tenant that does not exist, which a column of this kind can be compared with."""
+    """Return a tenant that does not exist, in a form that a column of this kind can be compared with."""
     return _NOBODY[kind]
 
 
 def is_possible(declared: Declared, tenant: str, kind: Family) -> bool:
-    """Whether a caller can have this tenant, in this spelling, and a column of this kind can be compared with it."""
+    """Whether a caller can have this tenant in this spelling, and a column of this kind can be compared with it."""
     types: tuple[IdType, ...] = (kind, declared.id_type)
     return all(canonical_tenant(tenant, one) == tenant for one in types)

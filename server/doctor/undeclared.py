@@ -1,4 +1,4 @@
-"""Relations that the login may read though nobody declared them: each is an offence, unless accepted by name."""
+"""Relations that the login may read although they are not declared: each is an offender, unless accepted by name."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -9,7 +9,7 @@ from psycopg import sql
 from server.doctor.offender import Offender
 from server.doctor.reach import Grant, grantees, said
 
-# Their policies and grants have checks of their own.
+# Other checks cover the policies and grants of these.
 CORE: Final = frozenset({"tenancy.tenants", "tenancy.user_tenants"})
 _KINDS: Final[Mapping[str, str]] = {
     "r": "a table",
@@ -23,7 +23,7 @@ _DECLARABLE: Final = frozenset({"r", "p", "v"})
 
 
 def is_accepted(name: str, grants: Sequence[Grant], accepted: Collection[str]) -> bool:
-    """Whether the settings accept it and only PUBLIC may read it: that cannot be revoked from one login alone."""
+    """Whether the settings accept it and only PUBLIC's grant allows it, which cannot be revoked from one login."""
     return name in accepted and all(grant.grantee is None for grant in grants)
 
 
@@ -34,7 +34,7 @@ def undeclared(
     accepted: Collection[str],
     login: str,
 ) -> Iterator[Offender]:
-    """Yield each relation in reach that is neither declared, nor the core's, nor accepted."""
+    """Yield each relation that the login may read, except declared, core and accepted ones."""
     for name, grants in reach.items():
         if name not in declared and name not in CORE and not is_accepted(name, grants, accepted):
             yield Offender(name, _problem(name, grants, parts, login), _remedy(name, grants, parts))
@@ -65,9 +65,9 @@ def _remedy(name: str, grants: Sequence[Grant], parts: Mapping[str, str]) -> str
 def acceptance_notices(
     connection: psycopg.Connection[Any], reach: Mapping[str, Sequence[Grant]], accepted: Collection[str]
 ) -> Iterator[str]:
-    """Yield a sentence for each relation that the settings accept; they are to be known every time.
+    """Yield a sentence for each relation that the settings accept, so that every report shows them.
 
-    Inside the open transaction, and without a tenant context.
+    Requires an open transaction without a tenant context.
     """
     for name in accepted:
         grants = reach.get(name, ())

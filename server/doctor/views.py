@@ -1,4 +1,4 @@
-"""Declared views read their tables as the caller, or as an owner whom the policies of those tables bind."""
+"""Whether declared views read their tables as the caller, or as an owner to whom these tables' policies apply."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -9,14 +9,14 @@ from psycopg import sql
 from server.doctor.declared import Declared
 from server.doctor.offender import Offender
 
-# The first version whose views know security_invoker.
+# The first PostgreSQL version with security_invoker for views.
 _INVOKER_VERSION: Final = 150_000
 
 
 def view_offenders(connection: psycopg.Connection[Any], declared: Declared) -> Iterator[Offender]:
-    """Yield each declared view that reads its tables as somebody whom no policy binds.
+    """Yield each declared view that reads its tables as an owner to whom no policy applies.
 
-    That each relation which a view reads is declared, and so protected itself, is a check of the relations.
+    Another check requires that each relation which a view reads is declared, and so protected.
     """
     for table in declared.present:
         facts = declared.facts[table.name]

@@ -1,1 +1,1 @@
-"""The processes that serve: one that supervises, workers that answer, and how each takes new settings."""
+"""The serving processes: a supervisor, workers that answer requests, and the reload of settings."""

@@ -1,4 +1,4 @@
-"""One application in the time that it serves: from the opening of its connections to the end of its last request."""
+"""One application while it serves: from the opening of its connections to the end of its last request."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ from starlette.types import Receive, Scope, Send
 
 
 class Generation:
-    """Runs the lifespan of an application in a task of its own, so that it can end while another one serves."""
+    """Runs the lifespan of an application in a separate task, so that it can end while another one serves."""
 
     def __init__(self, app: Starlette) -> None:
-        """Begin nothing yet."""
+        """Keep the application; `start` starts it."""
         self._app: Final = app
         self._calls = 0
         self._idle: Final = asyncio.Event()
@@ -32,7 +32,7 @@ class Generation:
                 self._idle.set()
 
     async def start(self) -> Mapping[str, Any]:
-        """Open everything and return the state of the lifespan; raises what hinders that."""
+        """Start the lifespan and return its state; raises the error of a failed start."""
         started = asyncio.get_running_loop().create_future()
         self._life = asyncio.create_task(self._live(started))
         await asyncio.wait((self._life, started), return_when=asyncio.FIRST_COMPLETED)
@@ -41,7 +41,7 @@ class Generation:
         return started.result()
 
     async def end(self, drain_s: float) -> None:
-        """Let the requests that run be answered, for `drain_s` at most, and close everything."""
+        """Wait at most `drain_s` for the running requests, then close everything."""
         if self._calls:
             self._idle.clear()
             with suppress(TimeoutError):

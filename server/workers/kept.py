@@ -1,4 +1,4 @@
-"""What a process keeps while a reload replaces its application: whatever must be there once, and never begin anew."""
+"""What a process keeps when a reload replaces its application: the parts that must exist once and not start again."""
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
@@ -17,10 +17,10 @@ from server.telemetry.telemetry import Telemetry
 
 @dataclass(slots=True)
 class Kept:
-    """The audit trail, which one writer holds; the client connections; the proofs that must not be used again.
+    """The audit trail, which has one writer; the client connections; the proofs that must not be used again.
 
-    `telemetry` goes on counting. `key_sets` are those of the issuers that were served last: a provider that is away
-    during a reload ends no call. `watched` are the parts whose numbers are shown, those of the application of now.
+    `telemetry` goes on counting. `key_sets` are those of the issuers before the reload, so that calls continue while an
+    identity provider is down. `watched` are the parts of the present application for the metrics.
     """
 
     trail: AuditTrail | None
@@ -32,12 +32,12 @@ class Kept:
 
     @classmethod
     def begun(cls, settings: Settings) -> "Kept":
-        """Return what `settings` describe; raises StartupError for a trail that cannot be written."""
+        """Create the parts from `settings`; raises StartupError for a trail that cannot be written."""
         connections = Connections(**dict(settings.connections), proxies=settings.trusted_proxies)
         return cls(configured_trail(settings.audit), connections, configured_telemetry(settings))
 
     def shown(self, settings: Settings) -> AbstractAsyncContextManager[None]:
-        """Return what shows the numbers while the process serves; raises StartupError when its port is taken."""
+        """Return the context that reports the metrics; raises StartupError when its port is in use."""
         return reporting(settings, self.telemetry, self._watched)
 
     def _watched(self) -> Watched:

@@ -1,4 +1,4 @@
-"""What a worker says to its supervisor: that it lives, again and again, and what else somebody there wants to know."""
+"""Messages of a worker to its supervisor: regular signs of life, and other data that the supervisor needs."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 BEAT_S: Final = 0.25
-# Of one message, such as all the metrics of a worker.
+# The longest message, such as all the metrics of a worker.
 LONGEST_BYTES: Final = 4_194_304
 Message = dict[str, Any]
 
@@ -17,13 +17,13 @@ class Link:
     """A worker's end: one line of JSON per message."""
 
     def __init__(self, end: socket.socket) -> None:
-        """Write to `end`; nothing that is said waits for the supervisor to read it."""
+        """Write to `end` without blocking."""
         end.settimeout(0)
         self._end: Final = end
         self._unsent = b""
 
     def say(self, **message: Any) -> None:
-        """Say something; while the supervisor is behind, nothing more is said. Raises OSError when it is gone."""
+        """Send a message, or drop it while an earlier one is unsent. Raises OSError when the supervisor is gone."""
         if not self._unsent:
             self._unsent = json.dumps(message).encode() + b"\n"
         with suppress(BlockingIOError):
@@ -31,7 +31,7 @@ class Link:
 
     @asynccontextmanager
     async def beating(self, beat: Callable[[], Message], orphaned: Callable[[], None]) -> AsyncGenerator[None]:
-        """Say what `beat` returns, from the event loop that answers requests; call `orphaned` when nobody is there."""
+        """Send what `beat` returns from the event loop for requests; call `orphaned` when the supervisor is gone."""
         beating = asyncio.create_task(self._beat(beat, orphaned))
         try:
             yield
@@ -48,7 +48,7 @@ class Link:
 
 
 async def messages(end: socket.socket, heard: Callable[[Message], None]) -> None:
-    """Hand each message of a worker to `heard` until the worker ends."""
+    """Pass each message of a worker to `heard` until the worker ends."""
     reader, writer = await asyncio.open_connection(sock=end, limit=LONGEST_BYTES)
     try:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The ASGI application of a serving process, which can be replaced by a newer one between two requests."""
+"""The ASGI application of a serving process, which a reload can replace by a new one between two requests."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -17,23 +17,23 @@ from server.workers.kept import Kept
 from server.workers.renewal import NOT_RELOADED, Served, made, read_anew
 from server.workers.share import Place
 
-# A replaced application is closed when its last request was answered, or after this: the longest statement has 60 s.
+# A replaced application is closed after its last request, or after this time: the longest statement has 60 s.
 REPLACED_WITHIN_S: Final = 75.0
-# At the end of the process its requests were answered, or cut off, before.
+# When the process ends, requests have already been answered or cut off.
 _CLOSED_WITHIN_S: Final = 4.0
 _log: Final = structlog.get_logger("reload")
 
 
 class LiveApplication:
-    """Hands each request to the application of now; `ask` has a new one made from what the files say then.
+    """Passes each request to the present application; `ask` requests a new one from the present files.
 
-    A request is answered by the application that it began with. A mistake in the files, isolation that does not hold,
-    or a database that is away leave everything as it is.
+    The application that received a request also answers it. Nothing changes if the files have a mistake, isolation does
+    not hold, or the database is down.
     """
 
     def __init__(self, served: Served, place: Place | None = None, first_proof: FirstProof | None = None) -> None:
-        """Make the first application; raises StartupError."""
-        # Why the start failed, where it did.
+        """Make the first application; raises StartupError if that is not possible."""
+        # Why the start failed, if it did.
         self.failure: str | None = None
         self._served = served
         self._place: Final = place or Place()
@@ -46,14 +46,14 @@ class LiveApplication:
         self._leaving: Final = set[asyncio.Task[None]]()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or live from the start to the end of the process."""
+        """Answer one request, or run the lifespan of the process."""
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
         else:
             await self._now(scope, receive, send)
 
     def ask(self) -> None:
-        """Have everything read again and a new file of the trail begun; asking twice at once is asking once."""
+        """Request a reload and a new file of the trail; repeated requests before the reload count as one."""
         self._asked.set()
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,7 +62,7 @@ class LiveApplication:
         try:
             scope["state"].update(await self._now.start())
             await shown.enter_async_context(self._kept.shown(self._served.settings))
-        except Exception as error:  # noqa: BLE001  # whatever it is, nothing can be served
+        except Exception as error:  # noqa: BLE001  # after any error, nothing can be served
             if not isinstance(error, StartupError):
                 _log.exception("the application did not start")
             self._close_trail()
@@ -87,11 +87,11 @@ class LiveApplication:
                 await self._reload()
             except StartupError as error:
                 _log.error(NOT_RELOADED, problem=str(error))
-            except Exception:  # noqa: BLE001  # a defect of ours must not end what serves
+            except Exception:  # noqa: BLE001  # a defect of ours must not end the serving process
                 _log.exception(NOT_RELOADED)
 
     async def _reload(self) -> None:
-        # Not waited for by a process that is told to stop meanwhile.
+        # A process that has to stop does not wait for this.
         reading = await run_sync(read_anew, self._served, abandon_on_cancel=True)
         generation = Generation(await run_sync(made, reading, self._place, self._kept))
         await generation.start()
@@ -108,11 +108,11 @@ class LiveApplication:
             await former.end(REPLACED_WITHIN_S)
         except Exception:  # noqa: BLE001  # its successor serves
             _log.exception("the replaced application was not closed properly")
-        # Closing it has thawed what the new one has made.
+        # Closing the old application has unfrozen the objects of the new one.
         freeze_garbage()
 
     async def _end(self) -> None:
-        """Close all that is open, within a time that a process has that was told to stop."""
+        """Close everything, within the time that a stopping process has."""
         try:
             async with asyncio.timeout(_CLOSED_WITHIN_S):
                 await self._now.end(0)
@@ -131,6 +131,6 @@ class LiveApplication:
                 _log.critical("the audit trail cannot be written", cause=repr(error.__cause__))
 
     def _close_trail(self) -> None:
-        """Sign what is not signed yet: after this nothing is recorded."""
+        """Sign the last records and close the trail: nothing is recorded after this."""
         if self._kept.trail:
             self._kept.trail.close()

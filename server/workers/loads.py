@@ -1,4 +1,4 @@
-"""How many client connections each worker has, in memory that all of them see."""
+"""How many client connections each worker has, in shared memory."""
 
 import mmap
 import os
@@ -6,15 +6,15 @@ import tempfile
 from typing import Final, Self
 
 _BYTES: Final = 4
-# In the place of a number: no worker serves there now.
+# Instead of a number: no worker serves in this place now.
 _AWAY: Final = -1
 
 
 class Loads:
-    """A number for each worker; whoever reads one that is being written gets the one before or the one after."""
+    """A number for each worker; reading one during a write gives the old or the new value."""
 
     def __init__(self, descriptor: int, workers: int) -> None:
-        """Look at the memory behind `descriptor`, which stays open for others to inherit."""
+        """Map the memory behind `descriptor`, which stays open so that other processes can inherit it."""
         self.descriptor: Final = descriptor
         self._numbers: Final = memoryview(mmap.mmap(descriptor, workers * _BYTES)).cast("i")
 
@@ -33,11 +33,11 @@ class Loads:
         return loads
 
     def put(self, worker: int, connections: int) -> None:
-        """Say how many connections a worker has."""
+        """Set the number of a worker's connections."""
         self._numbers[worker] = connections
 
     def leave(self, worker: int) -> None:
-        """Say that a worker takes none."""
+        """Mark that a worker takes no connections."""
         self._numbers[worker] = _AWAY
 
     def before(self, worker: int) -> int:

@@ -1,4 +1,4 @@
-"""A new application from what the settings file and the catalog say now, and what is new in it."""
+"""A new application from the present settings and catalog, and the changes in it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from server.workers.kept import Kept
 from server.workers.share import Place
 
 NOT_RELOADED: Final = "not reloaded; the settings and the catalog of before are served"
-# What a process has once: its socket, its connections, its trail, its numbers.
+# Settings of things that a process has once: its socket, connections, trail and metrics.
 FIXED: Final = ("host", "port", "workers", "trusted_proxies", "connections", "audit", "telemetry")
 _DECLARED: Final = ("tables", "sql_tools", "searches", "prompts", "instructions")
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What one application was made of."""
+    """The settings and the catalog that one application was made from."""
 
     settings: Settings
     catalog: Catalog
@@ -33,9 +33,10 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Settings and a catalog that were proved to isolate tenants, and what differs from those that are served.
+    """Settings and a catalog with proved isolation, and their differences from the served ones.
 
-    `changed` names settings and parts of the catalog; `needs_restart` the settings that stay as they are.
+    `changed` names settings and parts of the catalog; `needs_restart` names changed settings that only a restart
+    applies.
     """
 
     served: Served
@@ -45,11 +46,11 @@ class Reading:
 
 
 def read_anew(served: Served) -> Reading:
-    """Read settings and catalog again, and prove isolation with them; this blocks for as long as the database takes.
+    """Read settings and catalog again, and prove isolation with them; this blocks until the database has answered.
 
-    Raises StartupError for a mistake in them, for a database that is away, and where isolation does not hold.
+    Raises StartupError for a mistake in them, for a database that is down, and when isolation does not hold.
     """
-    # Also a secret of AWS that was rotated a moment ago.
+    # Read AWS secrets again too: one may just have been rotated.
     forget()
     said = load_settings(needs=SERVING)
     settings = said.model_copy(update={name: getattr(served.settings, name) for name in FIXED})
@@ -62,7 +63,7 @@ def read_anew(served: Served) -> Reading:
 
 
 def made(reading: Reading, place: Place, kept: Kept) -> Starlette:
-    """Return the application for what was read; raises SettingsError where its parts do not fit together."""
+    """Return the application for the reading; raises SettingsError when its parts do not fit together."""
     settings, catalog = place.share(reading.served.settings), reading.served.catalog
     return create_app(settings, catalog=catalog, first_proof=lambda: reading.report, kept=kept)
 
@@ -74,7 +75,7 @@ def _changes(before: Served, now: Served) -> Iterator[str]:
     for part in _DECLARED:
         if getattr(before.catalog, part) != getattr(now.catalog, part):
             yield f"catalog {part}"
-    # Functions are loaded anew each time, so their names are all that can be compared.
+    # Functions are loaded again each time, so only their names can be compared.
     if _names(before.catalog) != _names(now.catalog):
         yield "catalog code_tools"
 

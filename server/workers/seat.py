@@ -1,4 +1,4 @@
-"""One place among the workers: a process is in it, and another one takes its place when that ends."""
+"""One place among the workers: it runs a process, and starts another one when that ends."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from server.workers.loads import Loads
 from server.workers.share import Place
 from server.workers.vital_signs import VitalSigns
 
-# A worker that served for this long was well: the next one is started at once.
+# If a worker served for this long before it ended, the next one starts at once.
 _WELL_S: Final = 10.0
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 30.0
@@ -28,12 +28,12 @@ _log: Final = structlog.get_logger("workers")
 class Seat:
     """Keeps one worker running.
 
-    `restarts` counts those that took the place of another; `said` is the last message of the one that runs; `failure`
-    is why the first one could not start.
+    `restarts` counts the workers after the first; `said` is the last message of the running worker; `failure` says why
+    the first one could not start.
     """
 
     def __init__(self, place: Place, listener: socket.socket, loads: Loads) -> None:
-        """Start nothing yet."""
+        """Prepare; `keep` starts the worker."""
         self.place: Final = place
         self.restarts = 0
         self.said: Message = {}
@@ -43,10 +43,10 @@ class Seat:
         self._loads: Final = loads
         self._process: asyncio.subprocess.Process | None = None
         self._serving_at = 0.0
-        # How many have ended one after the other before they were well.
+        # How many workers in a row ended before _WELL_S.
         self._unwell = 0
         self._stopping = asyncio.Event()
-        # Asked while a worker starts, which may have read the files before.
+        # A reload was requested while a worker started, which may have read the old files.
         self._reload_due = False
 
     @property
@@ -55,7 +55,7 @@ class Seat:
         return bool(self.said.get("serving"))
 
     async def keep(self) -> None:
-        """Run a worker, and another one whenever it ends, until `stop`, or until the very first cannot start."""
+        """Run a worker, and another one whenever it ends, until `stop` or until the first one cannot start."""
         while not self._stopping.is_set():
             code = await self._run()
             self._loads.leave(self.place.worker)
@@ -65,24 +65,24 @@ class Seat:
             await self._pause(self._pause_s())
 
     def reload(self) -> None:
-        """Have the worker read settings and catalog again."""
+        """Make the worker read settings and catalog again."""
         if self.serves:
             self._signal(signal.SIGHUP)
         else:
             self._reload_due = True
 
     def rotate(self) -> None:
-        """Have the worker begin a new file of its trail, and nothing else."""
+        """Make the worker begin a new file of its trail, without a reload."""
         if self.serves:
             self._signal(signal.SIGUSR1)
 
     def stop(self) -> None:
-        """Let the worker answer what it has begun, and start no other."""
+        """Let the worker finish its requests, and start no other worker."""
         self._stopping.set()
         self._signal(signal.SIGTERM)
 
     def kill(self) -> bool:
-        """End the worker at once; False where none runs."""
+        """End the worker at once; return False when none runs."""
         return self._signal(signal.SIGKILL)
 
     async def _run(self) -> int:
@@ -107,7 +107,7 @@ class Seat:
         watching = asyncio.create_task(self._signs.watch(lambda: self._loads.leave(self.place.worker), self.kill))
         try:
             code = await self._process.wait()
-            # What it said last is still on the way.
+            # Wait for its last message.
             await asyncio.wait((listening,), timeout=1)
             return code
         finally:
@@ -125,7 +125,7 @@ class Seat:
                 self._signal(signal.SIGHUP)
 
     def _goes_on(self, code: int) -> bool:
-        """Say how a worker ended, and whether another one is started."""
+        """Log how a worker ended; return whether another one is started."""
         lived_s = time.monotonic() - self._serving_at if self.serves else 0.0
         self._unwell = 0 if lived_s > _WELL_S else self._unwell + 1
         problem = self.said.get("failed")
@@ -136,7 +136,7 @@ class Seat:
         return True
 
     def _pause_s(self) -> float:
-        """Return how long to wait before the next one."""
+        """Return how long to wait before the next worker, in seconds."""
         return min(_FIRST_PAUSE_S * 2 ** (self._unwell - 1), _LONGEST_PAUSE_S) if self._unwell else 0.0
 
     async def _pause(self, seconds: float) -> None:

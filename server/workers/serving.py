@@ -1,4 +1,4 @@
-"""From settings to a serving process, or to several under a supervisor."""
+"""Start one serving process from the settings, or several under a supervisor."""
 
 import asyncio
 import gc
@@ -27,15 +27,15 @@ _log: Final = structlog.get_logger("serving")
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM; raise StartupError when that cannot begin or isolation does not hold."""
+    """Serve until SIGINT or SIGTERM; raise StartupError when serving cannot start or isolation does not hold."""
     configure_logs(settings.telemetry.level)
-    # Until there is something to reload; without this it would end the process.
+    # Ignored until there is something to reload; otherwise SIGHUP would end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     catalog = load_catalog(settings.catalog)
     check_store(settings.limits)
-    # Here too, not in the workers alone: this process can still end with one line and its exit code.
+    # Prove here too, not only in the workers: this process can still end with one line and an exit code.
     with proof_beside(settings, catalog) as proof:
-        # While the database is asked, the libraries of the protocol are loaded.
+        # Load the libraries of the protocol while the proof runs.
         from server.workers.live import LiveApplication
         from server.workers.renewal import Served
 
@@ -56,7 +56,7 @@ def serve(settings: Settings) -> None:
 
 
 class _Alone(SignalledServer):
-    """The only process: it reloads on SIGHUP too."""
+    """The server of a single process: it also reloads on SIGHUP."""
 
     def __init__(self, live: "LiveApplication") -> None:
         super().__init__(server_config(live))

@@ -1,4 +1,4 @@
-"""The process that starts the workers, replaces those that end or no longer answer, and hands signals on."""
+"""The process that starts the workers, replaces those that end or stop answering, and forwards signals."""
 
 import asyncio
 import signal
@@ -15,16 +15,16 @@ from server.workers.renewal import NOT_RELOADED, Served, read_anew
 from server.workers.seat import Seat
 from server.workers.share import Place
 
-# For the workers to answer what they have begun, close their connections and sign the trail.
+# The time for workers to finish their requests, close their connections and sign the trail.
 STOPPED_WITHIN_S: Final = DRAIN_S + 5.0
 _log: Final = structlog.get_logger("workers")
 
 
 class Supervisor:
-    """Keeps the workers of `seats` until SIGTERM or SIGINT; it answers no request itself and holds no secret of one."""
+    """Keeps the workers of `seats` running until SIGTERM or SIGINT; it handles no requests and sees none of them."""
 
     def __init__(self, served: Served, listener: socket.socket) -> None:
-        """Prepare a seat for each worker; all of them take connections of `listener`."""
+        """Prepare a seat for each worker; all of them accept connections from `listener`."""
         workers = served.settings.workers
         self._served = served
         self._loads: Final = Loads.begun(workers)
@@ -33,7 +33,7 @@ class Supervisor:
         self._asked: Final = asyncio.Event()
 
     async def run(self) -> None:
-        """Supervise until it is told to stop; raises StartupError when a worker cannot start at the beginning."""
+        """Supervise until a signal to stop; raises StartupError when a worker cannot start at the beginning."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
@@ -41,7 +41,7 @@ class Supervisor:
         reloading = asyncio.create_task(self._keep_reloading())
         stopped = asyncio.create_task(self._stopping.wait())
         kept = [asyncio.create_task(seat.keep()) for seat in self.seats]
-        # A seat that is given up at the start ends the others too.
+        # If one seat fails at the start, the others end too.
         await asyncio.wait((stopped, *kept), return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         reloading.cancel()
@@ -60,7 +60,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         if self._stopping.is_set():
-            # Told twice: at once.
+            # A second signal ends the workers at once.
             for seat in self.seats:
                 seat.kill()
         self._stopping.set()
@@ -73,7 +73,7 @@ class Supervisor:
                 await self._reload()
             except StartupError as error:
                 _log.error(NOT_RELOADED, problem=str(error))
-            except Exception:  # noqa: BLE001  # a defect of ours must not end what supervises
+            except Exception:  # noqa: BLE001  # a defect of ours must not end the supervisor
                 _log.exception(NOT_RELOADED)
             else:
                 continue
@@ -81,7 +81,7 @@ class Supervisor:
                 seat.rotate()
 
     async def _reload(self) -> None:
-        """Hand the signal on, where what it leads to can be served: a mistake is reported once, by this process."""
+        """Check the new files, then make the workers reload: so only this process reports a mistake."""
         reading = await run_sync(read_anew, self._served, abandon_on_cancel=True)
         self._served = reading.served
         for seat in self.seats:

@@ -1,4 +1,4 @@
-"""Takes new connections of a socket that several workers share, so that each comes to have as many as the others."""
+"""Accept connections from a socket that several workers share, so that all workers get equally many."""
 
 import asyncio
 import socket
@@ -7,25 +7,25 @@ from typing import Any, Final
 
 from server.workers.loads import Loads
 
-# In one turn of the event loop: with a single one, newcomers wait behind a flood that makes turns long.
+# Connections per turn of the event loop. With one, new clients would wait too long when a flood makes turns slow.
 TAKEN_PER_TURN: Final = 4
-# For each worker that has fewer connections: it takes the next one meanwhile, unless it is busy or does not answer.
+# The wait for each worker with fewer connections: that one takes the next connection, unless it is busy or hangs.
 _PATIENCE_S: Final = 0.003
-# When this process may open no more files.
+# The wait when this process cannot open more files.
 _EXHAUSTED_S: Final = 0.1
 
 
 class Taking:
-    """A server in the way of asyncio's: it takes connections from `start` to `close`.
+    """A server like asyncio's: it accepts connections from `start` to `close`.
 
-    Whoever has the fewest connections takes the next one at once; the others wait a little first. So connections
-    spread evenly, and those in the queue wait for nobody who is away: the queue is everybody's.
+    The worker with the fewest connections accepts the next one at once; the others wait a little first. So connections
+    spread evenly. All workers share the queue, so a connection in it does not wait for a worker that hangs.
     """
 
     def __init__(
         self, listener: socket.socket, protocol: Callable[[], asyncio.Protocol], open_: Callable[[], int], loads: Loads
     ) -> None:
-        """Take from `listener`; `open_` returns how many connections this worker has."""
+        """Accept from `listener`; `open_` returns how many connections this worker has."""
         self._listener: Final = listener
         self._protocol: Final = protocol
         self._open: Final = open_
@@ -35,25 +35,25 @@ class Taking:
         self._pause: asyncio.TimerHandle | None = None
 
     def start(self, worker: int) -> None:
-        """Begin."""
+        """Begin to accept connections as the worker with this number."""
         self._worker = worker
         self._listener.settimeout(0)
         self.publish()
         self._loop.add_reader(self._listener, self._ready)
 
     def publish(self) -> None:
-        """Say how many connections this worker has; those that closed are noticed by nobody else."""
+        """Publish how many connections this worker has, which only this worker knows."""
         self._loads.put(self._worker, self._open() + len(self._coming))
 
     def close(self) -> None:
-        """Take no more."""
+        """Accept no more connections."""
         self._loads.leave(self._worker)
         if self._pause is not None:
             self._pause.cancel()
         self._loop.remove_reader(self._listener)
 
     async def wait_closed(self) -> None:
-        """Wait for those that were taken and have not begun."""
+        """Wait until all accepted connections have begun."""
         if self._coming:
             await asyncio.wait(self._coming)
 
@@ -72,7 +72,7 @@ class Taking:
         self._pause = self._loop.call_later(seconds, self._go_on)
 
     def _go_on(self) -> None:
-        """Take one that nobody took meanwhile."""
+        """Accept a connection that no other worker took meanwhile."""
         self._pause = None
         self._loop.add_reader(self._listener, self._ready)
         self._take()
@@ -94,5 +94,5 @@ class Taking:
     async def _begin(self, connection: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(self._protocol, connection)
-        except OSError:  # whoever connected has left
+        except OSError:  # the client has left
             connection.close()

@@ -1,4 +1,4 @@
-"""A worker process: one event loop that answers requests, started and watched by the supervisor."""
+"""A worker process: one event loop for requests; the supervisor starts and watches it."""
 
 import asyncio
 import gc
@@ -26,7 +26,7 @@ from server.workers.taking import Taking
 
 
 class WorkerServer(uvicorn.Server):
-    """uvicorn's server on a socket that it shares with other workers, and under a supervisor."""
+    """uvicorn's server under a supervisor, on a socket shared with other workers."""
 
     def __init__(self, live: LiveApplication, place: Place, listener: socket.socket, loads: Loads, link: Link) -> None:
         """Serve `live`."""
@@ -39,7 +39,7 @@ class WorkerServer(uvicorn.Server):
         self._taking: Taking | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002  # uvicorn's own form
-        """Begin to take connections when the application is there."""
+        """Begin to accept connections after the application has started."""
         await super().startup(sockets=[])
         self._taking = Taking(self._listener, self._connection, lambda: len(self.server_state.connections), self._loads)
         self._taking.start(self._place.worker)
@@ -52,7 +52,7 @@ class WorkerServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Stop on SIGTERM, reload on SIGHUP; a key pressed in the terminal is the supervisor's to judge."""
+        """Stop on SIGTERM, reload on SIGHUP, rotate on SIGUSR1; only the supervisor handles Ctrl+C."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._leave)
         loop.add_signal_handler(signal.SIGHUP, self._live.ask)
@@ -73,10 +73,10 @@ class WorkerServer(uvicorn.Server):
 
 
 def run(place: Place, listener: int, loads: int, end: int) -> None:
-    """Serve in `place` until the supervisor says that it is enough; the numbers are inherited descriptors."""
+    """Serve in `place` until the supervisor ends it; `listener`, `loads` and `end` are inherited descriptors."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # Nothing that a start makes is garbage; the application puts it on again.
+    # The start creates no garbage; the application enables the collector again.
     gc.disable()
     configure_logs()
     link = Link(socket.socket(fileno=end))
@@ -96,6 +96,6 @@ def run(place: Place, listener: int, loads: int, end: int) -> None:
 
 
 def main() -> None:
-    """Run with what the supervisor wrote on the command line."""
+    """Run with the supervisor's command line arguments."""
     worker, workers, *descriptors = json.loads(sys.argv[1])
     run(Place(worker, workers), *descriptors)

@@ -18,10 +18,10 @@ from server.catalog.tenant_columns import Family, Tables
 def protection_sql(
     connection: psycopg.Connection[Any], table: Table, tables: Tables, login: str, id_type: Family | None = None
 ) -> str:
-    """Return the SQL that protects `table` for `login`, with comments; running it again repairs what was changed.
+    """Return the SQL that protects `table` for `login`, with comments; running it again restores the protection.
 
-    `tables` are all declared tables, by schema.table. `connection` has psycopg's RawCursor as its cursor, and is only
-    read from. Raises StartupError when no policy can isolate the table, each reason with its remedy.
+    `tables` are all declared tables, by schema.table. `connection` has psycopg's RawCursor; nothing is changed. Raises
+    StartupError when no policy can isolate the table; it names each reason and remedy.
     """
     if (rollup := rollups_in(tables).get(table.name)) is not None:
         return protect_rollup(subject_of(connection, rollup.source, tables, login, id_type), rollup).text()

@@ -1,4 +1,4 @@
-"""Who can reach a relation now: privileges, policies, partitions, read from pg_catalog by any role."""
+"""Who can reach a relation now: privileges, policies and partitions from pg_catalog, which any role may read."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ FROM (
 ) AS granted (privilege, name, number)
 GROUP BY privilege, name IS NULL ORDER BY 1
 """
-# Whether a role `r` gets as far as the relation `t` when it has a privilege: a view does so without its owner's USAGE.
+# Whether a role `r` with a privilege on the relation `t` can use it. A view's owner can, even without USAGE.
 _REACHES: Final[LiteralString] = """(has_schema_privilege(r.oid, t.relnamespace, 'USAGE') OR EXISTS (
     SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid
     JOIN pg_catalog.pg_class v ON v.oid = w.ev_class
     WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid
       AND v.oid <> t.oid AND v.relowner = r.oid))"""
-# Policies do not bind superusers, nor the table's owner and its members, unless the table says FORCE. Attributes such
-# as BYPASSRLS are not inherited: a group that has it still stands for members that do not.
+# Policies do not apply to superusers, nor to the table's owner and its members unless the table has FORCE. Attributes
+# such as BYPASSRLS are not inherited: a group that has it may have members that do not.
 _USERS: Final[LiteralString] = f"""
 WITH held (grantee, privilege) AS (
   SELECT x.grantee, x.privilege_type
@@ -133,10 +133,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Users:
-    """The other roles that can use a relation, but for its owner and superusers.
+    """The other roles that can use a relation, without its owner and superusers.
 
-    `granted` have a grant, by name or by PUBLIC; `by_public` have those of PUBLIC; `before` can read or write rows now
-    and would be bound by policies.
+    `granted` have a grant, their own or PUBLIC's; `by_public` have PUBLIC's; `before` can read or write rows now, and
+    policies would apply to them.
     """
 
     granted: tuple[str, ...]
@@ -145,7 +145,7 @@ class Users:
 
 
 def relation_of(connection: psycopg.Connection[Any], name: str) -> Relation:
-    """Return the relation schema.name, which exists. `connection` has psycopg's RawCursor, here and below."""
+    """Return the existing relation schema.name. `connection` has psycopg's RawCursor, here and below."""
     schema, _, own = name.partition(".")
     return Relation(connection.execute(_OID, (name,)).fetchall()[0][0], schema, own)
 
@@ -156,12 +156,12 @@ def full_name(relation: Relation) -> str:
 
 
 def parts_of(connection: psycopg.Connection[Any], relation: Relation) -> list[Relation]:
-    """Return its partitions and inheritance children, at every depth."""
+    """Return the partitions and inheritance children of a relation, at every level."""
     return [Relation(*row) for row in connection.execute(_PARTS, (relation.oid,)).fetchall()]
 
 
 def policies_on(connection: psycopg.Connection[Any], relation: Relation) -> list[Policy]:
-    """Return its policies."""
+    """Return the policies of a relation."""
     rows = connection.execute(_POLICIES, (relation.oid,)).fetchall()
     return [
         Policy(name, permissive, command, tuple(roles), *texts) for name, permissive, command, roles, *texts in rows
@@ -171,27 +171,27 @@ def policies_on(connection: psycopg.Connection[Any], relation: Relation) -> list
 def public_privileges(
     connection: psycopg.Connection[Any], relation: Relation
 ) -> list[tuple[LiteralString, tuple[str, ...]]]:
-    """Return what PUBLIC may do: each privilege with its columns, none for the whole relation."""
+    """Return PUBLIC's privileges, each with its columns; no columns means the whole relation."""
     rows = connection.execute(_TO_PUBLIC, (relation.oid,)).fetchall()
     return [(privilege, tuple(columns or ())) for privilege, columns in rows]
 
 
 def users_of(connection: psycopg.Connection[Any], relation: Relation, others: Iterable[str]) -> Users:
-    """Return who else uses it, without `others` and those whom row level security never binds."""
+    """Return the roles that can use a relation, without `others` and roles that row level security never applies to."""
     rows = connection.execute(_USERS, (relation.oid, list(others))).fetchall()
     granted, by_public, before = (tuple(row[0] for row in rows if row[place]) for place in (1, 2, 3))
     return Users(granted, by_public, before)
 
 
 def default_grants(connection: psycopg.Connection[Any], schema: str, login: str) -> list[tuple[str, str | None, bool]]:
-    """Return whose new tables the login could read: the creating role, the schema or None for all, and if by PUBLIC."""
+    """Return the default grants on new tables: the creating role, the schema (None for all), and whether to PUBLIC."""
     return [tuple(row) for row in connection.execute(_DEFAULTS, (schema, login)).fetchall()]
 
 
 def losers(connection: psycopg.Connection[Any], table: str, login: str) -> list[tuple[str, str]]:
-    """Return every other role that can SELECT from `table` and that no permissive policy is for, with what it loses.
+    """Return every other role that can SELECT from `table` but has no permissive policy, and what it loses.
 
-    So it is, or once row level security is on it would be. `connection` is the administrator's.
+    The loss begins when row level security is on. `connection` is the administrator's.
     """
     rows = connection.execute(_LOSERS, (relation_of(connection, table).oid, login)).fetchall()
     return [(role, _loss(table, writes, inserts)) for role, writes, inserts in rows]

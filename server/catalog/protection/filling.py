@@ -1,4 +1,4 @@
-"""The first steps to an own tenant column: the column, its trigger, and the rows that are there."""
+"""The first steps to an own tenant column: add the column and its trigger, and fill the existing rows."""
 
 from typing import Final, LiteralString
 
@@ -8,7 +8,7 @@ from server.catalog.protection.indexes import drop_unfinished
 from server.catalog.protection.script import Script, block
 from server.catalog.protection.way import Way, long_step, short_step
 
-# 2 MB of the table: some twenty thousand rows, which are locked for about half a second.
+# 2 MB of the table: about twenty thousand rows, which are locked for about half a second.
 _BATCH_PAGES: Final = 250
 _BACKFILL: Final[LiteralString] = """
 DECLARE
@@ -35,7 +35,7 @@ END
 
 
 def column_step(way: Way) -> Script:
-    """Return the step that adds the column, empty."""
+    """Return the step that adds the empty column."""
     return short_step(
         way,
         "1. The column. ACCESS EXCLUSIVE for less than a millisecond; no row is written.",
@@ -44,7 +44,7 @@ def column_step(way: Way) -> Script:
 
 
 def unique_steps(way: Way) -> list[Script]:
-    """Return the steps that make tenant and key unique together in the parent, if they are not yet."""
+    """Return the steps that add a unique index on tenant and key to the parent, if it is missing."""
     if any(set(key) == {way.tenant.name, way.key} for key in way.parent.keys):
         return []
     steps: list[Script] = []
@@ -61,7 +61,7 @@ def unique_steps(way: Way) -> list[Script]:
 
 
 def trigger_step(way: Way) -> Script:
-    """Return the step from which on new and moved rows have their tenant."""
+    """Return the step that adds the trigger, which sets the tenant of new and moved rows."""
     body = sql.SQL(
         "\nBEGIN\n  NEW.{tenant} := (SELECT p.{tenant} FROM {parent} p WHERE p.{key} = NEW.{fk});\n  RETURN NEW;\nEND\n"
     )
@@ -82,7 +82,7 @@ def trigger_step(way: Way) -> Script:
 
 
 def backfill_steps(way: Way) -> list[Script]:
-    """Return the steps that give the rows of before their tenant."""
+    """Return the steps that set the tenant of the existing rows."""
     body = sql.SQL(_BACKFILL).format(
         **way.names, relation=sql.Literal(way.subject.name.as_string()), pages=sql.Literal(_BATCH_PAGES)
     )

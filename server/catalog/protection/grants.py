@@ -1,4 +1,4 @@
-"""The grants of a declared relation: the login's columns, and nothing by PUBLIC or by a partition."""
+"""The grants of a declared relation: declared columns for the login, nothing through PUBLIC or a partition."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ def write_grants(script: Script, subject: Subject) -> None:
         f"Grants come last. A grant on the whole relation, to {subject.login} or to PUBLIC, would give every column."
     )
     revoke_all(script, subject, subject.relation)
-    # A declared partition has policies and grants of its own.
+    # A declared partition has its own policies and grants.
     parts = [one for one in parts_of(subject.connection, subject.relation) if full_name(one) not in subject.tables]
     if parts:
         script.say("The policies do not bind a query of a partition or child itself, so neither may read one directly.")
@@ -35,12 +35,12 @@ def write_grants(script: Script, subject: Subject) -> None:
 
 
 def grant_columns(name: sql.Identifier, columns: Iterable[str], role: str) -> sql.Composed:
-    """Return the grant of SELECT on columns, of which there is at least one."""
+    """Return the grant of SELECT on one or more columns."""
     return sql.SQL("GRANT SELECT ({}) ON {} TO {}").format(listed(list(columns)), name, sql.Identifier(role))
 
 
 def revoke_all(script: Script, subject: Subject, relation: Relation) -> None:
-    """Take every grant from the login and from PUBLIC; those who had it by PUBLIC alone get their own."""
+    """Revoke every grant from the login and PUBLIC; roles that had PUBLIC's privileges get them by name."""
     privileges = public_privileges(subject.connection, relation)
     users = subject.users(relation).by_public
     if privileges and users:

@@ -1,4 +1,4 @@
-"""The index by which a tenant's rows are found, where there is none."""
+"""The missing indexes of a table: one to find a tenant's rows, and one for each declared sort."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -23,14 +23,14 @@ WHERE NOT i.indisvalid AND n.nspname = $1 AND c.relname = $2
 
 
 def write_indexes(script: Script, subject: Subject) -> None:
-    """Add the index that is missing, before the transaction; an inheritance child needs one of its own."""
+    """Add the missing indexes, before the transaction."""
     for write in index_parts(subject):
         script.gap()
         write(script)
 
 
 def index_parts(subject: Subject) -> Iterator[Callable[[Script], None]]:
-    """Yield what adds each missing index: that by which a tenant's rows are found, and one for each declared sort."""
+    """Yield a function that adds each missing index; an inheritance child needs its own index."""
     own, served = subject.own, set[str]()
     if (column := missing_index(subject.table, subject.facts)) is not None:
         keys = index_columns(subject.table, own)
@@ -49,7 +49,7 @@ def index_parts(subject: Subject) -> Iterator[Callable[[Script], None]]:
 
 
 def index_columns(table: Table, own: RelationFacts) -> list[OrderKey]:
-    """Return the keys of the index that a table must have; the order of the listing follows, as far as it can."""
+    """Return the keys of the index that a table must have, followed by the order of its listing if possible."""
     if isinstance(table.tenant, Through):
         return [OrderKey(table.tenant.through)]
     if table.list is None or not (table.key or own.primary_key):
@@ -61,7 +61,7 @@ def index_columns(table: Table, own: RelationFacts) -> list[OrderKey]:
 def index_statement(
     relation: Relation, keys: Sequence[OrderKey], how: LiteralString, name: str | None = None
 ) -> sql.Composed:
-    """Return the statement that creates the index on one relation; run again, it does nothing."""
+    """Return the statement that creates the index on one relation, if it does not exist."""
     columns = sql.SQL(", ").join(one.expression(sql.Identifier(one.column)) for one in keys)
     return sql.SQL("{} IF NOT EXISTS {} ON {} ({})").format(
         sql.SQL(how), sql.Identifier(name or index_name(relation, keys)), relation.identifier, columns
@@ -69,7 +69,7 @@ def index_statement(
 
 
 def drop_unfinished(script: Script, connection: psycopg.Connection[Any], schema: str, name: str) -> bool:
-    """Remove what a CREATE INDEX CONCURRENTLY that failed has left behind; say whether there was anything."""
+    """Drop the invalid index of a failed CREATE INDEX CONCURRENTLY; return whether there was one."""
     found = bool(connection.execute(_UNFINISHED, (schema, name)).fetchall())
     if found:
         script.say("An earlier attempt did not finish.")
@@ -78,13 +78,13 @@ def drop_unfinished(script: Script, connection: psycopg.Connection[Any], schema:
 
 
 def index_name(relation: Relation, keys: Sequence[OrderKey]) -> str:
-    """Return the name of the index by which a tenant's rows are found."""
+    """Return the name of the index that finds a tenant's rows."""
     return object_name(relation.name, keys[0].column, "tenantgate")
 
 
 def _sort_name(relation: Relation, table: Table, keys: Sequence[OrderKey]) -> str:
     first = keys[1 if table.tenant_column and len(keys) > 1 else 0]
-    # Another length is another index.
+    # The name contains the length, since another length needs another index.
     return object_name(relation.name, first.column, *([str(first.characters)] if first.characters else []), "sorted")
 
 

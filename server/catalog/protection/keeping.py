@@ -1,4 +1,4 @@
-"""The last steps to an own tenant column: no row without a tenant, and none with another than its parent's."""
+"""The last steps to an own tenant column: each row must have a tenant, and the same tenant as its parent."""
 
 from typing import Final, LiteralString
 
@@ -6,13 +6,13 @@ from server.catalog.protection.script import Script
 from server.catalog.protection.way import Way, long_step, short_step
 from server.errors import StartupError
 
-# What happens to a child when its parent is deleted. The new key does what the old one does: otherwise one of them
-# would refuse what the other allows.
+# What happens to a child when its parent is deleted. The new foreign key must do the same as the old one; otherwise one
+# of them would refuse what the other allows.
 _ON_DELETE: Final[dict[str, LiteralString]] = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL"}
 
 
 def required_steps(way: Way) -> list[Script]:
-    """Return the steps that refuse a row without a tenant."""
+    """Return the steps that add a constraint against rows without a tenant."""
     always, foreign = way.foreign.not_null, way.foreign.name
     condition: LiteralString = "{tenant} IS NOT NULL" if always else "({tenant} IS NULL) = ({fk} IS NULL)"
     without = "" if always else f", other than those whose {foreign} is NULL, which no tenant sees today either"
@@ -41,7 +41,7 @@ def required_steps(way: Way) -> list[Script]:
 
 
 def reference_steps(way: Way) -> list[Script]:
-    """Return the steps that tie the tenant of a row to that of its parent."""
+    """Return the steps that add a foreign key, so that a row has the tenant of its parent."""
     action, deferrable = way.foreign_key() or ("a", False)
     if action not in _ON_DELETE:
         raise StartupError(

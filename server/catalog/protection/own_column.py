@@ -1,4 +1,4 @@
-"""The steps to a tenant column of a child's own, for tenants that have very many parents."""
+"""The steps that give a child table its own tenant column, for tenants with very many parent rows."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,10 +20,10 @@ from server.catalog.tenant_columns import Family, Tables
 def own_column_steps(
     connection: psycopg.Connection[Any], table: Table, tables: Tables, login: str, id_type: Family | None = None
 ) -> tuple[str, ...]:
-    """Return the steps to an own tenant column of a child: SQL texts, each to be run by itself, in this order.
+    """Return the steps to an own tenant column of a child table: SQL texts, to be run separately in this order.
 
     The parameters are those of protection_sql. A step that failed can be run again. Raises StartupError when the table
-    is no child, or its parent has no tenant column of its own yet.
+    is not a child table, or its parent has no tenant column yet.
     """
     way = Way(subject_of(connection, table, tables, login, id_type))
     after = _afterwards(way)
@@ -69,7 +69,7 @@ def _index(way: Way, after: Subject) -> list[Script]:
 
 
 def _afterwards(way: Way) -> Subject:
-    """Return the subject as it is once the column is there and declared."""
+    """Return the subject as if the column already existed and were declared."""
     subject, name = way.subject, way.tenant.name
     table = subject.table.model_copy(update={"tenant": name})
     column = subject.own.columns.get(name, way.tenant)

@@ -1,4 +1,4 @@
-"""The SQL of a roll-up: its table with policies and grants, what fills it, and the triggers that keep it exact."""
+"""The SQL of a roll-up: its table with policies and grants, its first rows, and the triggers that keep it exact."""
 
 from typing import Final, LiteralString, cast
 
@@ -18,7 +18,7 @@ from server.catalog.rollups import DAY, ROWS, Rollup
 from server.catalog.tenant_columns import Facts
 from server.errors import StartupError
 
-# Triggers of one event run in the order of their names: these see what the others have changed.
+# PostgreSQL runs the triggers of one event in the order of their names. These run last and see all changes.
 TRIGGERS: Final[dict[str, tuple[str, LiteralString]]] = {
     "INSERT": ("zz_rollup_insert", "REFERENCING NEW TABLE AS added "),
     "UPDATE": ("zz_rollup_update", "REFERENCING OLD TABLE AS removed NEW TABLE AS added "),
@@ -29,9 +29,9 @@ _TEXTS: Final = frozenset({"text", "character varying"})
 
 
 def protect_rollup(subject: Subject, rollup: Rollup) -> Script:
-    """Return the SQL that makes a roll-up anew; `subject` is the declared table. Raise StartupError when none can be.
+    """Return the SQL that creates a roll-up again; `subject` is the declared table. Raise StartupError if impossible.
 
-    It can be run again: everything in it is computed from the rows.
+    It can be run again: the whole roll-up is computed from the rows.
     """
     _refuse(subject, rollup)
     names, login = names_of(rollup, subject.facts), subject.login
@@ -84,23 +84,23 @@ def protect_rollup(subject: Subject, rollup: Rollup) -> Script:
 
 
 def function_name(rollup: Rollup) -> str:
-    """Return the name of the trigger's function, in the schema of the table."""
+    """Return the name of the trigger function, which is in the schema of the table."""
     return object_name("keep", rollup.name.partition(".")[2])
 
 
 def function_body(rollup: Rollup, facts: Facts) -> str:
-    """Return the text of the trigger's function, as pg_proc has it."""
+    """Return the body of the trigger function, as in pg_proc."""
     return SQL(BODY).format(**names_of(rollup, facts)).as_string()
 
 
 def names_of(rollup: Rollup, facts: Facts) -> dict[str, sql.Composable]:
-    """Return everything that the statements name."""
+    """Return the SQL parts for the placeholders of all statements, by name."""
     own = facts[rollup.source.name]
     moment = own.columns[rollup.source.column_of(rollup.moment)]
     groups = [rollup.source.column_of(name) for name in rollup.groups]
     day, tenant = _day(column_of(moment.name), moment, rollup.source.timezone), column_of(rollup.tenant)
     measured = [rollup.source.column_of(figure.name) for figure in rollup.figures]
-    # Texts of numbers: 1.0 and 1.00 are equal, and shown otherwise.
+    # Numbers are compared as text: 1.0 and 1.00 are equal, but shown differently.
     compared = [tenant, day, *map(column_of, groups), *(SQL("{}::text").format(column_of(one)) for one in measured)]
     schema, name = own.schema, rollup.name.partition(".")[2]
     kept = [rollup.tenant, DAY, *groups]
@@ -196,7 +196,7 @@ def _created(rollup: Rollup, own: RelationFacts, names: dict[str, sql.Composable
         ):
             if column:
                 add(column, its)
-    # The parts of one tenant lie far from each other in the table, as they came in, and side by side in the index.
+    # The rows of one tenant are scattered over the table in the order of their arrival, but adjacent in the index.
     rest = SQL(", ").join(map(sql.Identifier, rollup.columns[2:]))
     index = sql.Identifier(object_name(rollup.name.partition(".")[2], "tenantgate"))
     return SQL(
@@ -205,7 +205,7 @@ def _created(rollup: Rollup, own: RelationFacts, names: dict[str, sql.Composable
 
 
 def _type(column: ColumnFacts) -> str:
-    # PostgreSQL itself wrote both names, with the quotes that they need; a domain brings its collation along.
+    # PostgreSQL returned both names, quoted where necessary; a domain includes its collation.
     plain = column.is_domain or column.collation in {"", 'pg_catalog."default"'}
     return column.type if plain else f"{column.type} COLLATE {column.collation}"
 
@@ -220,7 +220,7 @@ def _function(rollup: Rollup, facts: Facts) -> sql.Composed:
 
 
 def _day(reference: Composable, moment: ColumnFacts, zone: str) -> Composable:
-    """Return the day that a moment lies in."""
+    """Return the day of a date or timestamp."""
     match moment.base:
         case "date":
             return reference
@@ -231,13 +231,13 @@ def _day(reference: Composable, moment: ColumnFacts, zone: str) -> Composable:
 
 
 def _within(reference: Composable, moment: ColumnFacts, zone: str) -> Composable:
-    """Return the condition by which an index finds the moments of the day at `place`, and others near it at most."""
+    """Return a condition with which an index finds all rows of the day at `place`, and perhaps some near it."""
     if moment.base == "date":
         return SQL("{} = days[place]").format(reference)
     first: Composable = SQL("days[place]::timestamp")
     last: Composable = SQL("(days[place] + 1)::timestamp")
     if moment.base == "timestamp with time zone":
-        # Where clocks are changed at midnight, and where a whole day was left out, it begins or ends elsewhere.
+        # A day may begin or end at another time: some zones change clocks at midnight, or skipped a whole day.
         margin = SQL("" if zone == "UTC" else " {} interval '26 hours'")
         first = SQL("{} AT TIME ZONE {}{}").format(
             first, sql.Literal(zone), margin.format(SQL("-")) if zone != "UTC" else SQL("")

@@ -1,10 +1,10 @@
-"""The function of a roll-up's triggers.
+"""The trigger function of a roll-up.
 
-An INSERT appends what it adds, so that writers never wait for each other, and now and then the parts of a day become
-one. UPDATE and DELETE add up each changed day anew: a smallest or largest value cannot be taken back. The day is locked
-first, and read by the next statement, whose snapshot has what the lock was waited for; under REPEATABLE READ the second
-of two such writers gets a serialization error, as on a row that both change. Each day is replaced in one statement, so
-that it deletes the parts of just those rows that it reads.
+An INSERT only appends rows, so that writers never wait for each other; sometimes it also merges the rows of a day into
+one. UPDATE and DELETE compute each changed day again, because a smallest or largest value cannot be subtracted. They
+lock the day first; the next statement reads it, and its snapshot contains what the previous holder of the lock wrote.
+Under REPEATABLE READ, the second of two such writers gets a serialization error, as for a row that both change. One
+statement replaces a day, so that it deletes exactly the sums of the rows that it reads.
 """
 
 from typing import Final, LiteralString

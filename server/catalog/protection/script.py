@@ -1,4 +1,4 @@
-"""A text of SQL statements with comments that say why, to be read by a person before they run it."""
+"""A text of SQL statements with comments that explain them, for a person who reads it before running it."""
 
 from textwrap import wrap
 from typing import Final, LiteralString, cast
@@ -11,7 +11,7 @@ _WIDTH: Final = 110
 
 
 class Script:
-    """Statements and comments in the order in which they were added."""
+    """Statements and comments, in the order of their addition."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -19,12 +19,12 @@ class Script:
 
     def say(self, text: str) -> None:
         """Add a comment."""
-        # A name may hold a line break, and what follows it would run: so each line of the text is a comment.
+        # A name may contain a line break, and the text after it would run. So each line becomes a comment.
         for line in wrap(" ".join(text.split()), _WIDTH):
             self._lines.append(f"-- {line}")
 
     def suggest(self, statement: sql.Composable) -> None:
-        """Add a statement that does not run unless somebody removes the comment sign."""
+        """Add a statement as a comment; it runs only if a person removes the comment sign."""
         self._lines += [f"--   {line}" for line in f"{statement.as_string()};".splitlines()]
 
     def run(self, statement: sql.Composable) -> None:

@@ -1,4 +1,4 @@
-"""The declared table that is being protected, with everything that was read about it."""
+"""The declared table to protect, with everything that was read about it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +17,9 @@ from server.errors import StartupError
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A declared table or view that can be protected, and the login that it is protected for.
+    """A declared table or view that can be protected, and the login to protect it for.
 
-    `keeps_policies` says that policies of its own stay for those who use it today, and are taken from the login.
+    `keeps_policies` says that its existing policies stay for the roles that use it today, but not for the login.
     """
 
     connection: psycopg.Connection[Any]
@@ -31,7 +31,7 @@ class Subject:
 
     @property
     def own(self) -> RelationFacts:
-        """What the database says of it."""
+        """Its facts from the database."""
         return self.facts[self.table.name]
 
     @property
@@ -41,33 +41,33 @@ class Subject:
 
     @property
     def name(self) -> sql.Identifier:
-        """Its name for a statement."""
+        """Its name as an SQL identifier."""
         return sql.Identifier(self.own.schema, self.own.name)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What the login may read."""
+        """The columns that the login may read."""
         return granted_columns(self.table, self.facts, self.tables)
 
     @property
     def owners(self) -> dict[str, tuple[str, ...]]:
-        """The NOLOGIN owners of views, whom the policies bind as well, with what they may read."""
+        """The NOLOGIN owners of views, to whom the policies apply too, with the columns that they may read."""
         return owner_columns(self.table, self.facts, self.tables)
 
     @property
     def bound(self) -> list[str]:
-        """The roles that the policies are for."""
+        """The roles that the policies name."""
         return [self.login, *self.owners]
 
     def users(self, relation: Relation | None = None) -> Users:
-        """Return who else uses the table, or a relation that belongs to it."""
+        """Return the other roles that use the table, or a relation that belongs to it."""
         return users_of(self.connection, relation or self.relation, self.bound)
 
 
 def subject_of(
     connection: psycopg.Connection[Any], table: Table, tables: Tables, login: str, id_type: Family | None = None
 ) -> Subject:
-    """Read what there is to know; raise StartupError when no policy can isolate the table."""
+    """Read the facts of the tables; raise StartupError when no policy can isolate this table."""
     facts = read_facts(connection, tables)
     if found := obstacles(table, tables, facts, id_type):
         raise StartupError("; ".join(found))

@@ -20,7 +20,7 @@ AS_BEFORE: Final = "as_before"
 
 
 def protect_table(subject: Subject, *, indexes: bool = True) -> Script:
-    """Return the SQL of a table, without its missing indexes if they are created elsewhere."""
+    """Return the SQL of a table; with `indexes` false, without its missing indexes."""
     script = Script()
     script.say(
         f"Protects {subject.table.name}: {_whose_rows(subject)}. Run it as an administrator: a superuser, or a member "
@@ -49,7 +49,7 @@ def protect_table(subject: Subject, *, indexes: bool = True) -> Script:
 
 
 def require_protected(script: Script, names: Iterable[str], roles: Iterable[str]) -> None:
-    """Let the SQL fail unless each of the tables has its floor for each of the roles."""
+    """Add SQL that fails unless each of the tables has the floor policy for each of the roles."""
     expected = [(name, role) for name in names for role in roles]
     for name, role in expected:
         reason = f"{name} is not protected for {role} yet; run the SQL of `tenantgate tools sql {name}` first"
@@ -68,7 +68,7 @@ def require_protected(script: Script, names: Iterable[str], roles: Iterable[str]
 
 
 def write_policies(script: Script, subject: Subject) -> None:
-    """Add the floor, the reading policy and what keeps everybody else as they are, then switch row security on."""
+    """Add the floor, the reading policy and the policy `as_before` for other roles, then enable row level security."""
     condition, roles = expression(subject.table, subject.facts), listed(subject.bound)
     script.gap()
     script.say("The floor: restrictive, so no other policy, of today or later, can show more than the tenant's rows.")
@@ -109,7 +109,7 @@ def _write_as_before(script: Script, subject: Subject) -> None:
 
 
 def _write_decisions(script: Script, subject: Subject) -> None:
-    """Say what a person has to decide where the table has policies of its own, or will have with ENABLE."""
+    """Say what a person has to decide about policies that the table already has, now or after ENABLE."""
     existing = [one for one in policies_on(subject.connection, subject.relation) if one.name not in {FLOOR, READS}]
     foreign = [one for one in existing if one.name != AS_BEFORE]
     if not subject.own.row_security and not foreign:
@@ -139,7 +139,7 @@ def _write_decisions(script: Script, subject: Subject) -> None:
 
 
 def _keep_policies(script: Script, subject: Subject) -> None:
-    """Name those who use the table today in each policy that the login would be bound by."""
+    """Replace PUBLIC and the login by the roles that use the table today, in each policy that names one of them."""
     users = subject.users().before or (subject.own.owner,)
     for policy in policies_on(subject.connection, subject.relation):
         if policy.name in {FLOOR, READS, AS_BEFORE} or not {"PUBLIC", *subject.bound} & set(policy.roles):

@@ -1,4 +1,4 @@
-"""The SQL that protects a view, which reads its tables as the caller or as an owner that their policies bind."""
+"""The SQL that protects a view, which reads its tables as the caller or as an owner to whom their policies apply."""
 
 from typing import Final
 
@@ -10,12 +10,12 @@ from server.catalog.protection.subject import Subject
 from server.catalog.protection.table import require_protected
 from server.catalog.readable import granted_columns
 
-# The first version whose views know security_invoker.
+# The first PostgreSQL version with security_invoker for views.
 _INVOKER_VERSION: Final = 150_000
 
 
 def protect_view(subject: Subject) -> Script:
-    """Return the SQL of a view, in the way in which it is protected now; of both ways when it is in neither."""
+    """Return the SQL of a view for its present way of protection; suggest both ways when it has none."""
     script = Script()
     script.say(
         f"Protects the view {subject.table.name}, which reads {', '.join(sorted(subject.own.reads)) or 'no table'}. A "
@@ -61,7 +61,7 @@ def _protect(script: Script, subject: Subject, reader: str) -> None:
 
 
 def _base_grants(subject: Subject, role: str) -> list[sql.Composed]:
-    """Return the grants on everything that the view touches."""
+    """Return the grants on all columns that the view uses."""
     return [
         grant_columns(
             sql.Identifier(*name.split(".")), [one for one in subject.facts[name].columns if one in columns], role
@@ -76,7 +76,7 @@ def _tables(subject: Subject) -> list[str]:
 
 
 def _write_both_ways(script: Script, subject: Subject) -> None:
-    """Suggest both ways; only what the login should not have is run."""
+    """Suggest both ways as comments; only the revocations are run."""
     readers = ", ".join(_other_readers(subject))
     script.gap()
     script.say(
@@ -102,7 +102,7 @@ def _write_both_ways(script: Script, subject: Subject) -> None:
 
 
 def _suggest_owner(script: Script, subject: Subject) -> None:
-    """Suggest that the view belongs to a role that cannot log in; the login then needs no grant on its tables."""
+    """Suggest a NOLOGIN role as the owner of the view; the login then needs no grant on its tables."""
     owner = f"{subject.login}_views"
     script.suggest(sql.SQL("CREATE ROLE {} NOLOGIN NOINHERIT").format(sql.Identifier(owner)))
     for grant in _base_grants(subject, owner):
@@ -117,7 +117,7 @@ def _suggest_owner(script: Script, subject: Subject) -> None:
 
 
 def _warn_of_hidden(script: Script, subject: Subject) -> None:
-    """Say which columns of its tables the login can read only because the view touches them."""
+    """Say which columns of its tables the login can read only because the view uses them."""
     hidden = [
         f"{name}.{column}"
         for name, columns in sorted(subject.own.reads.items())
@@ -132,6 +132,6 @@ def _warn_of_hidden(script: Script, subject: Subject) -> None:
 
 
 def _declared(subject: Subject, name: str) -> tuple[str, ...]:
-    """Return what the login may read of a relation without this view."""
+    """Return the columns of a relation that the login may read without this view."""
     tables = {other: table for other, table in subject.tables.items() if other != subject.table.name}
     return granted_columns(subject.tables[name], subject.facts, tables)

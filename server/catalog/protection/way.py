@@ -1,4 +1,4 @@
-"""What the steps to an own tenant column need to know: the child, its parent, and the names of what they create."""
+"""The data for the steps to an own tenant column: the child, its parent, and the names of new objects."""
 
 from typing import Any, Final, LiteralString, cast
 
@@ -23,10 +23,10 @@ ORDER BY c.oid LIMIT 1
 
 
 class Way:
-    """The way from one child to its own tenant column, which its parent has already."""
+    """The way of one child table to its own tenant column, a column that its parent already has."""
 
     def __init__(self, subject: Subject) -> None:
-        """Raise StartupError when the table is no child, or the way is not open yet."""
+        """Raise StartupError when the table is not a child table, or the steps are not possible."""
         table, facts = subject.table, subject.facts
         if not isinstance(table.tenant, Through):
             raise StartupError(f"{table.name} is not the child of another table; leave out --own-column")
@@ -56,12 +56,12 @@ class Way:
 
     @property
     def unique_index(self) -> str:
-        """The name of the parent's index that the foreign key refers to."""
+        """The name of the parent's unique index, which the foreign key needs."""
         return object_name(self.parent.name, self.tenant.name, self.key, "tenantgate")
 
     @property
     def names(self) -> dict[str, sql.Composable]:
-        """Everything that the statements name."""
+        """The SQL parts for the placeholders of the statements, by name."""
         own = self.subject.own
         return {
             "child": self.subject.name,
@@ -73,20 +73,20 @@ class Way:
             "key": sql.Identifier(self.key),
             "unique": sql.Identifier(self.unique_index),
             "function": sql.Identifier(own.schema, object_name(own.name, "tenant_of_parent")),
-            # Triggers of one event run in the order of their names: this one sees what the others have changed.
+            # PostgreSQL runs the triggers of one event in the order of their names. This one runs last.
             "trigger": sql.Identifier("zz_tenant_of_parent"),
             "required": sql.Identifier(object_name(own.name, "tenant_required")),
             "reference": sql.Identifier(object_name(own.name, "tenant_of_parent_fkey")),
         }
 
     def _type(self) -> sql.SQL:
-        # PostgreSQL itself wrote both names, with the quotes that they need; a domain brings its collation along.
+        # PostgreSQL returned both names, quoted where necessary; a domain includes its collation.
         plain = self.tenant.is_domain or self.tenant.collation in {"", 'pg_catalog."default"'}
         text = self.tenant.type if plain else f"{self.tenant.type} COLLATE {self.tenant.collation}"
         return sql.SQL(cast("LiteralString", text))
 
     def foreign_key(self) -> tuple[str, bool] | None:
-        """Return what the key between the two does when a parent is deleted, and if it is deferrable; None without."""
+        """Return the foreign key's ON DELETE action and whether it is deferrable; None without a foreign key."""
         connection = self.subject.connection
         child, parent = (relation_of(connection, one.full_name) for one in (self.subject.own, self.parent))
         values: tuple[Any, ...] = (child.oid, parent.oid, self.foreign.name, self.key)
@@ -95,7 +95,7 @@ class Way:
 
 
 def long_step(way: Way, comment: str, text: LiteralString) -> Script:
-    """Return a step of one statement that makes nobody wait, so that it may wait itself."""
+    """Return a step of one statement that blocks nobody, so it needs no lock_timeout."""
     script = Script()
     script.say(comment)
     script.run(sql.SQL(text).format(**way.names))
@@ -103,7 +103,7 @@ def long_step(way: Way, comment: str, text: LiteralString) -> Script:
 
 
 def short_step(way: Way, comment: str, *statements: sql.Composable | LiteralString) -> Script:
-    """Return a step whose lock others wait for, so that it gives up when it does not get it soon."""
+    """Return a step whose lock blocks others, so it fails if it does not get the lock soon."""
     script = Script()
     script.say(comment)
     script.run(sql.SQL("BEGIN"))
