@@ -1,7 +1,6 @@
 """The connections of the server's login: opened when needed, kept while used, replaced when lost."""
 
 import asyncio
-import random
 from collections import deque
 from typing import Any, Final
 
@@ -9,6 +8,7 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
+from server.chance import CHANCE
 from server.database.connecting import Target
 from server.database.link import Link, LostConnectionError
 from server.database.parameters import dumped
@@ -28,8 +28,6 @@ _SAID_EVERY_S: Final = 1.0
 _CLOSED_WITHIN_S: Final = 2.0
 # The first call of this function on a connection takes milliseconds.
 _WARM_UP: Final = b"SELECT tenancy.current_tenant()"
-# Not a secret. A generator of its own leaves the state of the shared one to tests that fix it.
-_CHANCE: Final = random.Random()  # noqa: S311
 _log: Final = structlog.get_logger("database")
 
 
@@ -171,7 +169,7 @@ class Links:
 
     async def _connect(self) -> None:
         link = Link(await opened(self._target, self._session), self._session.each_time, self._put)
-        link.opened_s -= _CHANCE.random() * _LIFETIME_SPREAD_S
+        link.opened_s -= CHANCE.random() * _LIFETIME_SPREAD_S
         try:
             await link.ask(_WARM_UP, dumped(()))
         except BaseException:

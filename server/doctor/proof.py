@@ -1,6 +1,5 @@
 """The proof of isolation in a serving process: before its first row, and repeated while it serves."""
 
-import random
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ import structlog
 
 from server.catalog.facts import RelationFacts
 from server.catalog.loading import Catalog
+from server.chance import CHANCE
 from server.database.database import Database
 from server.doctor.examination import Report, examine
 from server.errors import StartupError, UnreachableError
@@ -81,7 +81,7 @@ async def _keep_proving(
 ) -> None:
     while True:
         # Random, so that not all replicas ask at once when a database comes back.
-        await anyio.sleep((_REPEAT_S if database.proved else _RETRY_S) * random.uniform(0.5, 1.0))  # noqa: S311
+        await anyio.sleep((_REPEAT_S if database.proved else _RETRY_S) * CHANCE.uniform(0.5, 1.0))
         # The first proof reads every row; later ones read samples, so that callers are not slowed down.
         proof = partial(examine, settings, catalog, exact=not database.proved)
         try:

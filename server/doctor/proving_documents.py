@@ -1,6 +1,5 @@
 """The proof of isolation on the document store while serving; its failure stops only tools that read documents."""
 
-import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 import anyio
 import structlog
 
+from server.chance import CHANCE
 from server.doctor.document_proofs import DocumentProof, prove_documents
 from server.documents.proved_store import ProvedStore, Verdict
 from server.errors import UnavailableError
@@ -55,7 +55,7 @@ async def _keep_proving(store: ProvedStore, isolate_by: tuple[str, ...], tiers: 
             if said != (said := (held, str(proof.failure), proof.leaking.intersection(tiers))):
                 _report(proof)
         # Random, so that not all replicas ask at once when a store comes back.
-        await anyio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311
+        await anyio.sleep(pause_s * CHANCE.uniform(0.5, 1.0))
 
 
 def _report(proof: DocumentProof) -> None:

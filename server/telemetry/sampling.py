@@ -4,11 +4,11 @@ A caller's sampled flag and trace id cannot force a trace, because each trace co
 parent is sampled is sampled at random too, with the ratio for requests without a parent.
 """
 
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from server.chance import CHANCE
 from server.errors import SettingsError
 from server.telemetry.parent import RemoteSpan
 
@@ -31,7 +31,7 @@ class Sampling:
         """Whether to trace the next request."""
         if parent is not None and not parent.sampled and self.heeds_parent:
             return False
-        return random.random() < self.ratio  # noqa: S311  # nothing secret depends on it
+        return CHANCE.random() < self.ratio
 
 
 def sampling_of(variables: Mapping[str, str]) -> Sampling:
