@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from anyio import CancelScope
 from pydantic_core import to_json
 from starlette.types import Scope
 
 from server.auth.access_token import AccessToken
+from server.http.cancellation import Cancellation
 
 # Codes of our own JSON-RPC errors, beside those of the protocol.
 UNAUTHORIZED: Final = -32001
@@ -113,7 +113,7 @@ class VerifiedRequest:
     body: bytes
     token: AccessToken
     asked: str | None
-    cancellation: CancelScope = field(default_factory=CancelScope)
+    cancellation: Cancellation = field(default_factory=Cancellation)
 
     def decision(self, **known: Any) -> Decision:
         """Return what was decided about this request, with what is known beside its caller."""
