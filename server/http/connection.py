@@ -8,7 +8,7 @@ from starlette.types import Scope
 from uvicorn.server import ServerState
 
 from server.http.connections import Connections, Person
-from server.http.framing import Framing
+from server.http.exchange import Exchange
 
 # Request line and headers together; a token has at most 8 KB of them.
 MAXIMUM_HEAD_BYTES: Final = 32_768
@@ -18,7 +18,7 @@ _PIECE_BYTES: Final = 4_096
 _COMPANIONS: Final[WeakKeyDictionary[ServerState, Connections]] = WeakKeyDictionary()
 
 
-class Connection(Framing):
+class Connection(Exchange):
     """Closes on a request that does not arrive in time, and refuses one whose head is too large.
 
     An application whose lifespan state has `connections` is served within their limits.
@@ -123,7 +123,9 @@ class Connection(Framing):
                 self._expect()
         super().on_message_begin()
         if not self._muted:
-            self.scope.setdefault("state", {}).update(trust=self._trust, distrust=self._distrust)
+            self.scope.setdefault("state", {}).update(
+                trust=self._trust, distrust=self._distrust, whole_body=self.whole_body, answer=self.answer
+            )
 
     def on_url(self, url: bytes) -> None:
         """Count the request target."""

@@ -21,6 +21,7 @@ from server.http.bounds import out_of_bounds
 from server.http.caching import not_stored
 from server.http.connection import distrust, trust
 from server.http.departure import Departure, departed
+from server.http.exchange import answer_at_once, whole_body
 from server.http.outcome import (
     LIMITED,
     UNAUTHORIZED,
@@ -81,8 +82,9 @@ class Gate:
         added = ((b"x-request-id", request_id.encode()), *self._address.readable_by(headers.get(b"origin")))
         sent = not_stored([*outcome.headers, *length, *added])
         try:
-            await send({"type": "http.response.start", "status": outcome.status, "headers": sent})
-            await send({"type": "http.response.body", "body": outcome.body})
+            if not answer_at_once(scope, outcome.status, sent, outcome.body):
+                await send({"type": "http.response.start", "status": outcome.status, "headers": sent})
+                await send({"type": "http.response.body", "body": outcome.body})
         finally:
             self._recorder.log(line, outcome, started)
 
@@ -101,7 +103,9 @@ class Gate:
             # Before anything else is done for them, whatever the method will be.
             await self._limits.admit(token)
             trust(scope, (token.issuer, token.subject))
-            body = self._unreadable(headers, token) or await self._body(receive, token)
+            body = self._unreadable(headers, token) or self._judged(whole_body(scope), token)
+            if body is None:
+                body = await self._body(receive, token)
             if isinstance(body, Outcome):
                 return body
             await self._limits.weigh(token, body)
@@ -154,6 +158,12 @@ class Gate:
         if not length.isdigit() or len(length) > _LENGTH_DIGITS or int(length) > self._maximum_bytes:
             return self._too_large(token)
         return None
+
+    def _judged(self, body: bytes | None, token: AccessToken) -> bytes | Outcome | None:
+        """Return a body that is there already, within its bounds."""
+        if body is None:
+            return None
+        return self._too_large(token) if len(body) > self._maximum_bytes else _in_bounds(body, token)
 
     async def _body(self, receive: Receive, token: AccessToken) -> bytes | Outcome:
         """Read the whole body, bounded in size and time, and in what parsing it costs."""
