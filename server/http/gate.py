@@ -149,8 +149,7 @@ class Gate:
 
     def _unreadable(self, headers: _Headers, token: AccessToken) -> Outcome | None:
         """Judge by its headers whether the body can be read at all."""
-        kind, parameters = parse_options_header(headers.get(b"content-type"))
-        if kind != b"application/json" or parameters.get(b"charset", b"utf-8").lower() != b"utf-8":
+        if headers.get(b"content-type") != b"application/json" and not _is_json(headers):
             return _unread(415, "The body must be application/json in UTF-8.", token)
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             return _unread(415, "A compressed body is not accepted.", token)
@@ -184,6 +183,11 @@ class Gate:
 
     def _too_large(self, token: AccessToken) -> Outcome:
         return _unread(413, f"The body is over {self._maximum_bytes} bytes.", token)
+
+
+def _is_json(headers: _Headers) -> bool:
+    kind, parameters = parse_options_header(headers.get(b"content-type"))
+    return kind == b"application/json" and parameters.get(b"charset", b"utf-8").lower() == b"utf-8"
 
 
 def _over_budget(error: LimitError, token: AccessToken | None) -> Outcome:
