@@ -127,9 +127,7 @@ class Connection(Exchange):
             self._is_due = True
         super().on_message_begin()
         if not self._muted:
-            self.scope.setdefault("state", {}).update(
-                trust=self._trust, distrust=self._distrust, whole_body=self.whole_body, answer=self.answer
-            )
+            self.scope.setdefault("state", {})["connection"] = self
 
     def on_url(self, url: bytes) -> None:
         """Count the request target."""
@@ -168,10 +166,12 @@ class Connection(Exchange):
         """Close at once, to make room."""
         self.transport.abort()
 
-    def _trust(self, person: Person) -> None:
+    def trust(self, person: Person) -> None:
+        """Count for `person`, whose verified token a request has just carried."""
         self._all.trust(self, person)
 
-    def _distrust(self) -> None:
+    def distrust(self) -> None:
+        """Count for the source address again."""
         self._all.distrust(self, self.client[0] if self.client else None)
 
     def pause_writing(self) -> None:
@@ -216,16 +216,20 @@ class Connection(Exchange):
 
 def trust(scope: Scope, person: Person) -> None:
     """Tell the connection of a request whose verified token it carried; nothing, on a server of another kind."""
-    told = scope.get("state", {}).get("trust")
-    if told is not None:
-        told(person)
+    connection = _connection(scope)
+    if connection is not None:
+        connection.trust(person)
 
 
 def distrust(scope: Scope) -> None:
     """Tell the connection of a request that its person sends more than they may."""
-    told = scope.get("state", {}).get("distrust")
-    if told is not None:
-        told()
+    connection = _connection(scope)
+    if connection is not None:
+        connection.distrust()
+
+
+def _connection(scope: Scope) -> Connection | None:
+    return scope.get("state", {}).get("connection")
 
 
 def _companion(server: ServerState) -> Connections:

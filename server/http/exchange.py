@@ -50,11 +50,11 @@ class Exchange(Framing):
 
 def whole_body(scope: Scope) -> bytes | None:
     """Return the body of a request when all of it is there; None when it has to be waited for."""
-    taken = scope.get("state", {}).get("whole_body")
-    return None if taken is None else taken()
+    connection: Exchange | None = scope.get("state", {}).get("connection")
+    return None if connection is None else connection.whole_body()
 
 
 def answer_at_once(scope: Scope, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
     """Send a whole answer; False, with nothing sent, where the server is of another kind or anything is unusual."""
-    answer = scope.get("state", {}).get("answer") if status == 200 and scope["method"] == "POST" else None
-    return answer is not None and answer(headers, body)
+    connection: Exchange | None = scope.get("state", {}).get("connection")
+    return connection is not None and status == 200 and scope["method"] == "POST" and connection.answer(headers, body)
