@@ -59,13 +59,17 @@ class Decision(NamedTuple):
     @classmethod
     def of(cls, token: AccessToken, **known: Any) -> "Decision":
         """Return what was decided about a POST with a verified token, with what is known beside its caller."""
-        verified = {"token_id": token.token_id, "scopes": _listed(token.scopes)}
-        return cls("POST", token.issuer, token.subject, token.client_id, **verified, **known)
+        scopes = _listed(token.scopes)
+        return cls(
+            "POST", token.issuer, token.subject, token.client_id, token_id=token.token_id, scopes=scopes, **known
+        )
 
     def recorded(self, status: int) -> dict[str, Any]:
         """Return the fields that the log line and the audit record share."""
-        known = zip(self._fields, self, strict=True)
-        return {name: value for name, value in known if value is not None and name not in _IN_ONE} | {"status": status}
+        known = zip(_SHARED, self, strict=False)
+        found: dict[str, Any] = {name: value for name, value in known if name is not None and value is not None}
+        found["status"] = status
+        return found
 
     def recorded_alone(self) -> dict[str, Any]:
         """Return the fields that only the audit record has."""
@@ -76,6 +80,8 @@ class Decision(NamedTuple):
 
 
 _IN_ONE: Final = frozenset({"cause", "token_id", "scopes", "evidence"})
+# The names of the fields in their order, None for those that only one of the two has.
+_SHARED: Final = tuple(None if name in _IN_ONE else name for name in Decision._fields)
 
 
 @lru_cache(1024)
