@@ -23,6 +23,8 @@ _OWN: Final = "This {} has too many calls running at once; nothing was read. Ret
 _OTHERS: Final = "The server is busy; nothing was read. Retry in a few seconds."
 # With fewer entries than this, nothing is cleaned up.
 _FEW: Final = 1_000
+# The callers of a line in which nobody has waited yet: most lines end before anybody does.
+_NOBODY: Final = deque[asyncio.Future[None]]()
 
 
 class _Line:
@@ -33,7 +35,7 @@ class _Line:
     def __init__(self, used_s: float) -> None:
         self.held = 0
         self.used_s = used_s
-        self.waiting: Final = deque[asyncio.Future[None]]()
+        self.waiting: deque[asyncio.Future[None]] = _NOBODY
 
 
 class Place:
@@ -107,6 +109,8 @@ class FairQueue:
             self.refused += 1
             raise LimitError(self._whose, _RETRY_AFTER_S)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if line.waiting is _NOBODY:
+            line.waiting = deque[asyncio.Future[None]]()
         line.waiting.append(turn)
         if len(line.waiting) == 1:
             self._waiting_lines += 1

@@ -95,7 +95,7 @@ def configure_logs(
     ]
     structlog.configure(
         processors=[*told, structlog.processors.format_exc_info, _stamped, _rendered],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=_logger_class(level),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
     )
@@ -114,6 +114,28 @@ def configure_logs(
     logging.getLogger("uvicorn.error").addFilter(Repeated(_INVALID))
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _logger_class(level: int) -> Any:
+    """Return structlog's class of loggers for `level`, with a short way for lines like the one of each request."""
+    usual: Any = structlog.make_filtering_bound_logger(level)
+    if level > logging.INFO:
+        return usual
+
+    class Logger(usual):
+        def info(self, event: str, *values: Any, **fields: Any) -> Any:
+            if values or self._context:
+                return usual.info(self, event, *values, **fields)
+            fields["event"] = event
+            line: Any = fields
+            try:
+                for processor in self._processors:
+                    line = processor(self._logger, "info", line)
+            except structlog.DropEvent:
+                return None
+            return self._logger.info(line)
+
+    return Logger
 
 
 def _stamped(_logger: Any, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -8,17 +8,19 @@ from starlette.types import Scope
 from uvicorn.server import ServerState
 
 from server.http.connections import Connections, Person
-from server.http.framing import Framing
+from server.http.exchange import Exchange
 
 # Request line and headers together; a token has at most 8 KB of them.
 MAXIMUM_HEAD_BYTES: Final = 32_768
 # What is parsed at once, where no token was shown yet.
 _PIECE_BYTES: Final = 4_096
+# Of the one header that uvicorn does more with than to keep it.
+_EXPECT_CHARACTERS: Final = len("expect")
 # Of servers whose application brings none of its own: those of development and of the demo.
 _COMPANIONS: Final[WeakKeyDictionary[ServerState, Connections]] = WeakKeyDictionary()
 
 
-class Connection(Framing):
+class Connection(Exchange):
     """Closes on a request that does not arrive in time, and refuses one whose head is too large.
 
     An application whose lifespan state has `connections` is served within their limits.
@@ -30,6 +32,8 @@ class Connection(Framing):
     write_timeout_s: ClassVar[float] = 15.0
 
     _deadline: asyncio.TimerHandle | None = None
+    # Whether the end of a request is expected: a request that comes as a whole needs no deadline.
+    _is_due = False
     _write_deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _unparsed_bytes = 0
@@ -56,13 +60,13 @@ class Connection(Framing):
 
     def data_received(self, data: bytes) -> None:
         """Expect the rest, also of what is no request yet; keep what has to wait, and read no more meanwhile."""
-        if self._deadline is None:
-            self._expect()
+        self._is_due = True
         if not self._kept and not self._all.takes_turns(self):
             self._parse(data)
         else:
             self._kept += data
             self._parse_kept()
+            self._expect_what_is_due()
 
     def _parse_kept(self) -> None:
         """Parse one request after the other of what was kept, as far as this turn allows."""
@@ -97,6 +101,7 @@ class Connection(Framing):
             self._unparsed_bytes += len(data)
             if self._unparsed_bytes > MAXIMUM_HEAD_BYTES:
                 self._close()
+        self._expect_what_is_due()
 
     def on_response_complete(self) -> None:
         """Begin the next request that has come already, in its turn."""
@@ -119,11 +124,10 @@ class Connection(Framing):
         """Begin to count the head."""
         if not self._muted:
             self._head_bytes, self._unparsed_bytes = 0, 0
-            if self._deadline is None:
-                self._expect()
+            self._is_due = True
         super().on_message_begin()
         if not self._muted:
-            self.scope.setdefault("state", {}).update(trust=self._trust, distrust=self._distrust)
+            self.scope.setdefault("state", {})["connection"] = self
 
     def on_url(self, url: bytes) -> None:
         """Count the request target."""
@@ -132,10 +136,14 @@ class Connection(Framing):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header."""
+        """Count a header, and take it in one step instead of three: there are many."""
         if self._in_head:
-            self._count(len(name) + len(value))
-        super().on_header(name, value)
+            self._head_bytes += len(name) + len(value)
+            if self._head_bytes > MAXIMUM_HEAD_BYTES or len(name) == _EXPECT_CHARACTERS:
+                self._count(0)
+                super().on_header(name, value)
+            else:
+                self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Count the connection as used."""
@@ -158,10 +166,12 @@ class Connection(Framing):
         """Close at once, to make room."""
         self.transport.abort()
 
-    def _trust(self, person: Person) -> None:
+    def trust(self, person: Person) -> None:
+        """Count for `person`, whose verified token a request has just carried."""
         self._all.trust(self, person)
 
-    def _distrust(self) -> None:
+    def distrust(self) -> None:
+        """Count for the source address again."""
         self._all.distrust(self, self.client[0] if self.client else None)
 
     def pause_writing(self) -> None:
@@ -185,10 +195,16 @@ class Connection(Framing):
         if self._head_bytes > MAXIMUM_HEAD_BYTES:
             raise ValueError("the head of a request is too large")
 
+    def _expect_what_is_due(self) -> None:
+        if self._is_due and self._deadline is None:
+            self._expect()
+
     def _expect(self) -> None:
+        self._is_due = True
         self._deadline = self.loop.call_later(self.message_timeout_s, self._close)
 
     def _arrived(self) -> None:
+        self._is_due = False
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -200,16 +216,20 @@ class Connection(Framing):
 
 def trust(scope: Scope, person: Person) -> None:
     """Tell the connection of a request whose verified token it carried; nothing, on a server of another kind."""
-    told = scope.get("state", {}).get("trust")
-    if told is not None:
-        told(person)
+    connection = _connection(scope)
+    if connection is not None:
+        connection.trust(person)
 
 
 def distrust(scope: Scope) -> None:
     """Tell the connection of a request that its person sends more than they may."""
-    told = scope.get("state", {}).get("distrust")
-    if told is not None:
-        told()
+    connection = _connection(scope)
+    if connection is not None:
+        connection.distrust()
+
+
+def _connection(scope: Scope) -> Connection | None:
+    return scope.get("state", {}).get("connection")
 
 
 def _companion(server: ServerState) -> Connections:

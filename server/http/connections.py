@@ -93,6 +93,8 @@ class Connections:
 
     def trust(self, connection: Held, person: Person) -> None:
         """Count a connection for the person whose verified token it has just carried."""
+        if self._trusted.put_last_of(connection, person):
+            return
         if connection in self._trusted:
             self._trusted.take(connection)
         elif self._waiting.take(connection) is None:

@@ -21,6 +21,7 @@ from server.http.bounds import out_of_bounds
 from server.http.caching import not_stored
 from server.http.connection import distrust, trust
 from server.http.departure import Departure, departed
+from server.http.exchange import answer_at_once, whole_body
 from server.http.outcome import (
     LIMITED,
     UNAUTHORIZED,
@@ -81,8 +82,9 @@ class Gate:
         added = ((b"x-request-id", request_id.encode()), *self._address.readable_by(headers.get(b"origin")))
         sent = not_stored([*outcome.headers, *length, *added])
         try:
-            await send({"type": "http.response.start", "status": outcome.status, "headers": sent})
-            await send({"type": "http.response.body", "body": outcome.body})
+            if not answer_at_once(scope, outcome.status, sent, outcome.body):
+                await send({"type": "http.response.start", "status": outcome.status, "headers": sent})
+                await send({"type": "http.response.body", "body": outcome.body})
         finally:
             self._recorder.log(line, outcome, started)
 
@@ -101,7 +103,9 @@ class Gate:
             # Before anything else is done for them, whatever the method will be.
             await self._limits.admit(token)
             trust(scope, (token.issuer, token.subject))
-            body = self._unreadable(headers, token) or await self._body(receive, token)
+            body = self._unreadable(headers, token) or self._judged(whole_body(scope), token)
+            if body is None:
+                body = await self._body(receive, token)
             if isinstance(body, Outcome):
                 return body
             await self._limits.weigh(token, body)
@@ -145,8 +149,7 @@ class Gate:
 
     def _unreadable(self, headers: _Headers, token: AccessToken) -> Outcome | None:
         """Judge by its headers whether the body can be read at all."""
-        kind, parameters = parse_options_header(headers.get(b"content-type"))
-        if kind != b"application/json" or parameters.get(b"charset", b"utf-8").lower() != b"utf-8":
+        if headers.get(b"content-type") != b"application/json" and not _is_json(headers):
             return _unread(415, "The body must be application/json in UTF-8.", token)
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             return _unread(415, "A compressed body is not accepted.", token)
@@ -154,6 +157,12 @@ class Gate:
         if not length.isdigit() or len(length) > _LENGTH_DIGITS or int(length) > self._maximum_bytes:
             return self._too_large(token)
         return None
+
+    def _judged(self, body: bytes | None, token: AccessToken) -> bytes | Outcome | None:
+        """Return a body that is there already, within its bounds."""
+        if body is None:
+            return None
+        return self._too_large(token) if len(body) > self._maximum_bytes else _in_bounds(body, token)
 
     async def _body(self, receive: Receive, token: AccessToken) -> bytes | Outcome:
         """Read the whole body, bounded in size and time, and in what parsing it costs."""
@@ -174,6 +183,11 @@ class Gate:
 
     def _too_large(self, token: AccessToken) -> Outcome:
         return _unread(413, f"The body is over {self._maximum_bytes} bytes.", token)
+
+
+def _is_json(headers: _Headers) -> bool:
+    kind, parameters = parse_options_header(headers.get(b"content-type"))
+    return kind == b"application/json" and parameters.get(b"charset", b"utf-8").lower() == b"utf-8"
 
 
 def _over_budget(error: LimitError, token: AccessToken | None) -> Outcome:

@@ -39,6 +39,15 @@ class ByLastUse:
         self._owners[connection] = owner
         self._of.setdefault(owner, {})[connection] = None
 
+    def put_last_of(self, connection: Held, owner: Hashable) -> bool:
+        """Note that a connection was used, if it is here and this owner's; return whether it is."""
+        if self._owners.get(connection) != owner:
+            return False
+        of_owner = self._of[owner]
+        del self._owners[connection], of_owner[connection]
+        self._owners[connection], of_owner[connection] = owner, None
+        return True
+
     def take(self, connection: Held) -> Hashable | None:
         """Remove a connection and return its owner; None where it was not here."""
         owner = self._owners.pop(connection, None)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from anyio import CancelScope
 from pydantic_core import to_json
 from starlette.types import Scope
 
 from server.auth.access_token import AccessToken
+from server.http.cancellation import Cancellation
 
 # Codes of our own JSON-RPC errors, beside those of the protocol.
 UNAUTHORIZED: Final = -32001
@@ -59,13 +59,17 @@ class Decision(NamedTuple):
     @classmethod
     def of(cls, token: AccessToken, **known: Any) -> "Decision":
         """Return what was decided about a POST with a verified token, with what is known beside its caller."""
-        verified = {"token_id": token.token_id, "scopes": _listed(token.scopes)}
-        return cls("POST", token.issuer, token.subject, token.client_id, **verified, **known)
+        scopes = _listed(token.scopes)
+        return cls(
+            "POST", token.issuer, token.subject, token.client_id, token_id=token.token_id, scopes=scopes, **known
+        )
 
     def recorded(self, status: int) -> dict[str, Any]:
         """Return the fields that the log line and the audit record share."""
-        known = zip(self._fields, self, strict=True)
-        return {name: value for name, value in known if value is not None and name not in _IN_ONE} | {"status": status}
+        known = zip(_SHARED, self, strict=False)
+        found: dict[str, Any] = {name: value for name, value in known if name is not None and value is not None}
+        found["status"] = status
+        return found
 
     def recorded_alone(self) -> dict[str, Any]:
         """Return the fields that only the audit record has."""
@@ -76,6 +80,8 @@ class Decision(NamedTuple):
 
 
 _IN_ONE: Final = frozenset({"cause", "token_id", "scopes", "evidence"})
+# The names of the fields in their order, None for those that only one of the two has.
+_SHARED: Final = tuple(None if name in _IN_ONE else name for name in Decision._fields)
 
 
 @lru_cache(1024)
@@ -113,7 +119,7 @@ class VerifiedRequest:
     body: bytes
     token: AccessToken
     asked: str | None
-    cancellation: CancelScope = field(default_factory=CancelScope)
+    cancellation: Cancellation = field(default_factory=Cancellation)
 
     def decision(self, **known: Any) -> Decision:
         """Return what was decided about this request, with what is known beside its caller."""

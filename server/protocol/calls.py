@@ -138,18 +138,12 @@ def _decision(
     came_to: str | Exception,
     evidence: Callable[[], dict[str, Any]],
 ) -> Decision:
-    error = came_to if isinstance(came_to, Exception) else None
-    return Decision.of(
-        request.token,
-        tenant=context.tenant if context else None,
-        tier=context.tier if context else None,
-        tool=tool.name,
-        outcome=type(error).__name__ if error else str(came_to),
-        refused=_reason(error) if error else None,
-        cause=repr(error.__cause__) if error and error.__cause__ else None,
-        mcp_method=_METHOD,
-        evidence=evidence,
-    )
+    known: dict[str, Any] = {"tenant": context.tenant, "tier": context.tier} if context else {}
+    if isinstance(came_to, Exception):
+        cause = came_to.__cause__
+        known |= {"refused": _reason(came_to), "cause": repr(cause) if cause else None}
+        came_to = type(came_to).__name__
+    return Decision.of(request.token, tool=tool.name, outcome=came_to, mcp_method=_METHOD, evidence=evidence, **known)
 
 
 def _reason(error: Exception) -> str | None:

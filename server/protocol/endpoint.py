@@ -77,17 +77,23 @@ def _too_long(message: Any, headers: dict[bytes, bytes]) -> str | None:
     if len(headers.get(VERSION, b"")) > _VERSION_CHARACTERS:
         return f"mcp-protocol-version must have at most {_VERSION_CHARACTERS} characters."
     fields = cast("dict[str, Any]", message) if isinstance(message, dict) else {}
-    for name, most in (("id", _ID_CHARACTERS), ("method", _METHOD_CHARACTERS)):
-        value: Any = fields.get(name)
-        if isinstance(value, str) and len(value) > most:
-            return f"{name} must have at most {most} characters."
-        if isinstance(value, int) and value.bit_length() > _ID_BITS:
-            return f"{name} must fit into {_ID_BITS} bits."
+    if long := _too_long_a_value("id", fields.get("id"), _ID_CHARACTERS):
+        return long
+    if fields.get("method") != CALL and (long := _too_long_a_value("method", fields.get("method"), _METHOD_CHARACTERS)):
+        return long
     params: Any = fields.get("params")
     given: Any = cast("dict[str, Any]", params).get("inputResponses") if isinstance(params, dict) else None
     if isinstance(given, dict) and len(cast("dict[str, Any]", given)) > _INPUT_RESPONSES:
         # The SDK explains each of them in every form that it could have: 10 ms for 2,000.
         return f"inputResponses must have at most {_INPUT_RESPONSES} entries."
+    return None
+
+
+def _too_long_a_value(name: str, value: Any, most: int) -> str | None:
+    if isinstance(value, str) and len(value) > most:
+        return f"{name} must have at most {most} characters."
+    if isinstance(value, int) and value.bit_length() > _ID_BITS:
+        return f"{name} must fit into {_ID_BITS} bits."
     return None
 
 

@@ -1,5 +1,6 @@
 """Which requests need nothing of the SDK: well-formed ones, judged by the SDK's own functions."""
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, cast
@@ -16,6 +17,7 @@ from mcp_types import (
 )
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
+from pydantic_core import from_json, to_json
 from starlette.requests import Request
 
 from server.http.outcome import VerifiedRequest
@@ -28,6 +30,10 @@ _CALLED: Final = frozenset({"name", "arguments", "_meta"})
 _LISTED: Final = frozenset({"cursor", "_meta"})
 _ROUTING: Final = ("mcp-protocol-version", "mcp-method", "mcp-name")
 _ENVELOPE: Final = frozenset({"jsonrpc", "id", "method"})
+_PARAMETER: Final = b"mcp-param-"
+# Of calls that are judged once for all that are alike: the tool's name, and the most bytes of `_meta`.
+_USUAL_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+_USUAL_META_BYTES: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,10 @@ def plain_call(request: VerifiedRequest, body: Any) -> Call | None:
         return Call(message["id"], params["name"], arguments, modern=False)
     # Arguments that are not an object get our own sentence; everything else is refused by the SDK.
     checked: dict[str, Any] = params if arguments is not None else params | {"arguments": {}}
-    if not _is_accepted(message, version, checked, CallToolRequestParams, request.headers):
+    is_accepted = _accepted_like_others(version, checked, request.headers) if is_modern else None
+    if is_accepted is None:
+        is_accepted = _is_accepted(message, version, checked, CallToolRequestParams, request.headers)
+    if not is_accepted:
         return None
     return Call(message["id"], params["name"], arguments, is_modern)
 
@@ -106,6 +115,39 @@ def _arguments_in(params: dict[str, Any]) -> dict[str, Any] | None:
     return cast("dict[str, Any]", given) if isinstance(given, dict) else None
 
 
+def _accepted_like_others(version: str, params: dict[str, Any], headers: dict[bytes, bytes]) -> bool | None:
+    """Return how the SDK judges calls that differ only in id and arguments from this one; None for an unusual one.
+
+    Any object is accepted as arguments, and headers repeat the name of the tool and nothing of the arguments.
+    """
+    name, meta = params.get("name"), params.get("_meta")
+    if (
+        not isinstance(name, str)
+        or not isinstance(meta, dict)
+        or not isinstance(params.get("arguments", {}), dict)
+        or not _USUAL_NAME.fullmatch(name)
+        or headers.get(b"mcp-name") != name.encode()
+        or headers.get(b"mcp-method") != CALL.encode()
+        or headers.get(VERSION) != version.encode()
+        or _PARAMETER in b" ".join(headers)
+    ):
+        return None
+    try:
+        text = to_json(meta, inf_nan_mode="constants")
+    except ValueError:  # half of a surrogate pair
+        return None
+    return _accepts(version, name, text) if len(text) <= _USUAL_META_BYTES else None
+
+
+@lru_cache(256)
+def _accepts(version: str, name: str, meta: bytes) -> bool:
+    """Whether the SDK accepts a call of the tool `name` with this `_meta`."""
+    params: dict[str, Any] = {"name": name, "arguments": {}, "_meta": from_json(meta)}
+    message = {"jsonrpc": "2.0", "id": 1, "method": CALL, "params": params}
+    headers = {VERSION: version.encode(), b"mcp-method": CALL.encode(), b"mcp-name": name.encode()}
+    return _is_accepted(message, version, params, CallToolRequestParams, headers)
+
+
 def _is_accepted(
     message: dict[str, Any],
     version: str,
@@ -125,7 +167,7 @@ def _is_accepted(
 
 def _agrees(message: dict[str, Any], headers: dict[bytes, bytes]) -> bool:
     """Whether the headers that repeat parts of the body agree with it (2026-07-28); no tool repeats an argument."""
-    if any(name.startswith(b"mcp-param-") for name in headers):
+    if any(name.startswith(_PARAMETER) for name in headers):
         return False
     routing = {name: headers[name.encode()].decode("latin-1") for name in _ROUTING if name.encode() in headers}
     return isinstance(classify_inbound_request(message, headers=routing), InboundModernRoute)

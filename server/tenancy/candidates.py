@@ -1,5 +1,6 @@
 """The tenants of a person: those that their token claims, and those that the registry gives them."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,12 +16,16 @@ Claimed = frozenset[str] | None
 
 @dataclass(frozen=True, slots=True)
 class OwnTenants:
-    """The tenants of one person: how many, how many are active, and those that were looked up, ordered by id."""
+    """The tenants of one person: how many, how many are active, and those that were looked up, ordered by id.
+
+    At `until_s`, on the monotonic clock, the first of the directory's answers expires.
+    """
 
     count: int
     active_count: int
     known: tuple[str, ...]
     active: tuple[str, ...]
+    until_s: float = math.inf
 
     @property
     def only(self) -> str | None:
@@ -51,7 +56,8 @@ class Candidates:
             return OwnTenants(0, 0, (), ())
         entry = await self._directory.find(token.issuer, token.subject, None, claimed=False)
         known = tuple(sorted(entry.mapped))
-        return OwnTenants(entry.mappings, entry.active_mappings, known, tuple(sorted(entry.mapped & entry.active)))
+        active = tuple(sorted(entry.mapped & entry.active))
+        return OwnTenants(entry.mappings, entry.active_mappings, known, active, entry.until_s)
 
     async def why_not(self, token: AccessToken, claimed: Claimed, tenant: str) -> str | None:
         """Return why `tenant` is not one of the person's active tenants, for the log; None when it is."""
@@ -78,7 +84,8 @@ class Candidates:
                 reason="the person is not mapped to what the token names",
                 tenant=", ".join(examined),
             )
-        return OwnTenants(len(known) + unexamined, len(active) + unexamined, known, active)
+        until_s = min((entry.until_s for entry in entries.values()), default=math.inf)
+        return OwnTenants(len(known) + unexamined, len(active) + unexamined, known, active, until_s)
 
     async def _claimed(self, token: AccessToken, tenant: str) -> DirectoryEntry:
         """Return the registry's entry about a claimed tenant; without a registry, the token alone decides."""

@@ -1,6 +1,8 @@
 """Resolve a verified access token to exactly one tenant and at most one tier, or refuse with the reason."""
 
 import asyncio
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -20,6 +22,8 @@ from server.tenant_id import canonical_tenant
 _LISTED: Final = 20
 _ASKED_CHARACTERS: Final = 128
 _CHARGED_WITHIN_S: Final = 0.1
+# How many tokens at most are remembered with what they led to.
+_KEPT: Final = 512
 _ASK: Final = "ask your administrator to assign your account to one"
 _log: Final = structlog.get_logger("tenancy")
 
@@ -49,6 +53,8 @@ class Tenancy:
         self._tiers: Final = settings.tenancy.tiers
         self._addresses: Final = TenantAddresses(settings)
         self._candidates: Final = Candidates(settings.tenancy, directory)
+        # By the identity of a verified token, which each one holds: it is another object once it is verified again.
+        self._kept: Final = dict[int, tuple[float, TenantContext]]()
 
     async def resolve(self, token: AccessToken, asked: str | None, *, required: bool = True) -> TenantContext:
         """Return the context of `token`; `asked` is the last part of a tenant's address, or None.
@@ -57,16 +63,21 @@ class Tenancy:
         Raises TenancyError for any other caller without exactly one known, active tenant, and UnavailableError when the
         directory cannot be asked.
         """
+        if asked is None and (kept := self._remembered(token)) is not None:
+            return kept
         issuer = self._issuers[token.issuer]
         try:
-            tenant = await self._tenant(token, issuer, asked, required=required)
+            tenant, until_s = await self._tenant(token, issuer, asked, required=required)
             why_no_tier = LEFT_OUT if is_left_out(token.claims, issuer.tier_claim) else None
-            return TenantContext(tenant, self._tier(token.claims, issuer), token, why_no_tier)
+            context = TenantContext(tenant, self._tier(token.claims, issuer), token, why_no_tier)
         except TenancyError as error:
             details = {"tenant": error.tenant, "claim": error.claim}
             named = {name: value for name, value in details.items() if value is not None}
             _log.warning("tenant refused", reason=error.reason, issuer=token.issuer, subject=token.subject, **named)
             raise
+        if asked is None and tenant is not None:
+            self._remember(context, until_s)
+        return context
 
     async def charged(self, token: AccessToken, asked: str | None) -> str | None:
         """Return the tenant whose budget a request without a tool counts against; None where it is not known at once.
@@ -75,21 +86,34 @@ class Tenancy:
         """
         try:
             async with asyncio.timeout(_CHARGED_WITHIN_S):
-                return await self._tenant(token, self._issuers[token.issuer], asked, required=False)
+                return (await self._tenant(token, self._issuers[token.issuer], asked, required=False))[0]
         except (TenancyError, ToolError, TimeoutError):
             return None
 
+    def _remembered(self, token: AccessToken) -> TenantContext | None:
+        """Return what this very token led to, while every answer of the directory that led there is believed."""
+        until_s, context = self._kept.get(id(token), (0.0, None))
+        return context if context is not None and context.token is token and until_s > time.monotonic() else None
+
+    def _remember(self, context: TenantContext, until_s: float) -> None:
+        key = id(context.token)
+        self._kept.pop(key, None)
+        self._kept[key] = (until_s, context)
+        if len(self._kept) > _KEPT:
+            del self._kept[next(iter(self._kept))]
+
     async def _tenant(
         self, token: AccessToken, issuer: IssuerSettings, asked: str | None, *, required: bool
-    ) -> str | None:
+    ) -> tuple[str | None, float]:
+        """Return the tenant, and until when (of the monotonic clock) the directory need not be asked again."""
         claimed = claimed_tenants(token.claims, issuer.tenant_claims, self._id_type)
         if asked is not None:
-            return await self._asked_for(token, claimed, asked)
+            return await self._asked_for(token, claimed, asked), -math.inf
         own = await self._candidates.own(token, claimed)
         if own.only is not None:
-            return self._active(own, own.only)
+            return self._active(own, own.only), own.until_s
         if not required:
-            return None
+            return None, -math.inf
         raise self._several(own) if own.count else self._none(claimed)
 
     async def _asked_for(self, token: AccessToken, claimed: Claimed, asked: str) -> str:

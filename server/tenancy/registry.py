@@ -1,6 +1,7 @@
 """The tenant directory: which tenants exist and are active, and to which tenants a person is mapped."""
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -53,13 +54,15 @@ _Key = tuple[str, str, str | None, bool]
 class DirectoryEntry:
     """How many tenants a person is mapped to, which of them were read, and which tenants are active.
 
-    Of very many mappings only the first are read; the tenant that was asked about always is.
+    Of very many mappings only the first are read; the tenant that was asked about always is. The entry expires at
+    `until_s`, on the monotonic clock.
     """
 
     mappings: int
     active_mappings: int
     mapped: frozenset[str]
     active: frozenset[str]
+    until_s: float = math.inf
 
     @property
     def is_complete(self) -> bool:
@@ -73,7 +76,7 @@ class TenantDirectory:
     def __init__(self, database: Database) -> None:
         """Ask `database`; questions about one person at the same time share one query."""
         self._database: Final = database
-        self._entries: Final = OrderedDict[_Key, tuple[float, DirectoryEntry]]()
+        self._entries: Final = OrderedDict[_Key, DirectoryEntry]()
         self._asked: Final = dict[_Key, asyncio.Task[DirectoryEntry]]()
         self.places: Final = FairQueue(_LOOKED_UP_AT_ONCE, whose="person")
 
@@ -90,8 +93,8 @@ class TenantDirectory:
         """
         key = (issuer, subject, tenant, claimed)
         kept = self._entries.get(key)
-        if kept is not None and kept[0] > time.monotonic():
-            return kept[1]
+        if kept is not None and kept.until_s > time.monotonic():
+            return kept
         task = self._asked.get(key)
         if task is None:
             task = self._asked[key] = asyncio.create_task(self._ask(key))
@@ -110,11 +113,13 @@ class TenantDirectory:
         finally:
             if place is not None:
                 place.give_back()
+        active = frozenset(row.tenant_id for row in rows if row.active)
         return DirectoryEntry(
             mappings=rows[0].mappings if rows else 0,
             active_mappings=rows[0].active_mappings if rows else 0,
             mapped=frozenset(row.tenant_id for row in rows if row.mapped),
-            active=frozenset(row.tenant_id for row in rows if row.active),
+            active=active,
+            until_s=time.monotonic() + (ENTRY_LIFETIME_S if active else REFUSED_LIFETIME_S),
         )
 
     def _answered(self, key: _Key, task: asyncio.Task[DirectoryEntry]) -> None:
@@ -122,9 +127,7 @@ class TenantDirectory:
         # A failed look-up is not kept.
         if task.cancelled() or task.exception() is not None:
             return
-        entry = task.result()
-        lifetime = ENTRY_LIFETIME_S if entry.active else REFUSED_LIFETIME_S
-        self._entries[key] = (time.monotonic() + lifetime, entry)
+        self._entries[key] = task.result()
         self._entries.move_to_end(key)
         if len(self._entries) > _ENTRIES_KEPT:
             self._entries.popitem(last=False)
