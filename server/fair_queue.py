@@ -108,22 +108,26 @@ class FairQueue:
         if len(line.waiting) >= WAITING:
             self.refused += 1
             raise LimitError(self._whose, _RETRY_AFTER_S)
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[None] = loop.create_future()
         if line.waiting is _NOBODY:
             line.waiting = deque[asyncio.Future[None]]()
         line.waiting.append(turn)
         if len(line.waiting) == 1:
             self._waiting_lines += 1
             self._may_be_next(line)
+        # Not asyncio.timeout, which costs as much as all the rest of waiting.
+        timer = loop.call_later(self._wait_s, _expire, turn)
         try:
-            async with asyncio.timeout(self._wait_s):
-                await turn
+            await turn
         except BaseException as error:
             self._leave(line, turn)
             if isinstance(error, TimeoutError):
                 self.timeouts += 1
                 raise UnavailableError(_OWN.format(self._whose) if line.held else _OTHERS) from error
             raise
+        finally:
+            timer.cancel()
         return Place(self._returned, line, self._clock())
 
     def _line(self, holder: Hashable) -> _Line:
@@ -154,7 +158,7 @@ class FairQueue:
 
     def _leave(self, line: _Line, turn: "asyncio.Future[None]") -> None:
         """Remove a caller that no longer waits; a place that it was just given goes to the next."""
-        if turn.done() and not turn.cancelled():
+        if turn.done() and not turn.cancelled() and turn.exception() is None:
             self._returned(line, self._clock())
             return
         with suppress(ValueError):
@@ -191,3 +195,8 @@ class FairQueue:
         ]:
             del self._lines[holder]
         self._kept = max(_FEW, 2 * len(self._lines))
+
+
+def _expire(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_exception(TimeoutError("no place came free in time"))

@@ -2,13 +2,14 @@
 
 import base64
 import binascii
-import hashlib
 import json
 import re
 import secrets
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
+
+from server.keyed_hash import KeyedHash
 
 _KID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _SECRET_BYTES: Final = 32
@@ -44,26 +45,16 @@ class ContextKey:
         sql/migrations reads this format.
         """
         body = f"v3|{self.kid}|{tenant}|{_encoded(person)}|{tier}|{request}|{expiry_s}|{digest}"
-        return f"{body}|{_signature(self, body.encode())}"
+        return f"{body}|{_keyed(self.secret).hexdigest(body.encode())}"
 
     def text(self) -> str:
         """Return `kid:BASE64`, the form in the settings."""
         return f"{self.kid}:{base64.b64encode(self.secret).decode()}"
 
 
-def _signature(key: ContextKey, body: bytes) -> str:
-    """Return the HMAC-SHA-256 of `body` in hexadecimal, from the state after the pads, which is the same each time."""
-    padded = _padded(key)
-    inner, outer = padded[0].copy(), padded[1].copy()
-    inner.update(body)
-    outer.update(inner.digest())
-    return outer.hexdigest()
-
-
 @lru_cache(_KEYS_KEPT)
-def _padded(key: ContextKey) -> tuple[Any, Any]:
-    inner, outer = key.pads()
-    return hashlib.sha256(inner), hashlib.sha256(outer)
+def _keyed(secret: bytes) -> KeyedHash:
+    return KeyedHash(secret)
 
 
 @lru_cache(_PERSONS_KEPT)
