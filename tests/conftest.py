@@ -1,6 +1,7 @@
 """One development stack a test process: real PostgreSQL, issuer, knowledge base and server, over real HTTP."""
 
 import asyncio
+import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts what runs in its background with SIGINT ignored, and every process of a test would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("--slow"):
         settings.register_profile("searching", derandomize=False, deadline=None)
         settings.load_profile("searching")

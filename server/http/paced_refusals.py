@@ -1,8 +1,7 @@
-"""The pace of refusals: who is over their budget learns so at once, and who goes on learns it later and later.
+"""The pace of refusals: the first one over a budget is sent at once, further ones are delayed.
 
-A refusal costs less than an answer, and a thousand a second still cost every other caller their pace. A client that
-waits for its answer before it sends again is slowed down by the answer alone. No place, connection of a pool or lock is
-held meanwhile.
+A refusal costs less than an answer, but a thousand per second slow down every other caller. A client that waits for
+its answer before it sends again is slowed down by a late answer. No place, pool connection or lock is held meanwhile.
 """
 
 import asyncio
@@ -11,10 +10,10 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Final
 
-# Between two refusals of one person, and how long one is held at most.
+# The time between two refusals of one person, and the longest that one is held.
 GAP_S: Final = 0.02
-MOST_S: Final = 2.0
-# Held at once: of one person as many as they may have connections, and in all.
+MOST_S: Final = 4.0
+# The most that are held at once: per person, which is also their share of connections, and in all.
 PER_PERSON: Final = 256
 IN_ALL: Final = 1_024
 # Steps of this part of a whole fill it evenly, wherever one stops.
@@ -72,7 +71,7 @@ class PacedRefusals:
                 del self._held_of[person]
 
     def _forget(self, now_s: float) -> None:
-        """Drop those whose next refusal may leave at once; whoever was refused last stands last."""
+        """Drop the persons whose next refusal may leave at once; the one refused last is last in the order."""
         while self._next_s:
             person, next_s = next(iter(self._next_s.items()))
             if next_s > now_s:
