@@ -60,6 +60,8 @@ def measured(directory: Path, say: Any, wanted: int, calls: int) -> dict[str, An
         stack.callback(start.stop)
         figures = _grown(start, requests, sender, calls, say)
         figures |= _idle(start, requests, directory, say)
+        # The port of its metrics is free for the next start.
+        start.stop()
         say("imports")
         spent = {"imports_ms": imports_ms(file, directory), "imports_mb": imported_mb(directory)}
     figures["first_answer_s"] = round(median(one["seconds"] for one in first), 3)
