@@ -173,11 +173,11 @@ def test_another_claim_that_was_left_out_changes_nothing(stack, admin, claims) -
         assert tenancy.tenant(access_token(**claims)) == "acme"
 
 
-def test_a_tier_claim_that_the_issuer_left_out_is_named_when_documents_are_refused(stack) -> None:
-    with resolver(stack) as tenancy:
-        context = tenancy.context(access_token(tenant_id="broker-a", hasgroups=True))
+def test_a_tier_claim_that_the_issuer_left_out_is_named_when_documents_are_refused(stack, admin) -> None:
+    with registry(admin, acme=True), resolver(stack) as tenancy:
+        context = tenancy.context(access_token(tenant_id="acme", hasgroups=True))
         assert context.tier is None
         with pytest.raises(RefusedError, match="left your groups out"):
             Isolation.of(context, ("tier",))
-        known = tenancy.context(access_token(tenant_id="broker-a", hasgroups=True, groups=["regular"]))
+        known = tenancy.context(access_token(tenant_id="acme", hasgroups=True, groups=["regular"]))
         assert (known.tier, known.why_no_tier) == ("regular", None)
