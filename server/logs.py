@@ -87,14 +87,14 @@ def configure_logs(
     stream: Any = Lines(
         os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644) if file else _STDERR
     )
-    told: list[structlog.typing.Processor] = [_teller(tell)] if tell else []
+    shown: list[structlog.typing.Processor] = [_teller(tell)] if tell else []
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*told, structlog.processors.format_exc_info, _stamped, _rendered],
+        processors=[*shown, structlog.processors.format_exc_info, _stamped, _rendered],
         wrapper_class=_logger_class(level),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,

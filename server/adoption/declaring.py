@@ -1,6 +1,6 @@
 """The declaration of each decided table: its key, its columns and its tools."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -159,8 +159,3 @@ def _with_rows_name(table: Table) -> Table:
     if plain in {"next_cursor", "as_of", *Filters(table).day_names}:
         plain = f"{plain}_rows"
     return table.model_copy(update={"rows": None if plain == own else plain})
-
-
-def tables_of(declared: Mapping[str, Declared]) -> dict[str, Table]:
-    """Return the declarations by schema.table."""
-    return {name: one.table for name, one in declared.items()}

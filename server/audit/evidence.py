@@ -1,6 +1,7 @@
 """What one call requested and read: names, counts and digests, never an argument's value or a row."""
 
 import hashlib
+import hmac
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -9,7 +10,6 @@ from pydantic_core import to_json
 
 from server.database.context_keys import ContextKey
 from server.derived_keys import derived
-from server.keyed_hash import KeyedHash
 
 # Of a SHA-256, in hexadecimal: enough that nobody finds a second text with the same digest.
 DIGEST_CHARACTERS: Final = 32
@@ -29,7 +29,7 @@ class ArgumentDigests:
     def __init__(self, keys: Sequence[ContextKey]) -> None:
         """Derive a key from the first context key; without a context key there are no digests."""
         self._kid: Final = keys[0].kid if keys else ""
-        self._key: Final = KeyedHash(derived(keys[0].secret, _PURPOSE)) if keys else None
+        self._key: Final = hmac.new(derived(keys[0].secret, _PURPOSE), digestmod="sha256") if keys else None
 
     def of(self, arguments: Mapping[str, Any]) -> str | None:
         """Return `kid:digest` of the arguments, in any order; None for arguments that no tool accepts."""
@@ -39,7 +39,9 @@ class ArgumentDigests:
             text = to_json(dict(sorted(arguments.items())))
         except ValueError:  # half of a surrogate pair
             return None
-        return f"{self._kid}:{self._key.hexdigest(text)[:DIGEST_CHARACTERS]}"
+        mac = self._key.copy()
+        mac.update(text)
+        return f"{self._kid}:{mac.hexdigest()[:DIGEST_CHARACTERS]}"
 
 
 class Evidence:

@@ -59,11 +59,11 @@ def reconcile(  # noqa: PLR0913  # the filters
         for one in found[:_SHOWN]:
             typer.echo(f"{one.kind}: request {one.request}, tenant {one.tenant or 'none'}, statement {one.statement}")
     statements = sum(map(len, logged.statements.values()))
-    told = f"the database logged {statements} statements of {len(logged.statements)} requests, {logged.own} of its own"
+    seen = f"the database logged {statements} statements of {len(logged.statements)} requests, {logged.own} of its own"
     if not statements:
         raise StartupError(
-            f"{told}; name files that hold such lines, and see `tenantgate audit database` whether it logs them"
+            f"{seen}; name files that hold such lines, and see `tenantgate audit database` whether it logs them"
         )
     if found:
-        raise StartupError(f"{told}; {len(found)} differences from the trail")
-    typer.echo(f"{told}; the trail has the same", err=json)
+        raise StartupError(f"{seen}; {len(found)} differences from the trail")
+    typer.echo(f"{seen}; the trail has the same", err=json)

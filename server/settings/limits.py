@@ -40,8 +40,8 @@ class LimitsSettings(Section):
             accepted = {name.lower() for name in self.store_clear_text}
             if address.host not in accepted:
                 raise ValueError(
-                    f"store: {address.host} is not on this machine and would be reached without TLS, so that whoever "
-                    "is between could read the password and set the counts; write valkeys:// (or rediss://), or "
-                    "accept the host by name in limits.store_clear_text"
+                    f"store: {address.host} is not on this machine and would be reached without TLS; anyone on "
+                    "the network path could read the password and change the counts; write valkeys:// "
+                    "(or rediss://), or accept the host by name in limits.store_clear_text"
                 )
         return self

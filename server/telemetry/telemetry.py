@@ -38,12 +38,12 @@ class Telemetry:
         self.tracing: Final = tracing
         self._tenants: Final = frozenset(tenants)
 
-    def begin(self, request: VerifiedRequest, message: Any, told: RemoteSpan | None) -> None:
-        """Watch a request from here on; `told` is the parent span that its `message` names."""
+    def begin(self, request: VerifiedRequest, message: Any, named: RemoteSpan | None) -> None:
+        """Watch a request from here on; `named` is the parent span that its `message` names."""
         trace = None
         if self.tracing is not None:
             scope = request.scope
-            trace = self.tracing.begin(told, span_of_header(request.headers.get(b"traceparent")), scope["started"])
+            trace = self.tracing.begin(named, span_of_header(request.headers.get(b"traceparent")), scope["started"])
             if trace is not None:
                 scope["trace"] = trace.trace_id
                 given = cast("dict[str, Any]", message).get("id") if isinstance(message, dict) else None

@@ -76,16 +76,16 @@ class Tracing:
         self._tracer: Final = self._provider.get_tracer("tenantgate")
         self.recorded = 0
 
-    def begin(self, told: RemoteSpan | None, http: RemoteSpan | None, started: float) -> Trace | None:
+    def begin(self, named: RemoteSpan | None, http: RemoteSpan | None, started: float) -> Trace | None:
         """Start the span of a request, None when it is not traced; `started` is from time.perf_counter().
 
-        Its parent is `told`, the span that the message names; then the HTTP header's span is a link (MCP conventions).
+        Its parent is `named`, the span that the message names; then the HTTP header's span is a link (MCP conventions).
         """
-        parent = told or http
+        parent = named or http
         if not self._sampling.takes(parent):
             return None
         self.recorded += 1
-        links = [Link(_context(http))] if told is not None and http is not None and http != told else None
+        links = [Link(_context(http))] if named is not None and http is not None and http != named else None
         context = set_span_in_context(NonRecordingSpan(_context(parent)), Context()) if parent else Context()
         began_ns = time.time_ns() - int((time.perf_counter() - started) * 1e9)
         span = self._tracer.start_span("request", context, SpanKind.SERVER, links=links, start_time=began_ns)
