@@ -11,8 +11,8 @@ from typing import Any
 import httpx2
 import psycopg
 import pytest
-from gate_support import served as served  # noqa: PLC0414  # a fixture
 from hypothesis import settings
+from support.gate import served as served  # noqa: PLC0414  # a fixture
 
 from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.sample import SAMPLE_DOCUMENTS

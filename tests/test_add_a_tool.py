@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
-from server_of_its_own import OwnServer, server_of_its_own
+from support.server_of_its_own import OwnServer, server_of_its_own
 
 from server.catalog.loading import load_catalog
 from server.configuration import load_settings

@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from gate_support import BODY, METADATA, ORIGIN, RESOURCE, Served
 from pydantic import ValidationError
-from server_of_its_own import server_of_its_own
 from structlog.testing import capture_logs
+from support.gate import BODY, METADATA, ORIGIN, RESOURCE, Served
+from support.server_of_its_own import server_of_its_own
 
 from server.auth.metadata import ResourceMetadata
 from server.dev.stack import Stack

@@ -8,7 +8,7 @@ from adoption.place import login_of, place_for
 from adoption.rows import Filler
 from adoption.schemas import LABEL_STUDIO, LOGTO, schema_text
 from adoption.serving import check_tools, served
-from second_server import MISSING, PROGRAMS, second_server
+from support.second_server import MISSING, PROGRAMS, second_server
 
 from server.adoption.relations import read_database
 from server.catalog.loading import load_catalog

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from adoption.place import PASSWORD, SHOP, place_for
 from adoption.rows import Filler
-from second_server import MISSING, PROGRAMS, second_server
+from support.second_server import MISSING, PROGRAMS, second_server
 
 from server.adoption.losses import losses_of
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from second_server import MISSING, PROGRAMS, second_server
-from sql_outcome import LOOT, outcome
+from support.second_server import MISSING, PROGRAMS, second_server
+from support.sql_outcome import LOOT, outcome
 
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from audit_support import KEY, breaks
+from support.audit import KEY, breaks
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from audit_support import KEY, PUBLIC, breaks, fill, forge, signed_trail
+from support.audit import KEY, PUBLIC, breaks, fill, forge, signed_trail
 
 from server.audit.keys import SigningKey, public_keys
 from server.audit.trail import AuditTrail
@@ -121,11 +121,11 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path.insert(0, "tests")
-from audit_support import signed_trail, fill, KEY
-import audit_support
+from support.audit import signed_trail, fill, KEY
+from support import audit
 from server.audit.keys import SigningKey
-audit_support.KEY = SigningKey(bytes.fromhex(sys.argv[2]))
-trail = audit_support.signed_trail(Path(sys.argv[1]), checkpoint_records=10)
+audit.KEY = SigningKey(bytes.fromhex(sys.argv[2]))
+trail = audit.signed_trail(Path(sys.argv[1]), checkpoint_records=10)
 number = 0
 while True:
     trail.append({"tenant": "acme", "subject": f"person-{number}"})

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from server_of_its_own import server_of_its_own
+from support.server_of_its_own import server_of_its_own
 from typer.testing import CliRunner
 
 from server.__main__ import cli

@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
-from audit_support import KEY, PUBLIC, fill, signed_trail
+from support.audit import KEY, PUBLIC, fill, signed_trail
 
 from server.audit.extract import extract
 from server.audit.extract_check import check_extract

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audit_support import breaks, fill, forge
-from kms_stand_in import ARN, Kms, kms_stand_in
+from support.audit import breaks, fill, forge
+from support.kms_stand_in import ARN, Kms, kms_stand_in
 from typer.testing import CliRunner
 
 from server.__main__ import cli

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from audit_support import breaks, fill, recorded, signed_trail
+from support.audit import breaks, fill, recorded, signed_trail
 
 from server.audit.files import trail_files
 from server.audit.verify import verify

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from audit_support import KEY, PUBLIC, breaks, recorded, signed_trail
+from support.audit import KEY, PUBLIC, breaks, recorded, signed_trail
 
 from server.audit import over_budget as over_budget_module
 from server.audit import refusals

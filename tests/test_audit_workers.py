@@ -13,9 +13,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from audit_support import KEY, PUBLIC, breaks
-from issuer_support import Issuer
-from ports import free_port
+from support.audit import KEY, PUBLIC, breaks
+from support.issuer import Issuer
+from support.ports import free_port
 
 from server.audit.files import trail_files
 from server.audit.verify import verify

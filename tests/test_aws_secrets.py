@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from moto.server import ThreadedMotoServer
-from ports import free_port
+from support.ports import free_port
 
 from server import aws_secrets
 from server.configuration import current_settings, load_settings

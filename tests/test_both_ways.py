@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from conftest import ACCEPT, MODERN
-from gate_support import MODERN_META
+from support.gate import MODERN_META
 
 ABSENT: Any = ...
 VALUES: list[Any] = [

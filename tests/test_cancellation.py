@@ -11,10 +11,10 @@ from pathlib import Path
 import anyio
 import psycopg
 import pytest
-from audit_support import recorded
 from conftest import MODERN
-from server_of_its_own import SLEEP, OwnServer, one_more_tool, server_of_its_own
-from timed import timed
+from support.audit import recorded
+from support.server_of_its_own import SLEEP, OwnServer, one_more_tool, server_of_its_own
+from support.timed import timed
 
 from server.database.database import Database
 from server.database.statement import Principal, Statement

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from catalog_mistakes import MISTAKES, TYPES, table
+from support.catalog_mistakes import MISTAKES, TYPES, table
 
 from server.catalog.loading import load_catalog
 from server.errors import CatalogError

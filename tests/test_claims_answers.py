@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from server_of_its_own import server_of_its_own
+from support.server_of_its_own import server_of_its_own
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tempfile import mkdtemp
 import jwt
 import pytest
 from rich.console import Console
-from sample_pack import sample_offer
+from support.sample_pack import sample_offer
 
 from client_demo.agent import ToolCall, ask
 from client_demo.demo import Answered, differences

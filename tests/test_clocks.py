@@ -8,9 +8,9 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
-from gate_support import Served
-from issuer_support import Issuer, answer, private_key
 from structlog.testing import capture_logs
+from support.gate import Served
+from support.issuer import Issuer, answer, private_key
 
 from server.auth.times import NOTICED_S
 from server.auth.verifier import TokenVerifier

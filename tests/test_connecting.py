@@ -11,12 +11,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from pooler_support import proxy, refuses_options, through
-from ports import free_port
 from psycopg import sql
 from pydantic import SecretStr, ValidationError
-from server_of_its_own import server_of_its_own
 from structlog.testing import capture_logs
+from support.pooler import proxy, refuses_options, through
+from support.ports import free_port
+from support.server_of_its_own import server_of_its_own
 
 from server.administration.administrator import administrator
 from server.database.connecting import Target, connected, login_target

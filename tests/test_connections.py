@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import ACCEPT
-from server_of_its_own import OwnServer, server_of_its_own
+from support.server_of_its_own import OwnServer, server_of_its_own
 
 from server.dev.stack import Stack
 from server.http import connections as counted

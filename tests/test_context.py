@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import RawCursor
-from sql_outcome import REFUSAL
+from support.sql_outcome import REFUSAL
 
 from server.database.context_keys import CONTEXT_LIFETIME_S, new_context_key, parse_context_key
 from server.database.statement import Statement

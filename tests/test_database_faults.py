@@ -11,9 +11,9 @@ import httpx2
 import psycopg
 import pytest
 from pydantic import SecretStr
-from server_of_its_own import SLEEP, OwnServer, one_more_tool, server_of_its_own
 from structlog.testing import capture_logs
-from timed import timed
+from support.server_of_its_own import SLEEP, OwnServer, one_more_tool, server_of_its_own
+from support.timed import timed
 
 from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.preparation import prepare_database

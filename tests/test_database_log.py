@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from psycopg import RawCursor
-from second_server import MISSING, PROGRAMS, second_server
-from server_of_its_own import server_of_its_own
+from support.second_server import MISSING, PROGRAMS, second_server
+from support.server_of_its_own import server_of_its_own
 from typer.testing import CliRunner
 
 from server.__main__ import cli

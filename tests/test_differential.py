@@ -12,9 +12,9 @@ from uuid import UUID
 import httpx2
 import psycopg
 import pytest
-from claims_model import Row, expected_claims, expected_summary, range_of
 from conftest import MODERN
-from server_of_its_own import OwnServer
+from support.claims_model import Row, expected_claims, expected_summary, range_of
+from support.server_of_its_own import OwnServer
 
 from server.dev.people import Person
 from server.dev.stack import Stack

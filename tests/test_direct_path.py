@@ -13,8 +13,8 @@ from uuid import UUID
 import psycopg
 import pytest
 from psycopg.adapt import PyFormat, Transformer
-from psycopg_way import PsycopgWay
 from pydantic import SecretStr
+from support.psycopg_way import PsycopgWay
 
 from server.database.parameters import dumped
 from server.database.pool import Pool

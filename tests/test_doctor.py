@@ -8,8 +8,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from examined_database import CATALOG, KEY, database_of_its_own
-from examined_database import examined as examined  # noqa: PLC0414  # a fixture
+from support.examined_database import CATALOG, KEY, database_of_its_own
+from support.examined_database import examined as examined  # noqa: PLC0414  # a fixture
 
 from server.catalog.loading import load_catalog
 from server.doctor.contexts import CONTEXT_PROOFS

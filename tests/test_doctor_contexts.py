@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
-from examined_database import KEY
-from examined_database import examined as examined  # noqa: PLC0414  # a fixture
+from support.examined_database import KEY
+from support.examined_database import examined as examined  # noqa: PLC0414  # a fixture
 
 from server.database.context_keys import new_context_key
 from server.database.statement import Statement

@@ -6,8 +6,8 @@ import sys
 
 import psycopg
 import pytest
-from examined_database import CATALOG, KEY, Examined
-from examined_database import examined as examined  # noqa: PLC0414  # a fixture
+from support.examined_database import CATALOG, KEY, Examined
+from support.examined_database import examined as examined  # noqa: PLC0414  # a fixture
 
 # What the login's own settings answer is taken from it, so that the database's defaults reach it. The server's sessions
 # set what decides the form of answers themselves.

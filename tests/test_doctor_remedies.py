@@ -6,7 +6,7 @@ import sys
 
 import psycopg
 import pytest
-from examined_database import KEY, database_of_its_own
+from support.examined_database import KEY, database_of_its_own
 
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate

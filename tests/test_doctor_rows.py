@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-from examined_database import CATALOG
-from examined_database import examined as examined  # noqa: PLC0414  # a fixture
-from timed import timed
+from support.examined_database import CATALOG
+from support.examined_database import examined as examined  # noqa: PLC0414  # a fixture
+from support.timed import timed
 
 from server.catalog.loading import load_catalog
 from server.doctor.examination import examine

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from conftest import ACCEPT
-from scripted_store import answer, scripted_store, wait
+from support.scripted_store import answer, scripted_store, wait
 
 from server.app import create_app
 from server.documents.store import SEARCHES_AT_ONCE

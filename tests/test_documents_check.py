@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from quiet_runner import QuietRunner
+from support.quiet_runner import QuietRunner
 
 from server.__main__ import cli
 from server.dev.sample import SAMPLE_DOCUMENTS

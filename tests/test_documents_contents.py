@@ -8,9 +8,9 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from scripted_store import always, scripted_store
-from searching import OWN, QUESTION, REGULAR, at, documents, in_s3, outcomes, page, service_enum
-from searching import credentials as credentials  # noqa: PLC0414  # a fixture
+from support.scripted_store import always, scripted_store
+from support.searching import OWN, QUESTION, REGULAR, at, documents, in_s3, outcomes, page, service_enum
+from support.searching import credentials as credentials  # noqa: PLC0414  # a fixture
 
 from server.catalog.access import Scope, grant_access
 from server.catalog.declarations import Search

@@ -10,7 +10,7 @@ import pytest
 from botocore.validate import ParamValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_store import always, answer, scripted_store
+from support.scripted_store import always, answer, scripted_store
 
 from server.dev.knowledge_base.retrieval_filter import parse_filter
 from server.documents.bedrock.client import KnowledgeBase

@@ -8,10 +8,10 @@ import threading
 import time
 
 import pytest
-from scripted_store import always, answer, drip, scripted_store, wait
-from searching import OWN, OWN_PASSAGE, REGULAR, at, documents, in_s3, labelled, page, search
-from searching import credentials as credentials  # noqa: PLC0414  # a fixture
-from timed import timed
+from support.scripted_store import always, answer, drip, scripted_store, wait
+from support.searching import OWN, OWN_PASSAGE, REGULAR, at, documents, in_s3, labelled, page, search
+from support.searching import credentials as credentials  # noqa: PLC0414  # a fixture
+from support.timed import timed
 
 from server.documents.tenant_documents import Passage, TenantDocuments
 from server.errors import LimitError, MisconfiguredError, RefusedError, SettingsError, UnavailableError, WithheldError

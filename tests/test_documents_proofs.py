@@ -1,7 +1,7 @@
 """`doctor` on Bedrock's knowledge base: each canary is seen by its own alone, or the check says what offends."""
 
 import pytest
-from scripted_store import ScriptedStore, always, answer, scripted_store
+from support.scripted_store import ScriptedStore, always, answer, scripted_store
 
 from server.dev.knowledge_base.retrieval_filter import parse_filter
 from server.dev.sample import SAMPLE_DOCUMENTS

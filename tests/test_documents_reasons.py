@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from botocore.session import get_session
-from scripted_store import always, scripted_store
-from searching import OWN, QUESTION, REGULAR, documents, labelled, outcomes, page, refusal
-from searching import credentials as credentials  # noqa: PLC0414  # a fixture
+from support.scripted_store import always, scripted_store
+from support.searching import OWN, QUESTION, REGULAR, documents, labelled, outcomes, page, refusal
+from support.searching import credentials as credentials  # noqa: PLC0414  # a fixture
 from test_documents_proofs import checked
 
 from server.documents.bedrock.service_message import CUT, without

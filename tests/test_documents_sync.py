@@ -18,7 +18,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
-from quiet_runner import QuietRunner
+from support.quiet_runner import QuietRunner
 
 from server.__main__ import cli
 from server.errors import StartupError

@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from dpop_support import KEY, RESOURCE, bound, jwk_of, proof, thumbprint
-from gate_support import BODY
-from issuer_support import Issuer, private_jwk, private_key, signed
 from structlog.testing import capture_logs
+from support.dpop import KEY, RESOURCE, bound, jwk_of, proof, thumbprint
+from support.gate import BODY
+from support.issuer import Issuer, private_jwk, private_key, signed
 
 from server.auth import used_proofs
 from server.auth.metadata import ResourceMetadata

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable
 
 import pytest
-from virtual_time import now, run_at_once
+from support.virtual_time import now, run_at_once
 
 from server.errors import LimitError, UnavailableError
 from server.fair_queue import WAIT_S, WAITING, FairQueue

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from audit_support import PUBLIC, fill, signed_trail
-from callers import Answer, Call, Lost
 from faults import checks
+from support.audit import PUBLIC, fill, signed_trail
+from support.callers import Answer, Call, Lost
 
 DOWN = "The database is not available; nothing was read. Retry in a few seconds."
 

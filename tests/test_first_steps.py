@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 import psycopg
 import pytest
-from quiet_runner import QuietRunner
+from support.quiet_runner import QuietRunner
 
 from server.__main__ import cli
 from server.dev.announcement import announcement, request_line

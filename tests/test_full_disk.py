@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from issuer_support import Issuer
-from ports import free_port
+from support.issuer import Issuer
+from support.ports import free_port
 
 from server.audit.files import trail_files
 from server.logs import Lines, Repeated

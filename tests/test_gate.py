@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from gate_support import ACCEPT, BODY, CALL, METADATA, ORIGIN, RESOURCE, Served, request_bytes
-from issuer_support import Issuer
+from support.gate import ACCEPT, BODY, CALL, METADATA, ORIGIN, RESOURCE, Served, request_bytes
+from support.issuer import Issuer
 
 from server.app import create_app
 from server.auth.metadata import ResourceMetadata

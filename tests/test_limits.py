@@ -12,8 +12,8 @@ import httpx2
 import psycopg
 import pytest
 from conftest import ACCEPT
-from server_of_its_own import SLEEP, one_more_tool, server_of_its_own
-from timed import timed
+from support.server_of_its_own import SLEEP, one_more_tool, server_of_its_own
+from support.timed import timed
 
 from server.database.database import Database
 from server.dev.people import Person

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from issuer_support import Issuer
-from ports import free_port
+from support.issuer import Issuer
+from support.ports import free_port
 
 from server.dev.stack import Stack
 
@@ -33,13 +33,16 @@ class Process:
     def lines(self) -> list[str]:
         return self.log.read_bytes().decode("utf-8", "strict").split("\n")[:-1]
 
-    def lines_after(self, before: int, wanted: int) -> list[str]:
-        """Return what came after the first `before` lines, once there are enough: a line follows its answer."""
+    def lines_after(self, before: int, wanted: int, having: str = "") -> list[str]:
+        """Return the lines after the first `before` that contain `having`, once there are enough of them.
+
+        A line is written after its answer: that of an earlier test's last request may come after `before` was counted.
+        """
         deadline = time.monotonic() + 5
-        while len(self.lines()) < before + wanted:
+        while len(lines := [line for line in self.lines()[before:] if having in line]) < wanted:
             assert time.monotonic() < deadline, self.lines()[before:]
             time.sleep(0.01)
-        return self.lines()[before:]
+        return lines
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +148,7 @@ def test_a_refused_host_is_logged_quoted_and_cut(process: Process) -> None:
         # Each from a network of its own: of one network, the first in ten seconds is written with its detail.
         with httpx2.Client(transport=httpx2.HTTPTransport(local_address=f"127.77.{number}.1")) as http:
             assert http.post(process.url, headers={"host": host}).status_code == 421
-    lines = [json.loads(line) for line in process.lines_after(before, len(hosts))]
+    lines = [json.loads(line) for line in process.lines_after(before, len(hosts), '"Host ')]
     assert [line["status"] for line in lines] == [421] * len(hosts)
     assert [line["cause"] for line in lines] == [f"Host {host[:64]!a}" for host in hosts]
 
@@ -156,7 +159,7 @@ def test_a_request_is_one_line_that_tells_who_and_what(process: Process) -> None
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}}
     headers = {"authorization": f"Bearer {process.issuer.token()}", "accept": "application/json"}
     assert httpx2.post(process.url, json=body, headers=headers).status_code == 200
-    (line,) = [json.loads(line) for line in process.lines_after(before, 1) if '"request"' in line]
+    (line,) = [json.loads(line) for line in process.lines_after(before, 1, '"whoami"')]
     told = ("status", "issuer", "subject", "tenant", "tool", "outcome")
     assert [line[name] for name in told] == [200, process.issuer.url, "somebody", "broker-a", "whoami", "answered"]
     assert line["timestamp"].endswith("Z")

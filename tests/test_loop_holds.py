@@ -13,8 +13,8 @@ from typing import Any
 import httpx2
 import pytest
 from conftest import ACCEPT, MODERN
-from gate_support import MODERN_META
-from server_of_its_own import OwnServer, server_of_its_own
+from support.gate import MODERN_META
+from support.server_of_its_own import OwnServer, server_of_its_own
 
 from server.http.bounds import MAXIMUM_COMMAS, MAXIMUM_CONTAINERS
 

@@ -12,9 +12,9 @@ import pytest
 from attack import mutations, tokens
 from attack.outcome import Attack, Result, Row, carried_out, show
 from attack.target import Target, attacked
-from gate_support import Served
 from rich.console import Console
-from server_of_its_own import server_of_its_own
+from support.gate import Served
+from support.server_of_its_own import server_of_its_own
 
 from server.audit.over_budget import WRITTEN_EACH
 from server.settings import AuditSettings, LimitsSettings

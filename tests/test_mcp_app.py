@@ -8,8 +8,8 @@ import re
 from typing import Any
 
 import pytest
-from chart_page import CHROMIUM, COUNTS, HARD, HOST, ONE_COLUMN, result_of, shown
 from conftest import MODERN
+from support.chart_page import CHROMIUM, COUNTS, HARD, HOST, ONE_COLUMN, result_of, shown
 
 from server.catalog.view import chart
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from issuer_support import Issuer
-from ports import free_port
-from server_of_its_own import OwnServer, server_of_its_own
-from telemetry_support import variables, wait_until
+from support.issuer import Issuer
+from support.ports import free_port
+from support.server_of_its_own import OwnServer, server_of_its_own
+from support.telemetry import variables, wait_until
 
 from server.dev.stack import Stack
 from server.http.outcome import Decision, Outcome

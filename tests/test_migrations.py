@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from psycopg import sql
-from second_server import MISSING, PROGRAMS, second_server
+from support.second_server import MISSING, PROGRAMS, second_server
 
 import sql as sql_package
 from server.administration import migrations

@@ -8,11 +8,11 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
-from browser import query
-from desktop import Desktop
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
-from nanoidp_support import free_address, nanoidp_running
+from support.browser import query
+from support.desktop import Desktop
+from support.nanoidp import free_address, nanoidp_running
 
 from server.app import create_app
 from server.dev.people import Person

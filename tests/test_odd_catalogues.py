@@ -5,9 +5,9 @@ The requirement R176.
 
 import psycopg
 import pytest
-from examined_database import KEY, Examined
-from examined_database import examined as examined  # noqa: PLC0414  # a fixture
 from psycopg import sql
+from support.examined_database import KEY, Examined
+from support.examined_database import examined as examined  # noqa: PLC0414  # a fixture
 
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate

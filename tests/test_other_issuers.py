@@ -18,8 +18,8 @@ import httpx2
 import psycopg
 import pytest
 from conftest import ACCEPT
-from dpop_support import KEY, proof, thumbprint
-from nanoidp_support import free_address, nanoidp_running
+from support.dpop import KEY, proof, thumbprint
+from support.nanoidp import free_address, nanoidp_running
 
 from server.app import create_app
 from server.dev.stack import Stack

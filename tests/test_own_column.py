@@ -2,8 +2,8 @@
 
 import psycopg
 import pytest
-from protected import declared, protected_database, shop
-from second_server import MISSING, PROGRAMS, second_server
+from support.protected import declared, protected_database, shop
+from support.second_server import MISSING, PROGRAMS, second_server
 
 from server.catalog.policies import problems
 from server.errors import StartupError

@@ -5,8 +5,8 @@ import time
 from collections import Counter
 
 import httpx2
-from server_of_its_own import OwnServer, server_of_its_own
-from virtual_time import now, run_at_once
+from support.server_of_its_own import OwnServer, server_of_its_own
+from support.virtual_time import now, run_at_once
 
 from server.http.departure import departed
 from server.http.paced_refusals import GAP_S, IN_ALL, MOST_S, PER_PERSON, PacedRefusals

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import ACCEPT, MODERN
-from gate_support import MODERN_META
+from support.gate import MODERN_META
 
 from server.auth.access_token import AccessToken
 from server.catalog.loading import load_catalog

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from psycopg import sql
-from second_server import MISSING, PROGRAMS, second_server
+from support.second_server import MISSING, PROGRAMS, second_server
 
 from server.administration.migrations import migrate
 from server.catalog.declarations import Table

@@ -13,7 +13,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from pooler_support import (
+from pydantic import SecretStr
+from support.pooler import (
     NO_PGBOUNCER,
     PGBOUNCER,
     multiplexer,
@@ -24,8 +25,7 @@ from pooler_support import (
     through,
     wants_an_endpoint,
 )
-from pydantic import SecretStr
-from server_of_its_own import server_of_its_own
+from support.server_of_its_own import server_of_its_own
 
 from server.administration.administrator import administrator
 from server.catalog.loading import load_catalog

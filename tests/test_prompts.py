@@ -4,7 +4,7 @@ import re
 
 import pytest
 from conftest import MODERN
-from sample_pack import sample_offer
+from support.sample_pack import sample_offer
 
 ERAS = ["2024-11-05", "2025-11-25", MODERN]
 

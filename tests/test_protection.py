@@ -8,8 +8,8 @@ from typing import Any, LiteralString
 
 import psycopg
 import pytest
-from protected import LOGIN, declared, protected_database, shop
-from second_server import MISSING, PROGRAMS, second_server
+from support.protected import LOGIN, declared, protected_database, shop
+from support.second_server import MISSING, PROGRAMS, second_server
 
 from server.catalog.policies import collapsed, expected_text, problems
 from server.catalog.protection import losers

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from conftest import ACCEPT
-from scripted_store import always, answer, scripted_store
-from searching import credentials as credentials  # noqa: PLC0414  # a fixture
 from structlog.testing import capture_logs
+from support.scripted_store import always, answer, scripted_store
+from support.searching import credentials as credentials  # noqa: PLC0414  # a fixture
 from test_document_store import LIBRARY, SHELVES, TIERS, AbsentStore, MemoryStore, MisbehavingStore, RawStore, found
 from test_documents_beside_claims import second_server
 from test_documents_proofs import SHARED, storing

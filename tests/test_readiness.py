@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import psycopg
-from server_of_its_own import SLEEP, one_more_tool, server_of_its_own
+from support.server_of_its_own import SLEEP, one_more_tool, server_of_its_own
 
 CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app_user'"
 

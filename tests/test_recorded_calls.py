@@ -16,9 +16,9 @@ from typing import Any, Final
 import psycopg
 import pytest
 from psycopg import sql
-from recorded_calls import ERAS, Answer, Line, answered, load, outcome, save
-from replay import Clock, Replay
-from server_of_its_own import OwnServer, server_of_its_own
+from support.recorded_calls import ERAS, Answer, Line, answered, load, outcome, save
+from support.replay import Clock, Replay
+from support.server_of_its_own import OwnServer, server_of_its_own
 
 from server.dev.stack import Stack
 

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from issuer_support import Issuer
+from support.issuer import Issuer
 
 from server.auth import remembered
 from server.auth.access_token import AccessToken

@@ -10,10 +10,10 @@ from typing import Any
 import httpx2
 import psycopg
 import pytest
-from pooler_support import through
-from ports import free_port
 from pydantic import SecretStr
-from server_of_its_own import OwnServer, server_of_its_own
+from support.pooler import through
+from support.ports import free_port
+from support.server_of_its_own import OwnServer, server_of_its_own
 
 from server.administration.migrations import migrate
 from server.catalog.loading import load_catalog

@@ -9,8 +9,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from desync import Origin, exchanged_all, origin, split_at_every_byte, statuses
-from request_variants import HOST, UPGRADE, request
+from support.desync import Origin, exchanged_all, origin, split_at_every_byte, statuses
+from support.request_variants import HOST, UPGRADE, request
 
 JAVA_CLIENT = Path(__file__).parent / "OfferUpgrade.java"
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from desync import exchanged_all, statuses
-from listening import listening
+from support.desync import exchanged_all, statuses
+from support.listening import listening
 
 from client_demo.admission import LARGEST_BODY_BYTES
 from client_demo.runtime import URL_VARIABLE, create_runtime, main

@@ -8,8 +8,8 @@ import json
 from collections.abc import Generator, Sequence
 
 import pytest
-from desync import Origin, exchanged_all, origin, statuses
-from proxies import haproxy, installed, nginx
+from support.desync import Origin, exchanged_all, origin, statuses
+from support.proxies import haproxy, installed, nginx
 
 PADDING = 17_000
 RUNNING = {"nginx": nginx, "haproxy": haproxy}

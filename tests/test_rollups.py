@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 from adoption.place import place_for
-from protected import KEY, LOGIN, protected_database, shop
+from support.protected import KEY, LOGIN, protected_database, shop
 
 from server.catalog.checks import problems_of
 from server.catalog.compile import CompiledTable

@@ -13,7 +13,7 @@ from uuid import uuid4
 import httpx2
 import jwt
 import pytest
-from listening import listening
+from support.listening import listening
 
 from client_demo.errors import AgentError
 from client_demo.models import OFFLINE_LABEL

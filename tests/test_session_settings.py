@@ -12,12 +12,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from examined_database import Examined, database_of_its_own
 from pydantic import SecretStr
-from second_server import MISSING, PASSWORD, PROGRAMS, second_server
-from server_of_its_own import OwnServer, server_of_its_own
-from settings_matrix import MATRIX, PLACES
-from sql_support import declared
+from support.examined_database import Examined, database_of_its_own
+from support.second_server import MISSING, PASSWORD, PROGRAMS, second_server
+from support.server_of_its_own import OwnServer, server_of_its_own
+from support.settings_matrix import MATRIX, PLACES
+from support.sql import declared
 
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate

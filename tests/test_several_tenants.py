@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tenancy_support import ISSUER, RESOURCE, Resolver, access_token, registry, resolver, tenants_of
+from support.tenancy import ISSUER, RESOURCE, Resolver, access_token, registry, resolver, tenants_of
 
 from server.errors import UnavailableError
 

@@ -17,13 +17,13 @@ from typing import Any
 
 import httpx2
 import pytest
-from issuer_support import Issuer
-from ports import free_port
 from pydantic import SecretStr, ValidationError
-from store_support import Store, running_store
 from structlog.testing import capture_logs
+from support.issuer import Issuer
+from support.ports import free_port
+from support.store import Store, running_store
+from support.timed import timed
 from test_tls_of_the_database import certificate
-from timed import timed
 
 from server.auth.access_token import AccessToken
 from server.errors import LimitError, SettingsError

@@ -10,14 +10,14 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
-from browser import Browser, query
 from conftest import MODERN
-from desktop import CALLBACK, Desktop
 from mcp.shared.auth import OAuthToken
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from support.browser import Browser, query
+from support.desktop import CALLBACK, Desktop
 
 from server.http.serving import Server, listen, server_config
 

@@ -4,8 +4,8 @@ import re
 
 import psycopg
 import pytest
-from protected import declared, protected_database, shop
-from second_server import MISSING, PROGRAMS, second_server
+from support.protected import declared, protected_database, shop
+from support.second_server import MISSING, PROGRAMS, second_server
 
 from server.catalog.compile import CompiledTable
 from server.catalog.ordering import unserved_orders

@@ -7,7 +7,7 @@ from time import time
 
 import psycopg
 import pytest
-from sql_support import SqlServer, declared, rows_of, sql_server
+from support.sql import SqlServer, declared, rows_of, sql_server
 
 from server.catalog.declarations import SqlTool
 from server.catalog.loading import load_catalog

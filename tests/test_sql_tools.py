@@ -5,7 +5,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from sql_support import SqlServer, declared, sql_server
+from support.sql import SqlServer, declared, sql_server
 
 TYPES = ["text", "integer", "decimal", "boolean", "date", "timestamp", "uuid", "text[]", "integer[]", "uuid[]"]
 NAMES = {kind: f"a_{kind.removesuffix('[]')}{'s' if kind.endswith('[]') else ''}" for kind in TYPES}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from telemetry_support import PACKAGES, variables
+from support.telemetry import PACKAGES, variables
 
 from server.dev.stack import Stack
 from server.errors import SettingsError, StartupError

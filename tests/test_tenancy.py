@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from gate_support import Served
-from issuer_support import signed
+from support.gate import Served
+from support.issuer import signed
 
 from server.tenancy.registry import ENTRY_LIFETIME_S, REFUSED_LIFETIME_S
 

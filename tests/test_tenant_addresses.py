@@ -5,7 +5,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from issuer_support import Issuer
+from support.issuer import Issuer
 
 from server.auth.metadata import ResourceMetadata
 from server.auth.verifier import TokenVerifier

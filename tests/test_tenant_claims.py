@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tenancy_support import access_token, registry, resolver
+from support.tenancy import access_token, registry, resolver
 
 from server.auth.access_token import ABSENT, claim_at
 from server.documents.isolation import Isolation

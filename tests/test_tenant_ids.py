@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tenancy_support import access_token, registry, resolver, tenants_of
+from support.tenancy import access_token, registry, resolver, tenants_of
 
 from server.tenant_id import IdType, canonical_tenant
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from quiet_runner import QuietRunner
+from support.quiet_runner import QuietRunner
 
 from server.__main__ import cli
 from server.administration.migrations import migrate

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-from examined_database import Examined
 from psycopg import RawCursor, sql
+from support.examined_database import Examined
 from test_session_settings import database_with
 
 from server.catalog.letter_case import ASCII, folded, read_letter_case

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from second_server import MISSING, PROGRAMS, second_server
-from tls_support import certificate
+from support.second_server import MISSING, PROGRAMS, second_server
+from support.tls import certificate
 
 from server.administration.administrator import administrator
 from server.database.connecting import Target

@@ -1,4 +1,4 @@
-"""Each row of tests/token_matrix.py is answered as it says, and docs/identity.md has the same rows.
+"""Each row of tests/support/token_matrix.py is answered as it says, and docs/identity.md has the same rows.
 
 Among them are case 06 (one `kid` for several keys), case 07 (`nonce` in an access token) and case 09 (long tokens).
 """
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dpop_support import RESOURCE, proof
-from issuer_support import Issuer
-from token_matrix import ROWS, Row, keys_of, token_of
+from support.dpop import RESOURCE, proof
+from support.issuer import Issuer
+from support.token_matrix import ROWS, Row, keys_of, token_of
 
 from server.auth.verifier import TokenVerifier
 from server.database.database import Database

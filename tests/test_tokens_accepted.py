@@ -4,8 +4,8 @@ import time
 from typing import Any
 
 import pytest
-from gate_support import METADATA, Make, Served
-from issuer_support import private_key
+from support.gate import METADATA, Make, Served
+from support.issuer import private_key
 
 from server.auth.times import LEEWAY_S
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from gate_support import METADATA, Make, Served
-from issuer_support import encoded, private_key, public_jwk, signed
+from support.gate import METADATA, Make, Served
+from support.issuer import encoded, private_key, public_jwk, signed
 
 NOW = time.time
 HEADER = b'{"alg":"RS256","kid":"first","typ":"at+jwt"}'

@@ -1,6 +1,6 @@
 """R125: from what a tool is handed, no pool, key, setting or other tenant's handle can be reached."""
 
-from server_of_its_own import one_more_tool, server_of_its_own
+from support.server_of_its_own import one_more_tool, server_of_its_own
 
 # Runs inside the server, as a tool of an integrator would, and walks every attribute from its own two arguments.
 WALK = """

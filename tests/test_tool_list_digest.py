@@ -32,7 +32,7 @@ def test_everyone_is_told_the_same(caller) -> None:
 
 
 if __name__ == "__main__":
-    from sample_pack import sample_offer
+    from support.sample_pack import sample_offer
 
     described = [
         tool.described.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in sample_offer().tools

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from server_of_its_own import one_more_tool
-from telemetry_support import PACKAGES, Watched, attributes, variables, wait_until, watched_server
+from support.server_of_its_own import one_more_tool
+from support.telemetry import PACKAGES, Watched, attributes, variables, wait_until, watched_server
 
 from server.app import create_app
 from server.dev.stack import Stack

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from gate_support import MODERN, MODERN_META, Served
+from support.gate import MODERN, MODERN_META, Served
 
 VERSION = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Callable
 
-from gate_support import Served, request_bytes
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from support.gate import Served, request_bytes
 
 # Each one a decision of ours; 5xx is none.
 DECIDED = {200, 202, 400, 401, 403, 404, 405, 406, 408, 413, 415, 421}

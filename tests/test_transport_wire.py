@@ -8,12 +8,12 @@ import time
 from collections.abc import Generator
 
 import pytest
-from gate_support import BODY, Served, received, request_bytes
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from timed import timed
+from support.gate import BODY, Served, received, request_bytes
+from support.timed import timed
 
 from server.http import gate
 from server.http.connection import MAXIMUM_HEAD_BYTES, Connection

@@ -10,13 +10,13 @@ from statistics import median
 
 import pytest
 import uvloop
-from desync import Origin, exchanged_all, origin, statuses
-from listening import listening
-from request_variants import HOST
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from support.desync import Origin, exchanged_all, origin, statuses
+from support.listening import listening
+from support.request_variants import HOST
 from test_connections import held
 
 from server.http.connection import trust

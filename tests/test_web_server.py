@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from listening import listening
+from support.listening import listening
 
 from client_demo.errors import ServerError
 from client_demo.scenario import LAST_WEEK

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audit_support import breaks
-from callers import Line, calling, until
-from real_server import RealServer, real_server
-from server_of_its_own import SLEEP
+from support.audit import breaks
+from support.callers import Line, calling, until
+from support.real_server import RealServer, real_server
+from support.server_of_its_own import SLEEP
 
 from server.workers.loads import Loads
 

@@ -4,8 +4,8 @@ import asyncio
 import time
 
 import pytest
-from dpop_support import RESOURCE, bound, proof
-from issuer_support import Issuer, answer
+from support.dpop import RESOURCE, bound, proof
+from support.issuer import Issuer, answer
 from test_dpop import SCOPES, settings_of
 
 from server.auth import keys

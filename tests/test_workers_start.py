@@ -7,11 +7,11 @@ import time
 
 import psycopg
 import pytest
-from audit_support import breaks
-from callers import Line, calling, until
 from pydantic import SecretStr, ValidationError
-from real_server import RealServer
 from structlog.testing import capture_logs
+from support.audit import breaks
+from support.callers import Line, calling, until
+from support.real_server import RealServer
 from test_workers import COUNT, NOT_RELOADED, begun
 
 from server.audit.files import trail_files

@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from ports import free_port
-from second_server import MISSING, PROGRAMS, second_server
+from support.ports import free_port
+from support.second_server import MISSING, PROGRAMS, second_server
 
 PAGE = (Path(__file__).parents[1] / "docs" / "your-own-database.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"```sh\n(.+?)```", PAGE, re.DOTALL)

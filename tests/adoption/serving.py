@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 from adoption.place import Place
 from conftest import ACCEPT
-from server_of_its_own import server_of_its_own
+from support.server_of_its_own import server_of_its_own
 
 from server.catalog.declarations import Table
 from server.dev.stack import Stack

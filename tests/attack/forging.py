@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from issuer_support import encoded, private_key, public_jwk
 from joserfc import jwe
 from joserfc.jwk import OctKey, RSAKey
+from support.issuer import encoded, private_key, public_jwk
 
 from attack.genuine import HASHES, Genuine, decoded
 

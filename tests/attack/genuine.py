@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from issuer_support import Issuer, encoded, private_key, signed
 from jwt.algorithms import RSAAlgorithm
+from support.issuer import Issuer, encoded, private_key, signed
 
 HASHES: Final = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
 

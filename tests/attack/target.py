@@ -8,9 +8,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import httpx2
-from audit_support import KEY, PUBLIC
 from pydantic import SecretStr
-from server_of_its_own import server_of_its_own
+from support.audit import KEY, PUBLIC
+from support.server_of_its_own import server_of_its_own
 
 from server.audit.verify import verify
 from server.dev.stack import Stack

@@ -12,8 +12,8 @@ from typing import Final
 
 import httpx2
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from gate_support import BODY, Served, serving
-from issuer_support import Issuer, private_key, public_jwk
+from support.gate import BODY, Served, serving
+from support.issuer import Issuer, private_key, public_jwk
 from test_tokens_refused import REFUSED
 
 from attack.careless_verifier import CarelessVerifier

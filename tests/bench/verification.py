@@ -12,7 +12,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from issuer_support import Issuer, private_key, public_jwk
+from support.issuer import Issuer, private_key, public_jwk
 
 from server.auth.verifier import TokenVerifier
 from server.database.context_keys import new_context_key

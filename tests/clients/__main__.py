@@ -12,7 +12,7 @@ from typing import Final
 from installed import CONSOLE, install, python, surroundings, version
 from recipes import ADDRESS, HERE, RECIPES, Recipe, blocks
 from rich.table import Table
-from sample_pack import sample_offer
+from support.sample_pack import sample_offer
 from witness import Seen, Witness, witness
 
 from client_demo.server_process import dev_server, tokens_of

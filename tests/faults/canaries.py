@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from real_server import RealServer
+from support.real_server import RealServer
 
 
 class Canaries:

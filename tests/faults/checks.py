@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from callers import Answer, Lost
+from support.callers import Answer, Lost
 
 from server.audit.files import trail_files
 from server.audit.keys import PublicKeys

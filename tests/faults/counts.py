@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ports import free_port
+from support.ports import free_port
 
 PROGRAMS = ("valkey-server", "redis-server")
 

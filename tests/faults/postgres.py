@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 import psycopg
 from faults.relay import Relay
-from pooler_support import through
 from psycopg import sql
+from support.pooler import through
 from test_replicas import replica_of
 
 from server.administration.key_table import put_key

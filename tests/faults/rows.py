@@ -8,7 +8,7 @@ from typing import Literal
 
 from faults.counts import program
 from faults.site import Site
-from issuer_support import answer, private_key, public_jwk
+from support.issuer import answer, private_key, public_jwk
 
 Act = Callable[[Site], None]
 

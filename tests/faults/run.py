@@ -9,12 +9,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from audit_support import PUBLIC
-from callers import Answer, Callers, Line, Lost, calling, until
 from faults import checks
 from faults.canaries import left_behind
 from faults.rows import FAULTS, Fault
 from faults.site import POOL_SIZE, WORKERS, Site
+from support.audit import PUBLIC
+from support.callers import Answer, Callers, Line, Lost, calling, until
 
 from server.workers.vital_signs import GIVEN_UP_S
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from callers import Answer, Call, Line, until
 from faults.canaries import Canaries
 from faults.counts import Counts, program
 from faults.postgres import Databases, databases
 from faults.store import TIERS, Store
 from faults.telemetry import Telemetry
-from real_server import RealServer, real_server
+from support.callers import Answer, Call, Line, until
+from support.real_server import RealServer, real_server
 
 from server.database.context_keys import new_context_key
 from server.settings import LimitsSettings, Settings

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from scripted_store import answer, scripted_store
+from support.scripted_store import answer, scripted_store
 
 TIERS = ("regular", "platinum")
 

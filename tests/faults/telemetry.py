@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx2
-from ports import free_port
+from support.ports import free_port
 
 
 class Telemetry:

@@ -17,9 +17,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
-from ports import free_port
 
 from server.dev.postgres.account import postgres_account
+from support.ports import free_port
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 NO_PGBOUNCER = "there is no pgbouncer; install Debian's package of that name"

@@ -8,11 +8,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from request_variants import HOST, Variant, variants
-from server_of_its_own import server_of_its_own
-
 from server.dev.stack import Stack
 from server.settings import AuditSettings
+from support.request_variants import HOST, Variant, variants
+from support.server_of_its_own import server_of_its_own
 
 CALL = json.dumps(
     {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}}

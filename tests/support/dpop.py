@@ -5,7 +5,7 @@ import json
 import time
 from typing import Any
 
-from issuer_support import Issuer, encoded, private_key, public_jwk, signed
+from support.issuer import Issuer, encoded, private_key, public_jwk, signed
 
 RESOURCE = "https://mcp.example.com/mcp"
 KEY = ("EC", "of the client")

@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 
-from ports import free_port
-
 from server.dev.postgres.child import Child
 from server.dev.postgres.launcher import _accepts
 from server.dev.postgres.site import Site, find_site
+from support.ports import free_port
 
 PROGRAMS = next((path for path in sorted(Path("/usr/lib/postgresql").glob("1[4-7]/bin")) if path.is_dir()), None)
 MISSING = "there is no second PostgreSQL (14 to 17) in /usr/lib/postgresql; install Debian's postgresql"

@@ -11,11 +11,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from ports import free_port
-from server_of_its_own import OwnServer, server_of_its_own
 
 from server.dev.stack import Stack
 from server.settings import TelemetrySettings
+from support.ports import free_port
+from support.server_of_its_own import OwnServer, server_of_its_own
 
 PACKAGES = "opentelemetry.exporter.otlp.proto.http"
 FAST = {"OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_METRIC_EXPORT_INTERVAL": "500"}

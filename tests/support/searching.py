@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from botocore.session import get_session
-from scripted_store import always, answer, scripted_store
 
 from server.documents.bedrock.client import KnowledgeBase
 from server.documents.tenant_documents import Passage, TenantDocuments
 from server.errors import ToolError
 from server.settings import DocumentsSettings
 from server.tenancy.context import TenantContext
+from support.scripted_store import always, answer, scripted_store
 
 QUESTION = "What is the deductible of Zoë Müller for auto insurance?"
 REGULAR = {"tier": "regular", "tenant_id": "broker-a"}

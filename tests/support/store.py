@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ports import free_port
+
+from support.ports import free_port
 
 _NAMES = ("valkey-server", "redis-server")
 

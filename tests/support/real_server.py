@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audit_support import KEY
-from callers import Call
-from issuer_support import Issuer
-from ports import free_port
-
 from server.audit.files import trail_files
 from server.dev.preparation import SAMPLE
+from support.audit import KEY
+from support.callers import Call
+from support.issuer import Issuer
+from support.ports import free_port
 
 
 @dataclass

@@ -13,13 +13,13 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 import psycopg
 import pytest
-from issuer_support import Issuer, private_key, public_jwk
 from pydantic import SecretStr
 
 from server.app import create_app
 from server.dev.stack import Stack
 from server.http.serving import Server, listen, server_config
 from server.settings import IssuerSettings
+from support.issuer import Issuer, private_key, public_jwk
 
 RESOURCE = "https://mcp.example.com/mcp"
 METADATA = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"

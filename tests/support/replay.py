@@ -12,7 +12,8 @@ from typing import Any, Final
 import httpx2
 import jwt
 from conftest import ACCEPT, MODERN
-from recorded_calls import Answer, Line
+
+from support.recorded_calls import Answer, Line
 
 # A machine that stood still for more than a second makes the pool say this: it is no answer to compare.
 _BUSY: Final = 'Retry in a few seconds."}]'

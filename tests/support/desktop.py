@@ -7,11 +7,12 @@ from typing import Protocol
 
 import anyio
 import httpx2
-from browser import query
 from mcp.client import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+
+from support.browser import query
 
 CALLBACK = "http://127.0.0.1:9/callback"
 

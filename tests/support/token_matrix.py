@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from dpop_support import KEY, thumbprint
-from issuer_support import Issuer, private_key, public_jwk
+from support.dpop import KEY, thumbprint
+from support.issuer import Issuer, private_key, public_jwk
 
 BOUND = {"jkt": thumbprint(*KEY)}
 

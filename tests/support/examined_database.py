@@ -19,7 +19,7 @@ from server.dev.sample import load_sample
 from server.doctor.examination import Report, examine
 from server.settings import Settings
 
-DESK = Path(__file__).parent / "desk"
+DESK = Path(__file__).parents[1] / "desk"
 CATALOG = ("sample", str(DESK / "desk.toml"))
 KEY = new_context_key("k1")
 _ROLES = ("desk_owner", "desk_app", "desk_views")

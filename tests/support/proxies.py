@@ -16,10 +16,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from ports import free_port
-from request_variants import HOST
 
-FILES = Path(__file__).parents[1] / "deploy" / "proxies"
+from support.ports import free_port
+from support.request_variants import HOST
+
+FILES = Path(__file__).parents[2] / "deploy" / "proxies"
 _PATIENCE_S = 30.0
 
 

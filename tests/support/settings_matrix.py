@@ -9,8 +9,9 @@ from typing import LiteralString, cast
 
 import psycopg
 import pytest
-from examined_database import Examined
 from psycopg import sql
+
+from support.examined_database import Examined
 
 # Two values of each that change answers, or could, where nothing is done about it.
 MATRIX: Mapping[str, tuple[str, str]] = {

@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx2
 from conftest import ACCEPT
-from server_of_its_own import OwnServer, server_of_its_own
 
 from server.dev.stack import Stack
+from support.server_of_its_own import OwnServer, server_of_its_own
 
 
 @dataclass(frozen=True)
