@@ -18,8 +18,8 @@ from typing import Any
 import httpx2
 import pytest
 from pydantic import SecretStr, ValidationError
-from structlog.testing import capture_logs
 from support.issuer import Issuer
+from support.logs import own_logs
 from support.ports import free_port
 from support.store import Store, running_store
 from support.timed import timed
@@ -171,7 +171,7 @@ def test_r211_without_the_store_each_process_limits_on_its_own_until_it_is_back(
                 assert await admitted(6, lambda: late.admit(person())) == 4
                 assert shared(late).counted_locally == 11
 
-    with capture_logs() as lines:
+    with own_logs() as lines:
         asyncio.run(run())
     said = [line["event"] for line in lines]
     assert said.count("the store of limits does not answer; each process limits on its own until it does") == 2
@@ -239,7 +239,7 @@ def test_r211_a_store_that_refuses_is_away(tmp_path, options) -> None:
             assert not shared(limits).is_shared
             assert await admitted(11, lambda: limits.admit(person())) == 10
 
-    with running_store(tmp_path / "store", *options) as store, capture_logs() as lines:
+    with running_store(tmp_path / "store", *options) as store, own_logs() as lines:
         asyncio.run(run(store.url.replace("//", "//:wr0ng@") if "s3cr3t" in options else store.url))
     (line,) = lines
     assert ("OutOfMemory" if "1" in options else "invalid username-password") in line["cause"]
@@ -294,7 +294,7 @@ def test_r212_the_store_is_reached_with_a_password_by_a_socket_and_by_tls(tmp_pa
 
     rights = ["evalsha", "script|load", "get", "set", "incrby", "pttl", "ping", "select"]
     login = ("--user", "tenantgate", "on", ">p@ss", "~{tenantgate}:*", *(f"+{right}" for right in rights))
-    with running_store(tmp_path / "store", "--requirepass", "p@ss", *login) as store, capture_logs() as lines:
+    with running_store(tmp_path / "store", "--requirepass", "p@ss", *login) as store, own_logs() as lines:
         authority = certificate(tmp_path, tmp_path)
         asyncio.run(run(store, tmp_path, authority))
     causes = " ".join(line["cause"] for line in lines)
