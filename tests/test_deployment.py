@@ -319,7 +319,7 @@ def test_the_dockerfile_holds_before_hadolint(tmp_path):
 
 @pytest.mark.slow
 def test_everything_to_deploy_passes_checkov(tmp_path):
-    """Each check that is skipped says why beside what it is about; an open bucket is found, so that checkov does look."""
+    """Each check that is skipped says why beside what it is about; an open bucket is found, so checkov does look."""
     checkov = linter("checkov")
     folder = shutil.copytree(DEPLOY, tmp_path / "deploy")
     command = [checkov, "--directory", str(folder), "--skip-download", "--quiet", "--compact", "--output", "json"]
