@@ -114,15 +114,21 @@ lock: install  ## resolve the dependencies anew
 	@printf 'sqlmap\nschemathesis\nmyjwt\nclick\nexrex\npyopenssl\npyperclip\nquestionary\nrequests\n' | \
 	  $(COMPILE) - --output-file tests/attack/tools.lock
 	@printf 'cfn-lint\nhadolint-bin\nkubernetes-validate\n' | $(COMPILE) - --output-file deploy/checks.lock
+	@echo 'checkov' | $(COMPILE) - --output-file deploy/checkov.lock
 	@$(COMPILE) tests/bench/peers/fastmcp.in --output-file tests/bench/peers/fastmcp.lock
 	@echo 'zensical' | $(COMPILE) - --output-file docs_site/tools.lock
 
-# In an environment of their own: they pin what the server uses too.
-deploy-tools: .tools/.installed  ## the linters that look at deploy/, in .tools
+# In environments of their own: they pin what the server uses too, and checkov what the others use.
+deploy-tools: .tools/.installed .tools/checkov/.installed  ## the linters that look at deploy/, in .tools
 
 .tools/.installed: deploy/checks.lock
 	@$(PYTHON) -m venv .tools
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/checks.lock
+	@touch $@
+
+.tools/checkov/.installed: deploy/checkov.lock
+	@$(PYTHON) -m venv .tools/checkov
+	@.tools/checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 docs: install .docs/tools/.installed  ## the documentation site, in .docs/site; a broken link is an error
