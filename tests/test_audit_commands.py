@@ -136,7 +136,7 @@ def test_an_extract_is_verified_with_the_public_key_alone(wrote: Wrote, tmp_path
     assert good.stdout.startswith("broker-b: 6 records, and none is missing until ")
     file.write_text(file.read_text().replace("query_claims", "query_Claims", 1))
     bad = run("audit", "extract", "--check", str(file), "--public-key", public)
-    assert "the extract does not hold at line" in str(bad.exception)
+    assert "the extract does not verify at line" in str(bad.exception)
 
 
 @cache

@@ -53,7 +53,7 @@ def test_an_extract_says_nothing_of_other_tenants(path) -> None:
 
 
 def _failing(lines: list[str]) -> str:
-    with pytest.raises(StartupError, match="does not hold") as raised:
+    with pytest.raises(StartupError, match="does not verify") as raised:
         check_extract(lines, PUBLIC)
     return str(raised.value)
 
@@ -105,7 +105,7 @@ def test_an_extract_of_another_server_fails(path) -> None:
 def test_a_trail_that_does_not_hold_gives_no_extract(path, tmp_path) -> None:
     copy = tmp_path / "audit.jsonl"
     copy.write_bytes(path.read_bytes().replace(b"person-3", b"person-4"))
-    with pytest.raises(StartupError, match="does not hold; see"):
+    with pytest.raises(StartupError, match="does not verify; run"):
         made(copy)
     with pytest.raises(StartupError, match="a key that is not known"):
         list(extract(path, SigningKey(bytes(32)), "acme"))

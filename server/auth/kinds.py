@@ -25,7 +25,7 @@ def check_kind(kind: str | None, claims: Mapping[str, Any], issuer: IssuerSettin
     if issuer.token_use is not None and claims.get("token_use") != issuer.token_use:
         raise TokenRefusedError("token_use is not the issuer's")
     if not all(_is(claims.get(name), value) for name, value in issuer.required_claims.items()):
-        raise TokenRefusedError("a claim is not as required_claims says")
+        raise TokenRefusedError("a claim does not match required_claims")
     named = str(claims.get("typ")).lower()
     if _ID_TOKEN_CLAIMS & claims.keys() or claims.get("token_use") == "id" or named in _OTHER_TYPES:
         raise TokenRefusedError("an ID token is not an access token")

@@ -109,7 +109,7 @@ class TokenVerifier:
     def _check_address(self, verified: Verified, asked: str | None) -> None:
         """Require that the token is valid at the address that was called."""
         if not verified.audience.admits(None if asked is None else self._addresses.tenant(asked)):
-            raise TokenRefusedError("aud is another tenant's address")
+            raise TokenRefusedError("aud names another tenant's address")
 
     def _check_sender(self, token: AccessToken, text: str, asked: str | None, proof: str | None) -> None:
         """Require a proof for a token that is bound to a key, and none for any other (RFC 9449 section 7.2)."""
@@ -184,7 +184,7 @@ def _bound_to(claims: Mapping[str, Any], issuer: IssuerSettings) -> str | None:
         case {"jkt": str(thumbprint), **others} if thumbprint and not others:
             return thumbprint
         case _:
-            raise TokenRefusedError("the token is bound to a key in a way that is not known")
+            raise TokenRefusedError("the token is bound to a key in an unknown way")
 
 
 def _read_by(issuer: IssuerSettings) -> frozenset[str]:

@@ -101,7 +101,7 @@ def _files(paths: Iterable[str], problems: list[str]) -> Iterator[Path]:
         else:
             # The sample may have been deleted; then nothing of it is served.
             if path != SAMPLE:
-                problems.append(f"catalog: {path} is no folder and no .toml or .py file; correct its path")
+                problems.append(f"catalog: {path} is not a folder, a .toml file or a .py file; correct its path")
             found = []
         yield from (one for one in found if one.resolve() not in seen)
         seen.update(one.resolve() for one in found)
@@ -151,7 +151,9 @@ def _code_tool(file: Path, problems: list[str]) -> list[CodeTool[Any, Any]]:
     """Run a Python file of the operator and return its TOOL."""
     if foreign := _other_imports(file):
         allowed = ", ".join(sorted(_IMPORTABLE))
-        problems.append(f"{_short(file)}: imports {foreign[0]}; of this program a tool may import {allowed} alone")
+        problems.append(
+            f"{_short(file)}: imports {foreign[0]}; of this program's modules a tool may import only {allowed}"
+        )
         return []
     specification = importlib.util.spec_from_file_location(f"tenantgate_catalog_{file.stem}", file)
     try:
@@ -166,7 +168,7 @@ def _code_tool(file: Path, problems: list[str]) -> list[CodeTool[Any, Any]]:
         problems.append(f"{_short(file)}: does not run: {type(error).__name__}: {' '.join(str(error).split())}")
         return []
     problems.append(
-        f"{_short(file)}: defines no TOOL; assign a server.catalog.tool.CodeTool to it, or move the file away"
+        f"{_short(file)}: does not define TOOL; assign a server.catalog.tool.CodeTool to it, or move the file away"
     )
     return []
 

@@ -52,7 +52,7 @@ class DatabaseSettings(Section):
     @model_validator(mode="after")
     def _has_one_way_to_log_in(self) -> Self:
         if self.iam and has_password(self.url.get_secret_value()):
-            raise ValueError("url has a password, and iam = true puts a token in its place; take one of the two out")
+            raise ValueError("url has a password, but iam = true uses a token instead; remove one of the two")
         return self
 
     def signing_keys(self) -> tuple[ContextKey, ...]:
