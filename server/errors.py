@@ -99,9 +99,11 @@ class IssuerUnavailableError(TenantgateError):
 
     retry_after_s = 5
 
-    def __init__(self, issuer: str, message: str = "The identity provider's keys cannot be reached") -> None:
+    def __init__(
+        self, issuer: str, message: str = "The identity provider's keys cannot be reached; retry in a few seconds."
+    ) -> None:
         """Name the issuer for the log."""
-        super().__init__(f"{message}; retry in a few seconds.")
+        super().__init__(message)
         self.issuer = issuer
 
 
@@ -110,7 +112,10 @@ class KeyNotYetKnownError(IssuerUnavailableError):
 
     def __init__(self, issuer: str, retry_after_s: int) -> None:
         """Say when the issuer can be asked again."""
-        super().__init__(issuer, "The identity provider has not published the key of this access token yet")
+        super().__init__(
+            issuer,
+            "The identity provider has not published the key of this access token yet; retry in a few seconds.",
+        )
         self.retry_after_s = retry_after_s
 
 

@@ -175,7 +175,7 @@ def test_a_half_adopted_database_is_completed(place, tmp_path, monkeypatch) -> N
         half.adopt("account_id")
         with psycopg.connect(half.url) as other:
             other.execute("LOCK TABLE app.orders IN ACCESS SHARE MODE")
-            with pytest.raises(StartupError, match=r"\(app\.orders\) of the migration 0001_app\.sql did"):
+            with pytest.raises(StartupError, match=r"\(app\.orders\) of the migration 0001_app\.sql could not lock"):
                 half.migrate()
         assert half.count("SELECT count(*) FROM pg_policy WHERE polrelid = 'app.accounts'::regclass") == 2
         assert half.count("SELECT count(*) FROM pg_policy WHERE polrelid = 'app.orders'::regclass") == 0

@@ -95,7 +95,7 @@ def test_nothing_is_added_up_of_a_trail_that_was_changed(wrote: Wrote, tmp_path)
     changed.with_name("audit.jsonl.head").write_bytes(wrote.path.with_name("audit.jsonl.head").read_bytes())
     result = run("usage", "--file", str(changed), "--config", str(wrote.config))
     assert result.exit_code == 1
-    assert "nothing was added up" in str(result.exception)
+    assert "no usage is shown" in str(result.exception)
 
 
 def test_verify_counts_the_checkpoints_of_the_configured_key(wrote: Wrote) -> None:

@@ -69,7 +69,7 @@ UNFITTING = {
     "tags": ('type = "text"', "is declared text and is text[]; declare text[]"),
     "numbers": ('type = "integer"', "is declared integer and is integer[]; declare integer[]"),
     "place": ('type = "text", sort = true', "is inet, which cannot be filtered, sorted or grouped"),
-    "letter": ('type = "text", nullable = false', "is declared nullable = false and may be NULL"),
+    "letter": ('type = "text", nullable = false', "is declared nullable = false but may be NULL"),
     "gone": ('type = "text"', "the relation has no column gone; correct its name"),
     "renamed": ('type = "text", column = "kode"', "the relation has no column kode; correct its name"),
 }

@@ -115,13 +115,16 @@ OTHER_CODE = {
     ),
     "has a wrong name": (
         CODE.replace('name="one"', 'name="one tool"'),
-        "does not run: ValueError: the name 'one tool' does not have the form ^[A-Za-z][A-Za-z0-9_-]{0,63}$",
+        (
+            "does not run: ValueError: the name 'one tool' does not have the form ^[A-Za-z][A-Za-z0-9_-]{0,63}$; "
+            "rename the tool"
+        ),
     ),
     "has two scopes": (
         CODE.replace("one:read", "one:read two:read"),
         (
             "does not run: ValueError: the scope 'one:read two:read' must be one word without blanks, quotes and "
-            "backslashes"
+            "backslashes; rename it"
         ),
     ),
     "asks for a tenant": (

@@ -102,9 +102,9 @@ def test_a_statement_that_cannot_be_run_is_named_with_the_column_that_is_not_gra
         '[[tool]]\nname = "{}"\ndescription = "d"\nscope = "desk:read"\nsql = "{}"\ncolumns.title = {{ type = "{}" }}\n'
     )
     statements = {
-        "secrets": ("SELECT secret AS title FROM desk.tickets", "text", "declare desk.tickets.secret, or take it out"),
+        "secrets": ("SELECT secret AS title FROM desk.tickets", "text", "declare desk.tickets.secret, or remove it"),
         "whole": ("SELECT t.*::text AS title FROM desk.tickets t", "text", "name columns of desk.tickets that are"),
-        "outside": ("SELECT kid AS title FROM tenancy.keys", "text", "declare the table keys, or take it out"),
+        "outside": ("SELECT kid AS title FROM tenancy.keys", "text", "declare the table keys, or remove it"),
         "missing": ("SELECT status FROM desk.tickets", "text", "correct the sql or the columns of the tool missing"),
         "twice": ("SELECT title, status AS title FROM desk.tickets", "text", "correct the sql or the columns"),
         "typed": ("SELECT array[1] AS title", "uuid", "correct the sql or the columns"),
@@ -155,7 +155,7 @@ def test_an_unreachable_database_is_an_outage_and_no_finding(examined) -> None:
 
 
 def test_a_connection_text_that_the_driver_does_not_understand_is_one_line(examined) -> None:
-    with pytest.raises(StartupError, match=r"the database cannot be asked .*check database\.url"):
+    with pytest.raises(StartupError, match=r"the database cannot be queried .*check database\.url"):
         examine(examined.settings(url="postgresql://app_user@127.0.0.1/x?nonsense=1"), examined.catalog)
 
 
@@ -183,7 +183,7 @@ def test_the_verb_prints_a_table_or_json_and_its_exit_code_says_whether_all_hold
     assert (content.returncode, content.stderr) == (0, "")
     assert "undeclared_relations" in content.stdout
     assert "8 relations proved with 2 real tenants: app.claims (own column tenant_id)" in content.stdout
-    assert "Every check passed" in content.stdout
+    assert "Every check holds" in content.stdout
     with examined.broken("ALTER ROLE app_user CREATEDB", "ALTER ROLE app_user NOCREATEDB"):
         failing = tenantgate("doctor", "--json")
         refused = tenantgate("serve")

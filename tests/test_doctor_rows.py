@@ -184,6 +184,6 @@ def test_a_table_that_somebody_changes_just_now_is_neither_proved_nor_an_offence
     """A running server goes on as the last proof left it, and one that starts waits."""
     with psycopg.connect(examined.admin_url) as connection:
         connection.execute("LOCK TABLE desk.events IN ACCESS EXCLUSIVE MODE")
-        with pytest.raises(UnreachableError, match=r"cannot be made now \(canceling statement due to lock timeout\)"):
+        with pytest.raises(UnreachableError, match=r"cannot run now \(canceling statement due to lock timeout\)"):
             examined.report()
         assert require_isolation(examined.settings(), examined.catalog) is None

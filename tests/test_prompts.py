@@ -46,7 +46,7 @@ def test_the_weekly_review_leads_to_calls_that_the_server_answers(caller, era) -
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"name": "drop_table"}, "Unknown prompt 'drop_table'. There are: coverage_question, weekly_claims_review."),
+        ({"name": "drop_table"}, "Unknown prompt 'drop_table'. Use one of: coverage_question, weekly_claims_review."),
         ({"name": "coverage_question"}, "topic: Field required"),
         ({"name": "coverage_question", "arguments": {"topic": ""}}, "topic: "),
         (

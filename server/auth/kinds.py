@@ -21,9 +21,9 @@ def check_kind(kind: str | None, claims: Mapping[str, Any], issuer: IssuerSettin
     `kind` is the type in the header. `required_claims` of the settings, when met, also show an access token.
     """
     if issuer.token_type is not None and kind != issuer.token_type.lower().removeprefix("application/"):
-        raise TokenRefusedError("typ is not the issuer's")
+        raise TokenRefusedError("typ is not the token_type of the issuer's settings")
     if issuer.token_use is not None and claims.get("token_use") != issuer.token_use:
-        raise TokenRefusedError("token_use is not the issuer's")
+        raise TokenRefusedError("token_use is not that of the issuer's settings")
     if not all(_is(claims.get(name), value) for name, value in issuer.required_claims.items()):
         raise TokenRefusedError("a claim does not match required_claims")
     named = str(claims.get("typ")).lower()

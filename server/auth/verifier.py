@@ -119,7 +119,7 @@ class TokenVerifier:
             raise TokenRefusedError("the scheme is DPoP, and the token is not bound to a key")
         # RFC 7800: a token that is bound to a key and sent as a plain bearer is treated as stolen.
         if proof is None:
-            raise TokenRefusedError("the token is bound to a key")
+            raise TokenRefusedError("the token is bound to a key and came without a DPoP proof")
         now = time.time()
         url = self._resource if asked is None else self._addresses.of(asked)
         shown = check_proof(proof, text, token.bound_to, url, now)
@@ -178,7 +178,7 @@ def _bound_to(claims: Mapping[str, Any], issuer: IssuerSettings) -> str | None:
     if "cnf" not in claims:
         raise TokenRefusedError("the token is not bound to a key, as `dpop` requires")
     if issuer.dpop == "off":
-        raise TokenRefusedError("the token is bound to a key")
+        raise TokenRefusedError("the token is bound to a key, and dpop is off")
     # Other bindings, such as to a certificate, cannot be checked here.
     match confirmation:
         case {"jkt": str(thumbprint), **others} if thumbprint and not others:

@@ -132,7 +132,7 @@ def _declarations(file: Path, problems: list[str]) -> CatalogFile | None:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
         return CatalogFile.model_validate(content)
     except tomllib.TOMLDecodeError as error:
-        problems.append(f"{_short(file)}: is not valid TOML: {error}")
+        problems.append(f"{_short(file)}: is not valid TOML: {error}; correct it")
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{_short(file)}: cannot be read ({error}); correct the file or its rights")
     except ValidationError as error:
@@ -176,9 +176,9 @@ def _code_tool(file: Path, problems: list[str]) -> list[CodeTool[Any, Any]]:
 def _checked(tool: CodeTool[Any, Any]) -> CodeTool[Any, Any]:
     """Return the tool; raise ValueError for a name, scope or argument that a declared tool could not have."""
     if not re.fullmatch(TOOL_NAME, tool.name):
-        raise ValueError(f"the name {tool.name!r} does not have the form {TOOL_NAME}")
+        raise ValueError(f"the name {tool.name!r} does not have the form {TOOL_NAME}; rename the tool")
     if tool.scope is not None and not re.fullmatch(SCOPE, tool.scope):
-        raise ValueError(f"the scope {tool.scope!r} must be one word without blanks, quotes and backslashes")
+        raise ValueError(f"the scope {tool.scope!r} must be one word without blanks, quotes and backslashes; rename it")
     properties = cast("dict[str, Any]", tool.described.input_schema.get("properties", {}))
     if named := next(filter(names_a_tenant, properties), None):
         raise ValueError(f"no argument may name a tenant, and {named} does; the database adds it")

@@ -55,7 +55,7 @@ def read_sql(text: str, declared: Collection[str]) -> SqlText:
     try:
         tokens = Postgres().tokenize(text)
     except TokenError as error:
-        raise ValueError(f"is not SQL: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"is not SQL: {str(error).splitlines()[0]}; correct it") from None
     while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
         text = text[: tokens.pop().start]
     if not tokens or tokens[0].text.upper() not in {"SELECT", "WITH", "VALUES", "("}:

@@ -57,7 +57,9 @@ def verify(
     broken = [one.broken for one in found if one.broken is not None]
     if broken:
         first = broken[0]
-        raise StartupError(f"{first.file}: line {first.line}: {first.kind}: {first.problem}")
+        raise StartupError(
+            f"{first.file}: line {first.line}: {first.kind}: {first.problem}; keep every file of the trail as evidence"
+        )
 
 
 @audit_cli.command()

@@ -24,9 +24,11 @@ def mistake_in(url: str) -> str | None:
     if scheme is None:
         return f"must look like {_EXAMPLE}"
     if any(character.isspace() or not character.isprintable() for character in url):
-        return "contains a blank; write it as %20"
+        return "contains a blank; percent-encode it: write %20"
     if "%" in _ENCODED.sub("", url):
-        return "contains a % that begins no code such as %20; write %25 for a % in a user, password or database name"
+        return (
+            "contains a % that begins no code; percent-encode it: write %25 for % in a user, password or database name"
+        )
     rest = url.removeprefix(scheme)
     if (character := _misplaced(rest)) is not None:
         return (

@@ -29,7 +29,7 @@ def run_doctor(settings: Settings, *, json: bool, admin: bool = False) -> None:
     else:
         _print(report)
     if not report.holds:
-        raise StartupError(f"isolation is not proved: {len(report.failed)} of {len(report.checks)} checks failed")
+        raise StartupError(f"isolation does not hold: {len(report.failed)} of {len(report.checks)} checks failed")
 
 
 def _print(report: Report) -> None:
@@ -47,4 +47,4 @@ def _print(report: Report) -> None:
         console.print(Text(f"notice: {notice}"), soft_wrap=True)
     console.print(Text(f"{report.summary}."), soft_wrap=True)
     if report.holds:
-        console.print(f"Every check passed ({len(report.checks)} in {report.duration_s:.2f} s).")
+        console.print(f"Every check holds ({len(report.checks)} in {report.duration_s:.2f} s).")

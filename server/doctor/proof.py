@@ -120,7 +120,7 @@ def _log_change(last: Report | None, report: Report) -> None:
     if report.holds:
         _log.info("isolation is proved", checks=len(report.checks), relations=report.summary)
     for notice in report.notices:
-        _log.warning("about the proof of isolation", notice=notice)
+        _log.warning("a notice of the proof of isolation", notice=notice)
 
 
 def _said(report: Report) -> object:

@@ -116,7 +116,7 @@ class Gate:
             return _over_budget(error, token)
         except Exception:  # noqa: BLE001  # the last resort: the process lives, the caller learns nothing
             decision = Decision(scope["method"]) if token is None else Decision.of(token)
-            _log.exception("unhandled", **decision.recorded(500))
+            _log.exception("a request failed", **decision.recorded(500))
             return refusal(
                 500,
                 INTERNAL_ERROR,

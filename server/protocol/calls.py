@@ -117,7 +117,7 @@ class ToolCalls:
             raise ScopeMissingError(issuer.names_of(tool.scope)[0], tuple(dict.fromkeys(held)))
 
     def _unknown(self, name: str) -> str:
-        return f"Unknown tool {quoted(name)}. There are: {listed(self._tools)}."
+        return f"Unknown tool {quoted(name)}. Use one of: {listed(self._tools)}."
 
     def _refusal(
         self, call: Call, error: ForbiddenError | LimitError, request: VerifiedRequest, decision: Decision

@@ -46,7 +46,7 @@ class DatabaseSettings(Section):
     def _are_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         names = [parse_context_key(key.get_secret_value()).kid for key in keys]
         if len(names) != len(set(names)):
-            raise ValueError("name each key id once")
+            raise ValueError("names a key id twice; name each key id once")
         return keys
 
     @model_validator(mode="after")

@@ -63,7 +63,7 @@ class DevelopmentIssuer:
         if not LOOPBACK_ORIGIN.fullmatch(url):
             raise StartupError(f"The development issuer {url!r} must be http://127.0.0.1:PORT, without a slash.")
         if not resources:
-            raise StartupError("The development issuer needs at least one resource to issue tokens for.")
+            raise StartupError("The development issuer needs at least one resource to issue tokens for; name one.")
         self.url = url
         self._resources = tuple(resources)
         self._scopes = tuple(scopes)

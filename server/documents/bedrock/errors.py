@@ -87,7 +87,7 @@ def reported(error: Exception) -> tuple[ToolError, RetrieveFailure]:
         case _:  # any error of botocore's parser for an invalid answer
             answer = UnavailableError(_GARBLED)
     if isinstance(answer, MisconfiguredError):
-        _log.error("the knowledge base cannot be asked as configured", reason=str(cause))
+        _log.error("the knowledge base refuses the requests of this server", reason=str(cause))
     return answer, cause
 
 
