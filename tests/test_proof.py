@@ -148,7 +148,7 @@ def test_the_log_says_what_was_proved_at_the_start_and_again_when_it_changes(los
     relations = "app.claims (own column tenant_id), app.claims_by_day (own column tenant_id)"
     claims = f"2 relations proved with 2 real tenants: {relations}"
     assert told("isolation is proved") == [claims, f"{claims}, app.countries (accepted, not proved)"]
-    assert [one.partition(";")[0] for one in told("about the proof of isolation")] == [
+    assert [one.partition(";")[0] for one in told("a notice of the proof of isolation")] == [
         "app.countries is accepted by the settings and is not in reach",
         "app.countries is accepted by the settings: PUBLIC may read it, and it shows no row without a tenant context",
     ]

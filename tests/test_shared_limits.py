@@ -172,8 +172,8 @@ def test_r211_without_the_store_each_process_limits_on_its_own_until_it_is_back(
     with own_logs() as lines:
         asyncio.run(run())
     said = [line["event"] for line in lines]
-    assert said.count("the store of limits does not answer; each process limits on its own until it does") == 2
-    assert said.count("the store of limits answers again; they are shared") == 2
+    assert said.count("the limits store does not answer; until it does, each process counts on its own") == 2
+    assert said.count("the limits store answers again; limits are shared") == 2
     assert len(said) == 4
 
 
@@ -313,12 +313,12 @@ async def carried(source: asyncio.StreamReader, target: asyncio.StreamWriter) ->
     [
         ("postgresql://x@y/z", "must look like valkeys://user:password@host:6379/0"),
         ("valkey://a:p/ss@b", "cannot be read"),
-        ("valkey://", "names no host"),
+        ("valkey://", "has no valid host"),
         ("unix://store.socket", "names no socket"),
         ("valkey://127.0.0.1/first", "names no database by its number"),
         ("valkeys://host?ssl_cert_reqs=none", "has an unknown option"),
         ("valkey://127.0.0.1?ssl_ca_certs=/x", "has an unknown option"),
-        ("valkey://:a b@127.0.0.1", "holds a blank"),
+        ("valkey://:a b@127.0.0.1", "contains a blank"),
         ("valkey://:s3cr3t@10.0.0.7", "10.0.0.7 is not on this machine"),
         ("redis://user:s3cr3t@Valkey.Example.com:6380/1", "valkey.example.com is not on this machine"),
     ],
