@@ -132,7 +132,11 @@ def loaded(monkeypatch, variables, needs=()):
     return load_settings(None, needs)
 
 
-@pytest.mark.parametrize("variables", [lambda _: variables_of_the_runtime()[0], variables_of_kubernetes])
+def _of_the_runtime(_: Path) -> dict[str, str]:
+    return variables_of_the_runtime()[0]
+
+
+@pytest.mark.parametrize("variables", [_of_the_runtime, variables_of_kubernetes])
 def test_every_setting_of_a_deployment_is_one_that_the_server_knows_and_none_is_missing(
     monkeypatch, tmp_path, variables
 ):
