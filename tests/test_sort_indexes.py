@@ -9,7 +9,7 @@ from support.protected import KEY, declared, protected_database, shop
 from support.second_server import MISSING, PROGRAMS, second_server
 
 from server.catalog.compile import CompiledTable
-from server.catalog.ordering import unserved_orders
+from server.catalog.ordering import slow_orders, unserved_orders
 from server.database.statement import read_rows
 
 COLUMNS = {
@@ -164,6 +164,21 @@ def test_pages_from_two_indexes_are_those_from_one_sort(place, sort) -> None:
             walked = [list(walk(place, one, sort, descending=descending)) for one in (from_two, from_one)]
             assert walked[0] == walked[1]
             assert sum(len(rows) for rows, _ in walked[0]) == 2 * len(TEXTS)
+
+
+def test_an_index_that_serves_first_pages_alone_is_replaced_by_two_that_serve_all(place) -> None:
+    columns = {"plain": {"type": "text", "max_length": 40, "sort": True}}
+    table = declared("shop.orders", tenant="account", list={"tool": "orders", "sort": "plain"}, columns=columns)
+    tables = {table.name: table}
+    with shop(place, *created(place, "own"), "CREATE INDEX ON shop.orders (account, left(plain, 40), id)"):
+        before = place.facts(tables)[table.name]
+        assert (unserved_orders(table, before), slow_orders(table, before)) == ([], ["plain"])
+        place.protect(tables)
+        after = place.facts(tables)[table.name]
+        assert (unserved_orders(table, after), slow_orders(table, after)) == ([], [])
+        place.run("DROP INDEX shop.orders_plain_40_short_sorted")
+        half = place.facts(tables)[table.name]
+        assert (unserved_orders(table, half), slow_orders(table, half)) == ([], ["plain"])
 
 
 def walk(place, compiled: CompiledTable, sort: str, *, descending: bool):

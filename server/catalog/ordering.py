@@ -188,6 +188,18 @@ def unserved_orders(table: Table, own: RelationFacts) -> list[str | None]:
     return [sort for sort in declared_orders(table) if not _is_served(table, own, sort)]
 
 
+def slow_orders(table: Table, own: RelationFacts) -> list[str | None]:
+    """Return the declared orders whose index serves first pages alone: by left(), which cannot find a later page."""
+    if own.kind not in {"r", "p"} or isinstance(table.tenant, Through) or not is_complete(table, own):
+        return []
+    unserved = unserved_orders(table, own)
+    return [
+        sort
+        for sort in declared_orders(table)
+        if sort not in unserved and shares(table, own, sort) and not indexed_shares(table, own, sort)
+    ]
+
+
 def _is_served(table: Table, own: RelationFacts, sort: str | None) -> bool:
     if indexed_shares(table, own, sort) is not None:
         return True

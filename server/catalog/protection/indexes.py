@@ -18,6 +18,7 @@ from server.catalog.ordering import (
     is_complete,
     order_indexes,
     shares,
+    slow_orders,
     unserved_orders,
 )
 from server.catalog.protection.exposure import Relation, full_name, parts_of
@@ -49,7 +50,7 @@ def index_parts(subject: Subject) -> Iterator[Callable[[Script], None]]:
     if own.kind == "r" and subject.table.tenant is not None:
         for child in _children_without(subject):
             yield partial(_write_for_child, subject=subject, child=child)
-    for sort in unserved_orders(subject.table, own):
+    for sort in [*unserved_orders(subject.table, own), *slow_orders(subject.table, own)]:
         indexes = order_indexes(subject.table, own, sort)
         if repr(list(indexes[0].keys)) not in served:
             served.add(repr(list(indexes[0].keys)))
@@ -170,7 +171,7 @@ def _write_for_sort(script: Script, subject: Subject, indexes: list[OrderIndex],
     if len(indexes) > 1:
         script.say(
             "Each row is in one of two: the texts that are shown whole, which are found by the text itself, and the "
-            "others, which are sorted by the part that is shown."
+            "others, which are sorted by the part that is shown. They replace an index of all rows by that part."
         )
     for one in indexes:
         _write_statement(script, subject, relation, one, _sort_name(relation, table, one))
