@@ -41,12 +41,14 @@ def blocks(page: Path, text: str) -> list[Block]:
     for fence in FENCE.finditer(text):
         before = text[: fence.start()].splitlines()
         mark = MARK.fullmatch(before[-1]) if before else None
-        found.append(Block(page, len(before) + 1, fence[1].partition(" ")[0], fence[2], mark))
+        found.append(Block(page, len(before) + 1, fence[1].strip(), fence[2], mark))
     return found
 
 
 def problem(block: Block) -> str:
     """Return what is wrong with a block, or nothing."""
+    if " " in block.language:
+        return "the site takes a fence for one only if a language alone stands behind it"
     if block.language not in SHELLS:
         return "" if block.language else "the block has no language; write sh, text, or what it is"
     if block.mark is None or not (block.mark["by"] or block.mark["why"]):
@@ -87,6 +89,7 @@ def test_every_block_of_commands_is_run_by_a_test_or_says_why_not(page: Path) ->
         ("```sh\nmake test\n```\n", "no line before the block"),
         ("<!-- -->\n```sh\nmake test\n```\n", "no line before the block"),
         ("```\nmake test\n```\n", "no language"),
+        ("```sh title=x\nmake test\n```\n", "a language alone"),
         ("<!-- run by tests/test_nothing.py -->\n```sh\nls\n```\n", "there is no tests/test_nothing.py"),
         (
             "<!-- run by tests/test_merkle.py -->\n```sh\ntenantgate tenants add acme\n```\n",
