@@ -82,7 +82,7 @@ def create_app(
                 sessions.run(),
             ):
                 once.key_sets = verifier.key_sets
-                once.watched = Watched(parts, verifier, directory, lists, once.connections, once.trail)
+                once.watched = Watched(parts, verifier, directory, lists, once.connections, gate.refusals, once.trail)
                 # Before the first connection is accepted.
                 async with once.shown(settings) if kept is None else nullcontext():
                     with frozen_garbage():

@@ -70,4 +70,4 @@ def test_without_a_document_store_there_is_no_tool_for_it(stack, caller, http):
         body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
         unknown = http.post(f"{running.url}/mcp", json=body, headers=headers).json()
     assert "search_policies" not in {tool["name"] for tool in listed["result"]["tools"]}
-    assert unknown["error"]["message"].startswith("Unknown tool 'search_policies'. There are: ")
+    assert unknown["error"]["message"].startswith("Unknown tool 'search_policies'. Use one of: ")

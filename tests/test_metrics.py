@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +22,8 @@ from support.telemetry import variables, wait_until
 
 from server.dev.stack import Stack
 from server.http.outcome import Decision, Outcome
-from server.settings import AuditSettings, TelemetrySettings
+from server.http.paced_refusals import PER_PERSON
+from server.settings import AuditSettings, LimitsSettings, TelemetrySettings
 from server.telemetry.answers import REASONS
 from server.telemetry.exposition import DEPARTED, WORKERS, combined
 from server.telemetry.histogram import MOST_SERIES, Histogram
@@ -293,3 +295,28 @@ def _children(process: int) -> list[int]:
     """Return the worker processes."""
     found = [int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
     return [one for one in found if b"server.workers" in Path(f"/proc/{one}/cmdline").read_bytes()]
+
+
+def test_r214_refusals_that_are_held_back_are_shown(stack: Stack) -> None:
+    """R214: a hundred at once of one person, who waits for them two seconds."""
+    port, limits = free_port(), LimitsSettings(calls_per_minute_per_person=1)
+    changed = {"telemetry": TelemetrySettings(metrics_port=port)}
+
+    async def flood(server: OwnServer) -> None:
+        headers, body = server.request("whoami")
+        async with httpx2.AsyncClient(timeout=30) as http:
+            await asyncio.gather(*(http.post(f"{server.url}/mcp", headers=headers, json=body) for _ in range(100)))
+
+    with variables(), server_of_its_own(stack, limits=limits, changed=changed) as server:
+        assert server.post("whoami").status_code == 200
+        flooding = threading.Thread(target=asyncio.run, args=[flood(server)])
+        flooding.start()
+        wait_until(lambda: total(scraped(port).text, "tenantgate_refusals_held") > 0)
+        assert 0 < total(scraped(port).text, "tenantgate_refusals_held") <= PER_PERSON
+        flooding.join()
+        wait_until(lambda: total(scraped(port).text, "tenantgate_refusals_held") == 0)
+        text = scraped(port).text
+        assert total(text, "tenantgate_refusals_held") == 0
+        # All had room.
+        assert ("tenantgate_refusals_unheld_total", "") in samples(text)
+        assert total(text, "tenantgate_refusals_unheld_total") == 0

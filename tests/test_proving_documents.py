@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from conftest import ACCEPT
-from structlog.testing import capture_logs
 from support import listening
+from support.logs import own_logs
 from support.scripted_store import always, answer, scripted_store
 from support.searching import credentials as credentials  # noqa: PLC0414  # a fixture
 from test_document_store import LIBRARY, SHELVES, TIERS, AbsentStore, MemoryStore, MisbehavingStore, RawStore, found
@@ -155,7 +155,7 @@ def test_what_was_proved_is_said_once_and_again_when_it_changes():
             store.unproved = memory  # pyright: ignore[reportAttributeAccessIssue]
             await until(lambda: store.proved)
 
-    with capture_logs() as logs:
+    with own_logs() as logs:
         asyncio.run(run())
     assert told("isolation is not proved on the documents").count("documents_filter") == 1
 

@@ -16,8 +16,8 @@ from typing import Any
 import httpx2
 import pytest
 from pydantic import SecretStr, ValidationError
-from structlog.testing import capture_logs
 from support.issuer import Issuer
+from support.logs import own_logs
 from support.real_server import beside
 from support.store import Store, running_store
 from support.timed import timed
@@ -169,11 +169,11 @@ def test_r211_without_the_store_each_process_limits_on_its_own_until_it_is_back(
                 assert await admitted(6, lambda: late.admit(person())) == 4
                 assert shared(late).counted_locally == 11
 
-    with capture_logs() as lines:
+    with own_logs() as lines:
         asyncio.run(run())
     said = [line["event"] for line in lines]
-    assert said.count("the store of limits does not answer; each process limits on its own until it does") == 2
-    assert said.count("the store of limits answers again; they are shared") == 2
+    assert said.count("the limits store does not answer; until it does, each process counts on its own") == 2
+    assert said.count("the limits store answers again; limits are shared") == 2
     assert len(said) == 4
 
 
@@ -237,7 +237,7 @@ def test_r211_a_store_that_refuses_is_away(tmp_path, options) -> None:
             assert not shared(limits).is_shared
             assert await admitted(11, lambda: limits.admit(person())) == 10
 
-    with running_store(tmp_path / "store", *options) as store, capture_logs() as lines:
+    with running_store(tmp_path / "store", *options) as store, own_logs() as lines:
         asyncio.run(run(store.url.replace("//", "//:wr0ng@") if "s3cr3t" in options else store.url))
     (line,) = lines
     assert ("OutOfMemory" if "1" in options else "invalid username-password") in line["cause"]
@@ -292,7 +292,7 @@ def test_r212_the_store_is_reached_with_a_password_by_a_socket_and_by_tls(tmp_pa
 
     rights = ["evalsha", "script|load", "get", "set", "incrby", "pttl", "ping", "select"]
     login = ("--user", "tenantgate", "on", ">p@ss", "~{tenantgate}:*", *(f"+{right}" for right in rights))
-    with running_store(tmp_path / "store", "--requirepass", "p@ss", *login) as store, capture_logs() as lines:
+    with running_store(tmp_path / "store", "--requirepass", "p@ss", *login) as store, own_logs() as lines:
         authority = certificate(tmp_path, tmp_path)
         asyncio.run(run(store, tmp_path, authority))
     causes = " ".join(line["cause"] for line in lines)
@@ -313,12 +313,12 @@ async def carried(source: asyncio.StreamReader, target: asyncio.StreamWriter) ->
     [
         ("postgresql://x@y/z", "must look like valkeys://user:password@host:6379/0"),
         ("valkey://a:p/ss@b", "cannot be read"),
-        ("valkey://", "names no host"),
+        ("valkey://", "has no valid host"),
         ("unix://store.socket", "names no socket"),
         ("valkey://127.0.0.1/first", "names no database by its number"),
         ("valkeys://host?ssl_cert_reqs=none", "has an unknown option"),
         ("valkey://127.0.0.1?ssl_ca_certs=/x", "has an unknown option"),
-        ("valkey://:a b@127.0.0.1", "holds a blank"),
+        ("valkey://:a b@127.0.0.1", "contains a blank"),
         ("valkey://:s3cr3t@10.0.0.7", "10.0.0.7 is not on this machine"),
         ("redis://user:s3cr3t@Valkey.Example.com:6380/1", "valkey.example.com is not on this machine"),
     ],

@@ -38,7 +38,7 @@ description = "A table that is not there."
 list = { tool = "query_nothing", title = "Nothing", description = "Nothing.", sort = "id" }
 columns.id = { type = "integer", sort = true }
 """
-NOT_RELOADED = "not reloaded; the settings and the catalog of before are served"
+NOT_RELOADED = "not reloaded; the previous settings and catalog stay in use"
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def test_a_reload_loses_no_call_and_brings_what_was_declared_meanwhile(server) -
 
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
-    [("broken.toml", "[[table]\n", "is not valid TOML"), ("absent.toml", ABSENT, "isolation does not hold")],
+    [("broken.toml", "[[table]\n", "is not valid TOML"), ("absent.toml", ABSENT, "isolation is not proved")],
     ids=["broken file", "nothing to prove"],
 )
 def test_a_reload_with_a_mistake_changes_nothing_and_says_why(server, name, text, problem) -> None:

@@ -33,7 +33,9 @@ class AuditSettings(Section):
         text = key.get_secret_value()
         if text.startswith(KMS_PREFIX):
             if not _KMS_KEY.fullmatch(text):
-                raise ValueError("must name a key of KMS by its ARN: kms:arn:aws:kms:REGION:ACCOUNT:key/ID, no alias")
+                raise ValueError(
+                    "must name a key of KMS by its ARN: kms:arn:aws:kms:REGION:ACCOUNT:key/ID, not an alias"
+                )
         elif text:
             # Imported late: reading keys loads a library that most verbs do not need.
             from server.audit.keys import parse_signing_key

@@ -46,13 +46,13 @@ class DatabaseSettings(Section):
     def _are_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         names = [parse_context_key(key.get_secret_value()).kid for key in keys]
         if len(names) != len(set(names)):
-            raise ValueError("name each key id once")
+            raise ValueError("names a key id twice; name each key id once")
         return keys
 
     @model_validator(mode="after")
     def _has_one_way_to_log_in(self) -> Self:
         if self.iam and has_password(self.url.get_secret_value()):
-            raise ValueError("url has a password, and iam = true puts a token in its place; take one of the two out")
+            raise ValueError("url has a password, but iam = true uses a token instead; remove one of the two")
         return self
 
     def signing_keys(self) -> tuple[ContextKey, ...]:

@@ -77,7 +77,7 @@ class Settings(BaseSettings):
         if any(segment in {"", ".", ".."} for segment in segments) or set("{}") & set(path):
             raise ValueError("must have no empty, `.` or `..` part in its path, and no braces")
         if path in {"/ping", "/healthz", "/readyz"} or segments[:1] == [".well-known"]:
-            raise ValueError("must have another path: this one is that of the health checks or of the metadata")
+            raise ValueError("must have another path: the health checks or the metadata use this one")
         return url
 
     @field_validator("allowed_hosts", "allowed_origins")
@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     def _issuers_are_distinct(self) -> Self:
         names = [issuer.issuer for issuer in self.issuers]
         if len(names) != len(set(names)):
-            raise ValueError("issuers: name each issuer once")
+            raise ValueError("issuers: an issuer is listed twice; list each issuer once")
         return self
 
     @model_validator(mode="after")
@@ -99,7 +99,7 @@ class Settings(BaseSettings):
         if self.database.pool_size < self.workers:
             raise ValueError(
                 f"database.pool_size: {self.database.pool_size} connections are too few for {self.workers} workers; "
-                "each needs one at least"
+                "each needs at least one; raise it, or lower workers"
             )
         return self
 
