@@ -97,6 +97,10 @@ def variables_of_the_runtime():
     return servers["ServerRuntime"]["EnvironmentVariables"], servers["AgentRuntime"]["EnvironmentVariables"]
 
 
+def variables_of_the_server(_folder):
+    return variables_of_the_runtime()[0]
+
+
 def variables_of_kubernetes(folder):
     """Return them with the folder of secrets somewhere else, and in it the files that the cluster would put there."""
     variables = manifest()["ConfigMap"]["data"]
@@ -132,7 +136,7 @@ def loaded(monkeypatch, variables, needs=()):
     return load_settings(None, needs)
 
 
-@pytest.mark.parametrize("variables", [lambda _: variables_of_the_runtime()[0], variables_of_kubernetes])
+@pytest.mark.parametrize("variables", [variables_of_the_server, variables_of_kubernetes])
 def test_every_setting_of_a_deployment_is_one_that_the_server_knows_and_none_is_missing(
     monkeypatch, tmp_path, variables
 ):

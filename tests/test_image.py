@@ -39,18 +39,24 @@ def buildah(tmp_path_factory):
     """A function that runs buildah with a store of its own, and the images `server` and `agent` in it."""
     folder = tmp_path_factory.mktemp("image")
     (folder / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
-    (folder / "storage.conf").write_text(
-        f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/store"\nrunroot = "{folder}/run"\n'
-    )
     environment = os.environ | {"CONTAINERS_STORAGE_CONF": str(folder / "storage.conf")}
 
-    def run(*arguments):
-        done = subprocess.run(
+    def tried(*arguments):
+        return subprocess.run(
             ["buildah", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
         )
+
+    def run(*arguments):
+        done = tried(*arguments)
         assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-2_000:]
         return done.stdout
 
+    # Copies of whole layers work everywhere; overlays are several times as fast.
+    for driver in ("overlay", "vfs"):
+        store = f'[storage]\ndriver = "{driver}"\ngraphroot = "{folder}/{driver}"\nrunroot = "{folder}/run"\n'
+        (folder / "storage.conf").write_text(store)
+        if tried("info").returncode == 0:
+            break
     packages = "--include=python3,python3-venv,ca-certificates"
     subprocess.run(["mmdebstrap", "--variant=minbase", packages, "bookworm", folder / "root"], check=True)
     (folder / "Base").write_text("FROM scratch\nCOPY root/ /\n")
@@ -58,7 +64,7 @@ def buildah(tmp_path_factory):
     run(*build, "--file", str(folder / "Base"), "--tag", "base", str(folder))
     volumes = [f"--volume={path}:{path}:ro" for path in MOUNTED]
     ignored = ("--ignorefile", "deploy/Dockerfile.dockerignore")
-    ours = (*build, *volumes, *ignored, "--build-arg=BASE=localhost/base", "--file=deploy/Dockerfile")
+    ours = (*build, "--layers", *volumes, *ignored, "--build-arg=BASE=localhost/base", "--file=deploy/Dockerfile")
     for target in TARGETS:
         run(*ours, f"--target={target}", f"--tag={target}", ".")
     yield run, environment
@@ -144,7 +150,7 @@ def test_the_servers_image_serves_as_agentcore_starts_it(buildah, stack, caller)
 def test_the_agents_image_answers_as_agentcore_starts_it(buildah, stack, caller):
     """`0.0.0.0:8080` (another port here), `/ping`, `/invocations` with the person's token; without one, a status."""
     port = free_port()
-    (image,) = json.loads(buildah[0]("inspect", "--type=image", "--format=[{{json .OCIv1}}]", "agent"))
+    image = json.loads(buildah[0]("inspect", "--type=image", "agent"))["OCIv1"]
     command = in_image(
         buildah,
         *image["config"]["Entrypoint"],

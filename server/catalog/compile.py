@@ -12,13 +12,14 @@ from zoneinfo import ZoneInfo
 
 from psycopg import sql
 
+from server.catalog.blocks import Block, PageStart, Start
 from server.catalog.columns import TEXT_CHARACTERS, Bucket, Column
 from server.catalog.declarations import Table
 from server.catalog.expressions import SQL, Composable, bucketed, column_of, placeholder, position_of, shown
 from server.catalog.facts import ColumnFacts, RelationFacts
 from server.catalog.letter_case import folded
 from server.catalog.measures import exact, measures, number, of_rows
-from server.catalog.ordering import key_of, ordering
+from server.catalog.ordering import OrderKey, Share, indexed_shares, key_of, ordering, share_ordering
 from server.catalog.rolled import day_key, of_rollup, rolled_source
 from server.catalog.rollups import DAY, ROWS, rollup_of
 from server.catalog.rows import page_reader
@@ -27,9 +28,9 @@ from server.database.statement import Outputs, Row, Statement
 # A filter of a WHERE clause: the declared column, and how its value is compared.
 Comparison = Literal["equals", "contains", "from", "before", "at_least", "at_most"]
 Filter = tuple[str, Comparison]
-# Where a page starts: at the beginning, after a row with a sort value, or after a row whose sort value is NULL.
-Start = Literal["beginning", "value", "null"]
 _STATEMENTS_KEPT: Final = 512
+# The sort value in a block of a page; no declared relation's column is called so.
+_VALUE: Final = "tenantgate_value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,27 +77,32 @@ class CompiledTable:
         first = len(filters) + 1
         skipped = 1 if start == "null" else 0
         taken = 0 if start == "beginning" else len(order) - skipped
-        most = SQL("LIMIT {}").format(sql.Literal(self._most))
-        directed = SQL(", ").join(SQL("{} {}").format(one, SQL("DESC" if descending else "ASC")) for one in order)
-        ordered = SQL("ORDER BY {} {}").format(directed, most) if order else most
+        divided = indexed_shares(self.table, self.facts, sort) is not None
+        # The blocks have the sort value as a column, so that PostgreSQL merges them as it reads them.
+        value = [column_of(_VALUE), *order[1:]] if divided else order
+        ordered = self._ordered(value, descending=descending)
         outputs = [SQL("{} AS {}").format(self._shown(name), sql.Identifier(name)) for name in self.table.columns]
         positions = [
             SQL("{} AS {}").format(position, sql.Identifier(f"_{place}"))
             for place, (position, _) in enumerate(self._positions(sort))
         ]
         blocks = self._blocks(filters, sort, descending=descending, start=start)
-        if len(blocks) == 1 and start == "value" and self._is_walked(sort):
-            source = self._by_keys(blocks[0], ordered)
-        elif len(blocks) == 1:
-            source = SQL("{} AS t WHERE {}").format(self._relation(), blocks[0])
-        else:
+        if divided or len(blocks) > 1:
             parts = [
-                SQL("(SELECT {} FROM {} AS t WHERE {} {})").format(
-                    self._columns(sort), self._relation(), block, ordered
+                SQL("(SELECT {}{} FROM {} AS t WHERE {} {})").format(
+                    self._columns(sort),
+                    SQL(", ({})::text AS {}").format(block.order[0], sql.Identifier(_VALUE)) if divided else SQL(""),
+                    self._relation(),
+                    block.where,
+                    self._ordered(block.order, descending=descending),
                 )
                 for block in blocks
             ]
             source = SQL("({}) AS t").format(SQL(" UNION ALL ").join(parts))
+        elif start == "value" and self._is_walked(sort):
+            source = self._by_keys(blocks[0].where, ordered)
+        else:
+            source = SQL("{} AS t WHERE {}").format(self._relation(), blocks[0].where)
         page = SQL("SELECT {} FROM {} {}").format(SQL(", ").join([*outputs, *positions]), source, ordered)
         # The inner limit is a constant, so that PostgreSQL keeps a generic plan. With only a parameter, it expects a
         # tenth of all rows, considers the generic plan expensive, and plans each call again.
@@ -112,6 +118,12 @@ class CompiledTable:
         return Statement(
             f"list {self.table.name}", text, bytes, parameters=first + taken, read=self._read, outputs=outputs
         )
+
+    def _ordered(self, order: Sequence[Composable], *, descending: bool) -> sql.Composed:
+        """Return ORDER BY and LIMIT of a page."""
+        most = SQL("LIMIT {}").format(sql.Literal(self._most))
+        directed = SQL(", ").join(SQL("{} {}").format(one, SQL("DESC" if descending else "ASC")) for one in order)
+        return SQL("ORDER BY {} {}").format(directed, most) if order else most
 
     def _is_walked(self, sort: str | None) -> bool:
         """Whether PostgreSQL reads an index from its beginning to find the start of a page.
@@ -129,25 +141,24 @@ class CompiledTable:
             columns, self._relation(), where, ordered, self._relation(), SQL(" AND ").join(same)
         )
 
-    def _blocks(
-        self, filters: Sequence[Filter], sort: str | None, *, descending: bool, start: Start
-    ) -> list[sql.Composed]:
-        """Return the conditions of the rows after the start: two where rows with and without a sort value follow."""
-        where = self._where(filters)
-        if start == "beginning":
-            return [where]
-        order = self._order(sort)
-        first = len(filters) + 1
-        after = SQL("<" if descending else ">")
-        if start == "value":
-            rows = SQL("{} AND {}").format(where, _after(order, after, first))
-            if descending or not self.order(sort).nullable:
-                return [rows]
-            return [rows, SQL("{} AND {} IS NULL").format(where, order[0])]
-        nulls = SQL("{} AND {} IS NULL").format(where, order[0])
-        if len(order) > 1:
-            nulls = SQL("{} AND {}").format(nulls, _after(order[1:], after, first))
-        return [nulls, SQL("{} AND {} IS NOT NULL").format(where, order[0])] if descending else [nulls]
+    def _blocks(self, filters: Sequence[Filter], sort: str | None, *, descending: bool, start: Start) -> list[Block]:
+        """Return the rows after the start: in several blocks where no index has all of them in this order."""
+        where, nullable = self._where(filters), self.order(sort).nullable
+        after = PageStart(len(filters) + 1, start, descending)
+        divided = indexed_shares(self.table, self.facts, sort)
+        if divided is None:
+            return after.blocks(where, self._order(sort), nullable=nullable)
+        return [
+            block
+            for share in divided
+            # A text that is NULL is in the second share; ascending, nothing of the first one follows it.
+            if share.rest or start != "null" or descending
+            for block in after.blocks(
+                SQL("{} AND {}").format(where, share.condition(column_of(share.column))),
+                self._order(sort, share),
+                nullable=nullable and share.rest,
+            )
+        ]
 
     def _summary(
         self, filters: tuple[Filter, ...], group: tuple[str, Bucket | None] | None, *, rolled: bool = True
@@ -230,9 +241,14 @@ class CompiledTable:
         names = [self.table.column_of(name) for name in [*self.table.columns, *([sort] if sort else [])]]
         return SQL(", ").join(map(column_of, dict.fromkeys([*names, *self.key])))
 
-    def _order(self, sort: str | None) -> list[Composable]:
+    def _order(self, sort: str | None, share: Share | None = None) -> list[Composable]:
         """Return the expressions that rows are ordered by: the sort value, then the key, which makes it unique."""
-        return [one.expression(column_of(one.column)) for one in ordering(self.table, self.facts, sort)]
+        keys: Sequence[OrderKey] = (
+            ordering(self.table, self.facts, sort)
+            if share is None
+            else share_ordering(self.table, self.facts, sort, share)
+        )
+        return [one.expression(column_of(one.column)) for one in keys]
 
     def _positions(self, sort: str | None) -> list[tuple[Composable, ColumnFacts | None]]:
         """Return the parts of a row's position, each with the facts of its column, or None if it already is text."""
@@ -322,8 +338,3 @@ def _typed(value: Composable, column: Column, facts: ColumnFacts, zone: str) -> 
         case _:
             # An untyped parameter takes the type of the column: an enum, a uuid, a varchar.
             return value
-
-
-def _after(order: Sequence[Composable], after: sql.SQL, first: int) -> sql.Composed:
-    values = [placeholder(first + place) for place in range(len(order))]
-    return SQL("({}) {} ({})").format(SQL(", ").join(order), after, SQL(", ").join(values))
