@@ -67,7 +67,10 @@ def serving(settings: Settings, clock: Clock = utc_now, allowed_hosts: Sequence[
     """Serve these settings; the one allowed host is the address that is chosen, unless others are given."""
     listener, url = bound()
     hosts = tuple(allowed_hosts) or (url.removeprefix("http://"),)
-    with listening(create_app(settings.model_copy(update={"allowed_hosts": hosts}), clock), listener) as running:
+    with (
+        listener,  # closed too where the settings make no application
+        listening(create_app(settings.model_copy(update={"allowed_hosts": hosts}), clock), listener) as running,
+    ):
         yield running
 
 
