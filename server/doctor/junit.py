@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 from typing import Final
-
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from server.doctor.report import Check, Proved, Report
