@@ -4,8 +4,10 @@ import TopNavigation from "@cloudscape-design/components/top-navigation";
 import type { UserManager } from "oidc-client-ts";
 import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import { Ask } from "./Ask";
+import { Attempts } from "./attempts/Attempts";
 import type { Configuration } from "./configuration";
 import { conversation, historyOf } from "./conversation";
+import { Pages, usePage } from "./Pages";
 import { People } from "./People";
 import { type Person, usePeople } from "./people";
 import { Rounds } from "./Rounds";
@@ -21,6 +23,7 @@ interface Props {
 }
 
 export function App({ configuration, manager, firstUser, firstNotice }: Props) {
+  const page = usePage();
   const [dark, toggleTheme] = useTheme();
   const [notice, setNotice] = useState(firstNotice);
   const { people, add, remove } = usePeople(configuration);
@@ -90,6 +93,7 @@ export function App({ configuration, manager, firstUser, firstNotice }: Props) {
             : []),
         ]}
       />
+      <Pages current={page} />
       <main>
         <SpaceBetween size="l">
           {notice && (
@@ -97,7 +101,9 @@ export function App({ configuration, manager, firstUser, firstNotice }: Props) {
               {notice}
             </Alert>
           )}
-          {people.length === 0 ? (
+          {page === "attempts" ? (
+            <Attempts configuration={configuration} people={people} />
+          ) : people.length === 0 ? (
             <Welcome configuration={configuration} onSignIn={signIn} />
           ) : (
             <>
