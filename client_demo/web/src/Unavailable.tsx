@@ -1,0 +1,16 @@
+import Alert from "@cloudscape-design/components/alert";
+import Button from "@cloudscape-design/components/button";
+import { useTheme } from "./useTheme";
+
+/** Instead of the page, when it cannot start. */
+export function Unavailable({ reason }: { reason: string }) {
+  useTheme();
+  return (
+    <main>
+      <h1 className="small-heading">tenantgate</h1>
+      <Alert type="error" action={<Button onClick={() => location.reload()}>Try again</Button>}>
+        {reason}
+      </Alert>
+    </main>
+  );
+}
