@@ -40,7 +40,7 @@ export function App({ configuration, manager, firstUser, firstProblem }: Props) 
   }, [add, firstUser, manager]);
 
   const start = async () => {
-    const both = await signIn.bothAtOnce();
+    const both = await signIn.bothAtOnce(() => void start());
     if (both) ask(FIRST_QUESTION, both);
   };
   // A person whom the server refuses was told so; a question would only repeat it.

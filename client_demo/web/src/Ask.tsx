@@ -19,8 +19,10 @@ interface Props {
 export function Ask({ busy, people, fresh, onAsk, onStop }: Props) {
   const [text, setText] = useState("");
   const input = useRef<PromptInputProps.Ref>(null);
-  // The button that was pressed to get here is gone, and the keyboard would be nowhere.
-  useEffect(() => input.current?.focus(), []);
+  useEffect(() => {
+    // The button that was pressed to get here is gone, and the keyboard's focus with it. A telephone would open its own.
+    if (matchMedia("(pointer: fine)").matches) input.current?.focus();
+  }, []);
   const ask = (question: string) => {
     if (busy || !question.trim()) return;
     setText("");

@@ -57,7 +57,10 @@ export function signInBeside(manager: UserManager, configuration: Configuration)
 
 /** Sign in a sample person without a form (`prompt=none`), which only the development issuer allows. */
 export async function signInAtOnce(manager: UserManager, name: string): Promise<User> {
-  const user = await manager.signinSilent({ login_hint: name });
+  const user = await manager.signinSilent({ login_hint: name }).catch((error: unknown) => {
+    if (error instanceof ErrorResponse) throw new Error(`${name} must sign in by the form (${error.error}).`);
+    throw error;
+  });
   if (!user) throw new Error(`${name} was not signed in.`);
   return user;
 }

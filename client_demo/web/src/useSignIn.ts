@@ -44,14 +44,14 @@ export function useSignIn({ configuration, manager, firstProblem, add, remove }:
     }, beside);
 
   /** Sign in the two sample people, without a form. */
-  const bothAtOnce = async (): Promise<Person[] | undefined> => {
+  const bothAtOnce = async (retry: () => void): Promise<Person[] | undefined> => {
     setStarting(true);
     const both = await attempt(async () => {
       const names = configuration.development?.people.map(({ name }) => name) ?? [];
       const managers = names.map((_, place) => (place === 0 ? manager : createManager(configuration)));
       const users = await Promise.all(names.map((name, place) => signInAtOnce(managers[place]!, name)));
       return users.map((user, place) => add(user, managers[place]!));
-    }, byRedirect);
+    }, retry);
     setStarting(false);
     return both;
   };
