@@ -19,7 +19,6 @@ export interface Answer {
   person: string;
   text: string;
   calls: Call[];
-  model: string;
   error: string;
   stopped: boolean;
   finished: boolean;
@@ -39,7 +38,7 @@ export type Change =
 
 /** The runtime takes 40 earlier messages; ten rounds are enough to refer back to. */
 const ROUNDS_REMEMBERED = 10;
-const UNANSWERED = { text: "", calls: [], model: "", error: "", stopped: false, finished: false };
+const UNANSWERED = { text: "", calls: [], error: "", stopped: false, finished: false };
 
 export function conversation(rounds: Round[], change: Change): Round[] {
   if (change.kind === "asked") {
@@ -64,7 +63,7 @@ function withChange(answer: Answer, change: Exclude<Change, { kind: "asked" }>):
 function withEvent(answer: Answer, event: Event): Answer {
   switch (event.type) {
     case "start":
-      return { ...answer, model: event.model };
+      return answer;
     case "text":
       return { ...answer, text: answer.text + event.text };
     case "tool_call":

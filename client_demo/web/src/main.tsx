@@ -1,4 +1,6 @@
 import "./page.css";
+import "./answers.css";
+import "./documents.css";
 import { I18nProvider } from "@cloudscape-design/components/i18n";
 import messages from "@cloudscape-design/components/i18n/messages/all.en";
 import { StrictMode } from "react";
