@@ -7,7 +7,7 @@ its own connection, so that two people never share one. The server decides what 
 import json
 import time
 import warnings
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -30,6 +30,8 @@ SYSTEM_PROMPT: Final = (
     "Answer only from what the tools return; never invent, and do no arithmetic of your own. "
     "The server decides what this person may see: when a tool refuses, say so and give its reason."
 )
+# Receives the id and the HTTP status of each request that the server answered.
+Heard = Callable[[str, int], None]
 _TIMEOUT_SECONDS: Final = 30.0
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 # Creating a context is most of the cost of connecting (17 of 20 ms), and it holds nothing of a person: share one.
@@ -56,23 +58,25 @@ class Turn:
     calls: tuple[ToolCall, ...]
 
 
-def ask(question: str, token: str, url: str, model: Model | None = None) -> Turn:
+def ask(question: str, token: str, url: str, model: Model | None = None, heard: Heard | None = None) -> Turn:
     """Answer `question` as the person whose access token is given; safe to call from many threads.
+
+    `heard` receives each request, so that its record can be found in the audit trail.
 
     Raises RefusedError when the server refuses the person (401, 403), TokenError when the token has expired (before
     anything is sent), and AgentError when the server cannot be reached or the model fails.
     """
-    with open_agent(token, url, model) as agent:
+    with open_agent(token, url, model, heard) as agent:
         answer = str(agent(question)).strip()
         return Turn(answer, _calls(agent.messages))
 
 
 @contextmanager
-def open_agent(token: str, url: str, model: Model | None = None) -> Generator[Agent]:
+def open_agent(token: str, url: str, model: Model | None = None, heard: Heard | None = None) -> Generator[Agent]:
     """Yield an agent on a connection that the server accepted for this person; raises as `ask` does, also later."""
     _check_token(token)
     check_address(url)
-    connection = _Connection(url, token)
+    connection = _Connection(url, token, heard)
     try:
         with MCPClient(connection.open) as client:
             yield Agent(
@@ -97,6 +101,7 @@ class _Connection:
 
     url: str
     token: str
+    heard: Heard | None = None
     failure: AgentError | None = None
 
     @asynccontextmanager
@@ -117,6 +122,8 @@ class _Connection:
 
     async def _remember_failure(self, response: httpx2.Response) -> None:
         status = response.status_code
+        if self.heard is not None:
+            self.heard(response.headers.get("x-request-id", ""), status)
         # Client and server use other 4xx answers to find a protocol version that both support.
         if status in {401, 403, 429} or status >= 500:
             reason = _reason(await response.aread()) or f"The server answered HTTP {status}."
