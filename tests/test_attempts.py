@@ -1,4 +1,4 @@
-"""The page "Try to break it": every attempt runs on the real stack, and no wall is said to hold that did not."""
+"""The page "Try to break it": every attempt runs on the real stack (R250), no wall is said to hold that did not (R251)."""
 
 import json
 import threading

@@ -154,7 +154,7 @@ def as_rows(table: Table) -> Table | None:
     if tuple(table.columns) != ("tenant", "rows") or len(table.rows) != 1:
         return None
     try:
-        rows: list[dict[str, Any]] = json.loads(table.rows[0][1])
+        rows: list[dict[str, Any]] = json.loads(table.rows[0][1], parse_float=str)
         columns = list(rows[0]) if rows else []
         return Table(columns, [[_text(row.get(column)) for column in columns] for row in rows])
     except (ValueError, AttributeError, TypeError):

@@ -5,6 +5,8 @@ export interface Configuration {
   resource: string;
   scopes: string[];
   agent_url: string;
+  /** Only with a development stack on the web server's machine. */
+  attempts_url?: string;
 }
 
 export async function loadConfiguration(): Promise<Configuration> {
