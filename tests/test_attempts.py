@@ -1,4 +1,4 @@
-"""The page "Try to break it": every attempt runs on the real stack (R250), no wall is said to hold that did not (R251)."""
+"""The page "Try to break it": attempts run on the real stack (R250), and no wall is said to hold that did not (R251)."""
 
 import json
 import threading
@@ -20,6 +20,7 @@ from client_demo.attempts.place import find_place
 from client_demo.attempts.records import Records
 from client_demo.attempts.report import Record, Run, Wall
 from client_demo.attempts.scene import scene_of
+from client_demo.attempts.session import statements_of
 from client_demo.attempts.sql_attempt import attempt_sql
 from client_demo.attempts.token_attempt import attempt_token
 from client_demo.web_server import create_web
@@ -106,7 +107,7 @@ def test_sql_runs_as_the_services_login_without_a_context_and_with_the_persons_o
 
 
 def test_several_statements_at_once_cannot_set_a_tenant(tried):
-    text = "SELECT set_config('tenancy.context', 'broker-b', false); SELECT * FROM app.claims"
+    text = "SELECT set_config('tenancy.context', 'broker-b', false); SELECT * FROM app.claims;"
     bare, _ = tried("sql", text)
     assert "the tenant context is not valid" in bare["said"]
     assert bare["verdict"] == "held"
@@ -323,6 +324,18 @@ def test_what_one_attempt_sets_is_gone_in_the_next(weak, mike):
     assert 'relation "claims" does not exist' in bare.said
 
 
+def test_statements_are_parted_where_postgresql_parts_them():
+    text = "SELECT ';', $a$;$a$ /* ; */; -- ;\nSELECT 2;;"
+    assert list(statements_of(text)) == ["SELECT ';', $a$;$a$ /* ; */", "-- ;\nSELECT 2"]
+    assert list(statements_of("SELECT 'open")) == ["SELECT 'open"]
+
+
+def test_a_text_that_ends_its_transaction_is_not_run_on(weak, mike):
+    bare, _ = runs_on(weak[0], mike, "SELECT 1; COMMIT; SELECT * FROM app.claims")
+    assert bare.verdict == "unknown"
+    assert "it ended the one read-only transaction" in bare.said
+
+
 def test_the_attempt_itself_cannot_write(weak, mike):
     there, connection = weak
     for text in (
@@ -333,6 +346,16 @@ def test_the_attempt_itself_cannot_write(weak, mike):
         bare, signed = runs_on(there, mike, text)
         assert "ERROR" in bare.said
         assert "ERROR" in signed.said
+    for text in (
+        "COMMIT; SET default_transaction_read_only = off; ALTER ROLE app_user PASSWORD 'taken'",
+        "SET TRANSACTION READ WRITE; ALTER ROLE app_user PASSWORD 'taken'",
+        "SET transaction_read_only = off; ALTER ROLE app_user PASSWORD 'taken'",
+        "ROLLBACK; BEGIN READ WRITE; ALTER ROLE app_user PASSWORD 'taken'; COMMIT",
+        "COMMIT AND CHAIN; SET TRANSACTION READ WRITE; ALTER ROLE app_user PASSWORD 'taken'",
+        "DO $$ BEGIN COMMIT; ALTER ROLE app_user PASSWORD 'taken'; END $$",
+    ):
+        runs_on(there, mike, text)
+        psycopg.connect(there.service_url).close()
     [count] = connection.execute("SELECT count(*) FROM app.claims WHERE status <> 'denied'").fetchone() or (0,)
     assert count == 5
 

@@ -1,19 +1,22 @@
 """A session as the service's own login, in the hands of an attacker: any SQL text, with bounds on time and size.
 
-The session begins as the server's do (read-only, row security on). An attacker may change that: what they cannot
-change is what the login was granted, and the policies.
+The session begins as the server's do (read-only, row security on), and an attempt is one read-only transaction:
+otherwise a login could change its own password, and the stack would be broken for everybody.
 """
 
 import json
 import select
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
 from psycopg import pq, sql
+from sqlglot.dialects.postgres import Postgres
+from sqlglot.errors import TokenError
+from sqlglot.tokenizer_core import TokenType
 
 from client_demo.attempts.report import Table
 from server.database.session import SERVING, prepare
@@ -22,6 +25,7 @@ STATEMENT_TIMEOUT_MS: Final = 2_000
 _PATIENCE_S: Final = 3.0
 MOST_BYTES: Final = 1024 * 1024
 MOST_ROWS: Final = 1_000
+_ENDED: Final = "it ended the one read-only transaction in which an attempt runs"
 _ROWS: Final = frozenset({pq.ExecStatus.TUPLES_OK, pq.ExecStatus.SINGLE_TUPLE})
 _COPIES: Final = frozenset({pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_BOTH})
 
@@ -46,20 +50,31 @@ class Session:
         """Take a connection; `serving_session` sets it up."""
         self._connection: Final = connection
 
-    def run(self, text: str, context: str | None = None) -> Outcome:
-        """Run `text` as it is: several statements at once, or one with the signed context as its parameter `$1`."""
-        server = self._connection.pgconn
+    def run_all(self, text: str) -> Outcome:
+        """Run each statement of `text`, all in one read-only transaction; a text that ends it is not run on.
 
-        def send() -> None:
-            if context is None:
-                server.send_query(text.encode())
-            else:
-                server.send_query_params(text.encode(), [context.encode()])
+        PostgreSQL makes no transaction writable after its first query, so one is sent before each statement.
+        """
+        gathered, until = _Gathered(), time.monotonic() + _PATIENCE_S
+        self.run("START TRANSACTION READ ONLY")
+        for statement in statements_of(text):
+            if not self._is_kept_read_only():
+                return Outcome(gathered.tables(), cut=_ENDED)
+            outcome = self.run(statement, gathered=gathered, until=until)
+            if outcome.error or outcome.cut:
+                return outcome
+        return Outcome(gathered.tables())
 
-        gathered = _Gathered()
+    def run(
+        self, text: str, context: str | None = None, gathered: "_Gathered | None" = None, until: float | None = None
+    ) -> Outcome:
+        """Run one statement, with the signed context as its parameter `$1` if there is one."""
+        gathered, until = gathered or _Gathered(), until or time.monotonic() + _PATIENCE_S
         error = cut = ""
         try:
-            for result in self._results(send):
+            # With parameters, even none, PostgreSQL takes one statement.
+            self._connection.pgconn.send_query_params(text.encode(), None if context is None else [context.encode()])
+            for result in self._results(until):
                 if result.status in _ROWS:
                     gathered.add(result)
                 elif result.status == pq.ExecStatus.FATAL_ERROR:
@@ -77,15 +92,19 @@ class Session:
             self.run("ROLLBACK")
         return self.run(statement.as_string(), context)
 
+    def _is_kept_read_only(self) -> bool:
+        shown = self.run("SELECT pg_catalog.current_setting('transaction_read_only') AS kept").tables
+        is_open = self._connection.pgconn.transaction_status == pq.TransactionStatus.INTRANS
+        return is_open and [list(table.rows) for table in shown] == [[["on"]]]
+
     @property
     def is_open(self) -> bool:
         """Whether the session is still there."""
         return not self._connection.closed
 
-    def _results(self, send: Callable[[], None]) -> Iterable[pq.abc.PGresult]:
+    def _results(self, until: float) -> Iterable[pq.abc.PGresult]:
         """Yield the results as they arrive; raise _CutError when they are too long or take too long."""
-        server, until = self._connection.pgconn, time.monotonic() + _PATIENCE_S
-        send()
+        server = self._connection.pgconn
         server.set_single_row_mode()
         rows = 0
         while True:
@@ -116,6 +135,22 @@ def serving_session(url: str) -> Generator[Session]:
     with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
         prepare(connection, {**SERVING, "statement_timeout": f"{STATEMENT_TIMEOUT_MS}ms"})
         yield Session(connection)
+
+
+def statements_of(text: str) -> Iterator[str]:
+    """Yield the statements between the semicolons of `text`.
+
+    Where the tokenizer is wrong, PostgreSQL refuses what it gets: nothing relies on these places.
+    """
+    try:
+        ends = [token.start for token in Postgres().tokenize(text) if token.token_type is TokenType.SEMICOLON]
+    except TokenError:
+        ends = []
+    begin = 0
+    for end in [*ends, len(text)]:
+        if statement := text[begin:end].strip():
+            yield statement
+        begin = end + 1
 
 
 class _Gathered:

@@ -31,11 +31,11 @@ def attempt_sql(scene: Scene) -> list[Run]:
 
 def _bare(scene: Scene) -> Run:
     with serving_session(scene.place.service_url) as session:
-        outcome = session.run(scene.text)
+        outcome = session.run_all(scene.text)
         seen = look(session, None)
     wall = _wall(scene, seen, outcome, None)
     walls = [*not_reached("gate", "tenant", evidence=_HAS_LOGIN), wall]
-    how = "Your text as it is, several statements allowed, on a connection of the service's login without a context."
+    how = "Your text as it is, several statements allowed, in one read-only transaction of the service's login."
     return Run(_BARE, how, walls, _said(outcome), outcome.tables)
 
 
