@@ -1,4 +1,4 @@
-"""The page "Try to break it": attempts run on the real stack (R250), and no wall is said to hold that did not (R251)."""
+"""The page "Try to break it": attempts run on the real stack (R250), and no wall is said to hold falsely (R251)."""
 
 import json
 import threading
