@@ -235,8 +235,7 @@ def test_a_page_with_rows_of_two_tenants_is_withheld_even_without_row_level_secu
     with own.server(stack) as server:
         assert numbers(server) == OF_MIKE
         own.execute("ALTER TABLE app.claims DISABLE ROW LEVEL SECURITY")
-        for arguments in ({}, {"limit": 3}, {"sort": "amount"}):
-            assert text_of(server, **arguments) == WITHHELD
+        assert text_of(server) == text_of(server, limit=3) == text_of(server, sort="amount") == WITHHELD
 
 
 def test_a_page_with_rows_of_no_tenant_is_withheld_even_without_row_level_security(stack, own) -> None:
