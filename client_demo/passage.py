@@ -26,7 +26,7 @@ def answering_sentence(question: str, text: str) -> str:
         points = len(asked & words) + 2 * bool(_FIGURE.search(sentence)) - 2 * len(other_meaning)
         return points, -len(sentence)
 
-    return max(_sentences(text), key=score, default="The document says nothing on this.")
+    return max(_sentences(text), key=score, default="The document says nothing about this.")
 
 
 def _sentences(text: str) -> list[str]:

@@ -85,7 +85,7 @@ def create_app(  # noqa: PLR0913, PLR0917  # the parts that a caller may bring
                 sessions.run(),
             ):
                 once.key_sets = verifier.key_sets
-                once.watched = Watched(parts, verifier, directory, lists, once.connections, once.trail)
+                once.watched = Watched(parts, verifier, directory, lists, once.connections, gate.refusals, once.trail)
                 # Before the first connection is accepted.
                 async with once.shown(settings) if kept is None else nullcontext():
                     with frozen_garbage():

@@ -138,7 +138,7 @@ def test_an_unforeseen_error_is_one_line_without_its_text_which_may_hold_a_secre
     )
     code, said, error = run("doctor", program=("-c", program))
     assert (code, said, error.count("\n")) == (1, "", 1)
-    assert "unforeseen KeyError in <string>:2; TENANTGATE_DEV_TRACEBACK=1 shows everything about it" in error
+    assert "unforeseen KeyError in <string>:2; TENANTGATE_DEV_TRACEBACK=1 shows the traceback; report it" in error
     assert "hunter2" not in error
 
 
@@ -207,7 +207,7 @@ def test_dev_prints_a_database_url_and_a_call_that_work_and_shows_requests_as_th
         assert "Embedding" not in (folder / "server.log").read_text()
     finally:
         process.terminate()
-        assert process.stdout.read() == "Stopped; nothing is left running.\n"
+        assert process.stdout.read() == "Stopped; every process has ended.\n"
         process.wait(20)
         process.stdout.close()
 

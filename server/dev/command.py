@@ -60,13 +60,13 @@ def run_development(
     except KeyboardInterrupt:
         pass
     if not json:
-        _write("Stopped; nothing is left running.")
+        _write("Stopped; every process has ended.")
 
 
 def _refuse_beside_production(documents: Path | None) -> None:
     """Raise SettingsError when real settings are present: development's identity provider signs in anyone as anyone."""
     if found := [name for name in (CONFIG_VARIABLE, FOLDER_VARIABLE, *settings_variables()) if name in os.environ]:
-        raise SettingsError(f"development makes its own settings and runs beside no others; unset {', '.join(found)}")
+        raise SettingsError(f"`tenantgate dev` uses only its own settings; unset {', '.join(found)}")
     if documents is not None and not documents.is_dir():
         raise SettingsError(f"the documents folder {documents} does not exist; name an existing one with --documents")
 

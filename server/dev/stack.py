@@ -59,7 +59,7 @@ class Stack:
             else:
                 self.stop()
         if not all(server.started for server, _ in self.servers):
-            raise StartupError("the server did not start; the last lines of server.log in its folder say why")
+            raise StartupError("the server did not start; read the last lines of server.log in its folder")
 
     @property
     def loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -144,16 +144,16 @@ class _Examination:
         self._login = current
         for name in dict.fromkeys((session, current)):
             if name != wanted:
-                remedy = "connect as the one that database.login names, or name this one there"
-                yield Offender(name, f"database.url logs in as {name}, and database.login is {wanted}", remedy)
+                remedy = "connect as the role that database.login names, or set database.login to this role"
+                yield Offender(name, f"database.url logs in as {name}, but database.login is {wanted}", remedy)
 
     def _read(self) -> Iterable[Offender]:
         id_type = self._settings.tenancy.id_type
         self.declared = declared = read_declared(self._connection, self._catalog.tables, self._login, id_type)
         if any(one.letter_case == ASCII for one in declared.facts.values()) and _ignores_case(self._catalog):
             self._notices.append(
-                "this database has no collation that knows letters beyond a to z, so that filters which ignore letter "
-                "case do so for a to z alone; use PostgreSQL 17 or newer, or one with ICU"
+                "this database has no collation that knows letters beyond a to z, so filters ignore letter case only "
+                "for a to z; use PostgreSQL 17 or newer, or one with ICU"
             )
         self._notices.extend(order_notices(declared))
         return ()

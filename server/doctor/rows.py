@@ -25,7 +25,7 @@ from server.doctor.watch import Watch
 # Use indexes even for small tables: then a tenant without rows costs nothing.
 _BY_INDEX: Final[LiteralString] = "SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)"
 _HAS_TENANT: Final = sql.SQL("SELECT tenancy.current_tenant() IS NOT NULL")
-_SEE_OTHERS: Final = "see what the other checks say of it"
+_SEE_OTHERS: Final = "see the other problems of this relation"
 # After this time, the remaining relations are checked with samples.
 _EXACT_S: Final = 20.0
 
@@ -159,7 +159,7 @@ class RowProofs:
         values = (look.tenant, signer.sign(statement, look.tenant))
         enforced, rows = self._connection.execute(statement.sent, values).fetchall()[0]
         if enforced != look.tenant:
-            return f"as the tenant {look.tenant}, the tenant {enforced} is enforced"
+            return f"the database enforces the tenant {enforced} for a context of {look.tenant}"
         counts = statement.read(rows)[0]
         self._seen += counts["seen"]
         if look.is_stranger and counts["seen"]:
@@ -172,7 +172,7 @@ class RowProofs:
         """Replace a query that takes too long by one about a sample, or add a notice that it was left out."""
         look = pending.popleft()
         if look.sample is None or look.statement is look.sample:
-            self.notices.append(f"{look.name}: a proof on its rows was not finished in time and was left out")
+            self.notices.append(f"{look.name}: a live proof on its rows took too long and was left out")
             return False
         pending.appendleft(replace(look, statement=look.sample))
         if (said := _sampled(look.name)) not in self.notices:
@@ -193,4 +193,4 @@ def _how(table: Table, kind: str) -> str:
 
 
 def _sampled(name: str) -> str:
-    return f"{name}: {SAMPLE_ROWS:,} rows per tenant were looked at, for all of them would have taken too long"
+    return f"{name}: {SAMPLE_ROWS:,} rows per tenant were checked, because all of them would have taken too long"

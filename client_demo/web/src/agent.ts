@@ -53,7 +53,7 @@ export class Agent {
       last = event.type;
       yield event;
     }
-    if (last !== "done" && last !== "error") throw new Error("The answer broke off before its end; ask again.");
+    if (last !== "done" && last !== "error") throw new Error("The answer ended too early; ask again.");
   }
 
   private async post(body: object): Promise<Response> {
