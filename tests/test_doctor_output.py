@@ -189,7 +189,7 @@ def test_a_file_that_cannot_be_written_is_one_line_before_anything_is_examined(c
 
 
 def test_names_of_the_database_cannot_write_to_the_terminal_or_break_the_xml(tmp_path) -> None:
-    """R260."""
+    """R270."""
     name = "shop.\x1b[2J\x00\n<a>"
     check = Check("grants", "The login may read no more.", (Offender(name, "is\x07 granted", "REVOKE"),), "Rows")
     report = Report("app_user", (check,), 0.1, {}, ("a\x1bnotice",), (Proved(name, "shared"),))
