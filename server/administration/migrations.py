@@ -147,6 +147,6 @@ def _apply(connection: psycopg.Connection[Any], ledger: str, name: str, text: st
             connection.execute(record, (name, digest))
     except psycopg.Error as error:
         raise StartupError(
-            f"the migration {name} failed and was rolled back: {first_line(error)}; correct its file, and run "
+            f"the migration {name} failed and was rolled back: {first_line(error)}; correct the cause, and run "
             "`tenantgate migrate` again"
         ) from error

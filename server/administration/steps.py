@@ -54,7 +54,7 @@ def _run(connection: psycopg.Connection[Any], what: str, text: str, pause: Calla
         except psycopg.Error as error:
             connection.rollback()
             raise StartupError(
-                f"{what} failed and was rolled back: {first_line(error)}; correct its file, and run `tenantgate "
+                f"{what} failed and was rolled back: {first_line(error)}; correct the cause, and run `tenantgate "
                 "migrate` again"
             ) from error
         else:

@@ -32,7 +32,7 @@ def extract(path: Path, key: Signer, tenant: str) -> Iterator[str]:
         found = True
         yield from _OfChain(chain, files, key, secrets, tenant).lines()
     if not found:
-        raise StartupError(f"no audit trail exists at {path}; name the file that audit.path names")
+        raise StartupError(f"no audit trail exists at {path}; pass the file that audit.path names")
 
 
 @dataclass(slots=True)

@@ -40,7 +40,7 @@ def read_records(path: Path, wanted: Filter) -> Iterator[dict[str, Any]]:
     try:
         found = [_of_chain(files) for _, _, files in chains(path)]
         if not found:
-            raise StartupError(f"no audit trail exists at {path}; name the file that audit.path names")
+            raise StartupError(f"no audit trail exists at {path}; pass the file that audit.path names")
         for record in heapq.merge(*found, key=lambda record: record["time"]):
             if record.get("event") in {None, "refused", "administration"} and wanted.admits(record):
                 yield record

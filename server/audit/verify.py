@@ -47,7 +47,7 @@ def _verified(path: Path, heads: dict[str, HeadLine], keys: PublicKeys | None, *
         found += _lost(path, found, heads)
         _ask_the_others(path, found)
     if not found:
-        raise StartupError(f"no audit trail exists at {path}; name the file that audit.path names")
+        raise StartupError(f"no audit trail exists at {path}; pass the file that audit.path names")
     return found
 
 

@@ -23,14 +23,17 @@ from server.catalog.ordering import OrderKey, Share, indexed_shares, key_of, ord
 from server.catalog.rolled import day_key, of_rollup, rolled_source
 from server.catalog.rollups import DAY, ROWS, rollup_of
 from server.catalog.rows import page_reader
+from server.catalog.tenant_columns import family_of
 from server.database.statement import Outputs, Row, Statement
 
 # A filter of a WHERE clause: the declared column, and how its value is compared.
 Comparison = Literal["equals", "contains", "from", "before", "at_least", "at_most"]
 Filter = tuple[str, Comparison]
 _STATEMENTS_KEPT: Final = 512
-# The sort value in a block of a page; no declared relation's column is called so.
+# Names that no declared column has: the sort value in a block of a page, a row, and its tenant.
 _VALUE: Final = "tenantgate_value"
+_ROW: Final = SQL("tenantgate_row")
+_TENANT: Final = "_tenant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,10 @@ class CompiledTable:
         self.order: Final = lru_cache(_STATEMENTS_KEPT)(self._order_of)
         # One row more than a page may have shows whether there is a next page.
         self._most: Final = (table.list.max_limit if table.list else 0) + 1
+        # The tenant of each row, where it is a text: the server compares it, and any other type has several forms.
+        tenant = table.tenant_column
+        is_text = tenant is not None and facts.kind in {"r", "p"} and family_of(facts.columns[tenant]) == "text"
+        self._compared: Final = tenant if is_text else None
         self._read: Final = page_reader(table.columns, self._rewritten())
         self.summary: Final = lru_cache(_STATEMENTS_KEPT)(self._summary)
 
@@ -79,14 +86,12 @@ class CompiledTable:
         taken = 0 if start == "beginning" else len(order) - skipped
         divided = indexed_shares(self.table, self.facts, sort) is not None
         # The blocks have the sort value as a column, so that PostgreSQL merges them as it reads them.
-        value = [column_of(_VALUE), *order[1:]] if divided else order
-        ordered = self._ordered(value, descending=descending)
-        outputs = [SQL("{} AS {}").format(self._shown(name), sql.Identifier(name)) for name in self.table.columns]
-        positions = [
-            SQL("{} AS {}").format(position, sql.Identifier(f"_{place}"))
-            for place, (position, _) in enumerate(self._positions(sort))
-        ]
+        ordered = self._ordered([column_of(_VALUE), *order[1:]] if divided else order, descending=descending)
+        columns = [SQL("{} AS {}").format(self._shown(name), sql.Identifier(name)) for name in self.table.columns]
+        added = self._beside(sort)
+        beside = [SQL("{} AS {}").format(value, sql.Identifier(name)) for name, value in added.items()]
         blocks = self._blocks(filters, sort, descending=descending, start=start)
+        where = SQL("")
         if divided or len(blocks) > 1:
             parts = [
                 SQL("(SELECT {}{} FROM {} AS t WHERE {} {})").format(
@@ -102,8 +107,16 @@ class CompiledTable:
         elif start == "value" and self._is_walked(sort):
             source = self._by_keys(blocks[0].where, ordered)
         else:
-            source = SQL("{} AS t WHERE {}").format(self._relation(), blocks[0].where)
-        page = SQL("SELECT {} FROM {} {}").format(SQL(", ").join([*outputs, *positions]), source, ordered)
+            source, where = SQL("{} AS t").format(self._relation()), SQL("WHERE {}").format(blocks[0].where)
+        # A row is put together where it is read: every further step of the plan handles one value instead of many.
+        page = SQL("SELECT {} FROM {} CROSS JOIN LATERAL (SELECT {}) AS {} {} {}").format(
+            SQL(", ").join([_ROW, *beside]),
+            source,
+            SQL(", ").join(columns),
+            _ROW,
+            where,
+            ordered,
+        )
         # The inner limit is a constant, so that PostgreSQL keeps a generic plan. With only a parameter, it expects a
         # tenth of all rows, considers the generic plan expensive, and plans each call again.
         limit = placeholder(first + taken)
@@ -113,8 +126,8 @@ class CompiledTable:
             _exact(SQL("(array_agg({}))[{}::int - 1]").format(sql.Identifier("r", f"_{place}"), limit), facts)
             for place, (_, facts) in enumerate(self._positions(sort))
         ]
-        shown = SQL(", ").join(sql.Identifier("r", name) for name in self.table.columns)
-        outputs = Outputs(shown, after)
+        tenant = sql.Identifier("r", _TENANT) if _TENANT in added else None
+        outputs = Outputs(SQL("r.{}").format(_ROW), after, tenant)
         return Statement(
             f"list {self.table.name}", text, bytes, parameters=first + taken, read=self._read, outputs=outputs
         )
@@ -124,6 +137,13 @@ class CompiledTable:
         most = SQL("LIMIT {}").format(sql.Literal(self._most))
         directed = SQL(", ").join(SQL("{} {}").format(one, SQL("DESC" if descending else "ASC")) for one in order)
         return SQL("ORDER BY {} {}").format(directed, most) if order else most
+
+    def _beside(self, sort: str | None) -> dict[str, Composable]:
+        """Return what a page reads beside the columns that are shown: the position, and the tenant of each row."""
+        added: dict[str, Composable] = {f"_{place}": value for place, (value, _) in enumerate(self._positions(sort))}
+        if self._compared is not None:
+            added[_TENANT] = SQL("{}::text").format(column_of(self._compared))
+        return added
 
     def _is_walked(self, sort: str | None) -> bool:
         """Whether PostgreSQL reads an index from its beginning to find the start of a page.
@@ -237,9 +257,10 @@ class CompiledTable:
         return SQL("{}::text").format(self._reference(name))
 
     def _columns(self, sort: str | None) -> sql.Composed:
-        """Return the columns that a page needs: those shown, the sort column and the key."""
+        """Return the columns that a page needs: those shown, the sort column, the key and the tenant."""
         names = [self.table.column_of(name) for name in [*self.table.columns, *([sort] if sort else [])]]
-        return SQL(", ").join(map(column_of, dict.fromkeys([*names, *self.key])))
+        compared = [self._compared] if self._compared is not None else []
+        return SQL(", ").join(map(column_of, dict.fromkeys([*names, *self.key, *compared])))
 
     def _order(self, sort: str | None, share: Share | None = None) -> list[Composable]:
         """Return the expressions that rows are ordered by: the sort value, then the key, which makes it unique."""
