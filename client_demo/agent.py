@@ -22,12 +22,14 @@ from strands.tools.mcp import MCPClient
 from strands.types.content import Messages
 from strands.types.exceptions import MCPClientInitializationError
 
+from client_demo.call_requests import CallRequests
 from client_demo.errors import AgentError, RefusedError, TokenError
 from client_demo.models import choose_model
 
 SYSTEM_PROMPT: Final = (
     "You answer questions about insurance claims and policy documents for the signed-in person. "
     "Answer only from what the tools return; never invent, and do no arithmetic of your own. "
+    "When no passage answers the question, say that the documents do not say. "
     "The server decides what this person may see: when a tool refuses, say so and give its reason."
 )
 _TIMEOUT_SECONDS: Final = 30.0
@@ -68,11 +70,16 @@ def ask(question: str, token: str, url: str, model: Model | None = None) -> Turn
 
 
 @contextmanager
-def open_agent(token: str, url: str, model: Model | None = None) -> Generator[Agent]:
-    """Yield an agent on a connection that the server accepted for this person; raises as `ask` does, also later."""
+def open_agent(
+    token: str, url: str, model: Model | None = None, answered: CallRequests | None = None
+) -> Generator[Agent]:
+    """Yield an agent on a connection that the server accepted for this person; raises as `ask` does, also later.
+
+    `answered` notes the request id of each tool call.
+    """
     _check_token(token)
     check_address(url)
-    connection = _Connection(url, token)
+    connection = _Connection(url, token, answered or CallRequests())
     try:
         with MCPClient(connection.open) as client:
             yield Agent(
@@ -99,6 +106,7 @@ class _Connection:
 
     url: str
     token: str
+    answered: CallRequests
     failure: AgentError | None = None
 
     @asynccontextmanager
@@ -111,7 +119,7 @@ class _Connection:
                 timeout=_TIMEOUT_SECONDS,
                 # A redirect would send the token to another address.
                 follow_redirects=False,
-                event_hooks={"response": [self._remember_failure]},
+                event_hooks={"response": [self.answered.note, self._remember_failure]},
             ) as http,
             streamable_http_client(self.url, http_client=http) as streams,
         ):
