@@ -48,7 +48,9 @@ class OwnDatabase:
 
 
 @pytest.fixture
-def own(stack: Stack, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
+def own(
+    stack: Stack, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[OwnDatabase]:
     folder = tmp_path_factory.mktemp("own")
     folder.chmod(0o711)
     with EmbeddedPostgres(folder / "postgres") as postgres:
@@ -235,5 +237,6 @@ def test_a_page_with_rows_of_two_tenants_is_withheld_even_without_row_level_secu
     with own.server(stack) as server:
         assert numbers(server) == OF_MIKE
         own.execute("ALTER TABLE app.claims DISABLE ROW LEVEL SECURITY")
-        for arguments in ({}, {"limit": 3}, {"sort": "amount"}):
+        cases: tuple[dict[str, Any], ...] = ({}, {"limit": 3}, {"sort": "amount"})
+        for arguments in cases:
             assert text_of(server, **arguments) == WITHHELD
