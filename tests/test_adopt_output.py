@@ -1,13 +1,16 @@
 """A run can be repeated: it shows what is new, gone or different, and touches no file that a person edited."""
 
 import hashlib
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from adoption.place import place_for
+from adoption.place import Place, place_for
 
 from server.administration.steps import steps_of
 from server.adoption.files import read_file, sealed
 from server.adoption.output import Change
+from server.dev.stack import Stack
 from server.errors import CatalogError, SettingsError, StartupError
 
 TEXT = """
@@ -24,7 +27,7 @@ INSERT INTO app.items VALUES (1, 1, 'a'), (2, 2, 'b');
 
 
 @pytest.fixture
-def place(stack, tmp_path):
+def place(stack: Stack, tmp_path: Path) -> Iterator[Place]:
     with place_for(stack.admin_url, "output", tmp_path / "adopted", TEXT) as place:
         yield place
 

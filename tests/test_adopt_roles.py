@@ -1,15 +1,17 @@
 """The applications that use adopted tables notice nothing, but for exactly what the report says."""
 
 import subprocess
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from adoption.place import PASSWORD, SHOP, place_for
+from adoption.place import PASSWORD, SHOP, Place, place_for
 from adoption.rows import Filler
 from support.second_server import MISSING, PROGRAMS, second_server
 
 from server.adoption.losses import losses_of
+from server.adoption.report import Report
 
 IDS = ["acme", "b-7", "c"]
 ROLES = (
@@ -48,7 +50,7 @@ END $$;
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """The shop on a distribution's server, with the roles of an application, adopted and migrated."""
     if PROGRAMS is None:
         pytest.skip(MISSING)
@@ -66,12 +68,12 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def before(place):
+def before(place: Place) -> dict[tuple[str, str], int | str]:
     return counts(place)
 
 
 @pytest.fixture(scope="module")
-def adopted(place, before):
+def adopted(place: Place, before: dict[tuple[str, str], int | str]) -> Report:
     """Adopt and migrate, after everything that was there was counted."""
     report = place.adopt("account_id", shared=["shop.countries"], prove=True)
     place.migrate()

@@ -1,5 +1,7 @@
 """The tenant of a table is found by the named column or by foreign keys, and never guessed."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -8,6 +10,7 @@ import pytest
 from server.adoption.relations import read_database
 from server.adoption.request import parse_request
 from server.adoption.ways import Own, Parent, Shared, Undecided, find_ways
+from server.dev.stack import Stack
 
 BASE = """
 CREATE TABLE app.accounts (id int PRIMARY KEY, name text);
@@ -16,7 +19,7 @@ CREATE TABLE app.orders (id int PRIMARY KEY, account_id int NOT NULL REFERENCES 
 
 
 @pytest.fixture(scope="module")
-def connection(stack):
+def connection(stack: Stack) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(stack.admin_url, autocommit=True) as superuser:
         superuser.execute("CREATE DATABASE ways")
         try:
@@ -28,7 +31,7 @@ def connection(stack):
 
 
 @pytest.fixture
-def ways(connection):
+def ways(connection: psycopg.Connection[Any]) -> Callable[..., dict[str, Own | Parent | Shared | Undecided]]:
     """Return a function: SQL that makes tables in the schema app, and options, to the way of each table."""
 
     def find(text: str, *columns: str, **options):

@@ -26,7 +26,7 @@ path = "{trail}"
 
 
 @pytest.fixture
-def trail(tmp_path) -> Path:
+def trail(tmp_path: Path) -> Path:
     """Eleven lines: the beginning and ten records."""
     path = tmp_path / "audit.jsonl"
     writer = AuditTrail(path)

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from server.__main__ import cli
 from server.audit.keys import parse_signing_key
+from server.dev.stack import Stack
 from server.settings import AuditSettings
 
 
@@ -44,7 +45,7 @@ class Wrote:
 
 
 @pytest.fixture(scope="module")
-def wrote(stack, tmp_path_factory) -> Wrote:
+def wrote(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Wrote:
     path = tmp_path_factory.mktemp("commands") / "audit.jsonl"
     key = stack.settings.audit.signing_key
     wrote = Wrote(path, key.get_secret_value())

@@ -16,7 +16,7 @@ RANDOM = random.Random(11)
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory) -> Path:
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two workers, two processes one after the other, rotated files, tenants of different sizes."""
     path = tmp_path_factory.mktemp("trail") / "audit.jsonl"
     first, second = (signed_trail(path, checkpoint_records=7, rotate_bytes=9_000) for _ in range(2))

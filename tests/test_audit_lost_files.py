@@ -2,23 +2,25 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.audit import breaks, fill, recorded, signed_trail
 
 from server.audit.files import trail_files
+from server.audit.trail import AuditTrail
 from server.audit.verify import verify
 from server.errors import AuditError
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
+def path(tmp_path: Path) -> Path:
     return tmp_path / "audit.jsonl"
 
 
 @pytest.fixture
-def trail(path):
+def trail(path: Path) -> Iterator[AuditTrail]:
     writer = signed_trail(path)
     fill(writer, 3)
     yield writer

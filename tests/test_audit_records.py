@@ -5,6 +5,7 @@ import json
 import re
 import resource
 from base64 import urlsafe_b64decode
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from conftest import MODERN
 from structlog.testing import capture_logs
 
 from server.audit.verify import verify
+from server.dev.stack import Stack
 from server.http.outcome import Decision, Outcome
 
 
@@ -20,9 +22,10 @@ def claims_of(token: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def records(stack):
+def records(stack: Stack) -> Callable[..., list[Any]]:
     """Return a function to what was recorded since the fixture was made."""
     path = stack.settings.audit.path
+    assert path is not None
     before = len(path.read_text().splitlines())
 
     def since():

@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from server.audit.extract import extract
 from server.audit.extract_check import check_extract
 from server.audit.over_budget import WRITTEN_EACH
 from server.audit.refusals import MOST_KEYS, Refusals
+from server.audit.trail import AuditTrail
 from server.audit.usage import usage
 from server.auth.access_token import AccessToken
 from server.http.outcome import Decision, Outcome, refusal
@@ -32,14 +35,14 @@ def scope(address: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def trail(tmp_path):
+def trail(tmp_path: Path) -> Iterator[AuditTrail]:
     writer = signed_trail(tmp_path / "audit.jsonl")
     yield writer
     writer.close()
 
 
 @pytest.fixture
-def recorder(trail) -> Recorder:
+def recorder(trail: AuditTrail) -> Recorder:
     return Recorder(Settings(), trail)
 
 

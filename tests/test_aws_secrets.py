@@ -33,7 +33,7 @@ def endpoint() -> Generator[str]:
 
 
 @pytest.fixture(scope="module")
-def services(endpoint) -> Generator[Any]:
+def services(endpoint: str) -> Generator[Any]:
     """Clients for all tests: genuine boto3 takes long to make one."""
     aws_secrets._client.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
@@ -55,7 +55,7 @@ def services(endpoint) -> Generator[Any]:
 
 
 @pytest.fixture(autouse=True)
-def aws(monkeypatch, services) -> Generator[Any]:
+def aws(monkeypatch: pytest.MonkeyPatch, services: Any) -> Generator[Any]:
     for name in [name for name in os.environ if name.startswith("TENANTGATE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv(CONFIG_VARIABLE, "")

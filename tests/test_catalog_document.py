@@ -163,7 +163,7 @@ def test_the_table_of_parameter_types_has_all_of_them() -> None:
 
 
 @pytest.fixture
-def orders(tmp_path) -> dict[str, Any]:
+def orders(tmp_path: Path) -> dict[str, Any]:
     """The two tools of the first example, as tools/list describes them."""
     offer = offered(load(tmp_path, EXAMPLES[0]), Settings(whoami=False))
     return {tool.name: tool.described for tool in offer.tools}

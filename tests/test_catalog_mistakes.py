@@ -160,7 +160,7 @@ def check(folder: Path, settings: str, *options: str) -> subprocess.CompletedPro
 
 
 @pytest.fixture
-def ten(tmp_path) -> Path:
+def ten(tmp_path: Path) -> Path:
     """A folder whose file has ten mistakes."""
     (tmp_path / "catalog").mkdir()
     (tmp_path / "catalog" / "ten.toml").write_text(TEN, encoding="utf-8")

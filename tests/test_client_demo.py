@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import StringIO
@@ -19,7 +20,7 @@ import pytest
 from rich.console import Console
 from support.sample_pack import sample_offer
 
-from client_demo.agent import ToolCall, ask
+from client_demo.agent import ToolCall, Turn, ask
 from client_demo.answer import answer_to
 from client_demo.demo import Answered, differences
 from client_demo.errors import AgentError, RefusedError
@@ -31,6 +32,7 @@ from client_demo.report import print_answers, print_attempts
 from client_demo.scenario import ALL_CLAIMS, ATTEMPTS, DEDUCTIBLE, LAST_WEEK, MAXIMUM, PEOPLE, QUESTIONS
 from client_demo.server_process import dev_server, running_address
 from server.dev.folder import folder_lock
+from server.dev.stack import Stack
 
 # Strands forgets a coroutine of its own when a connection is refused, as client_demo.agent explains.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine 'MCPClient.stop:RuntimeWarning")
@@ -41,7 +43,7 @@ SCHEMAS = {tool.name: tool.described.input_schema for tool in sample_offer().too
 
 
 @pytest.fixture
-def ask_as(stack):
+def ask_as(stack: Stack) -> Callable[..., Turn]:
     """Ask the running server a question as one of the sample people."""
 
     def ask_person(person, question):
@@ -51,7 +53,7 @@ def ask_as(stack):
 
 
 @pytest.fixture(scope="module")
-def folder():
+def folder() -> Iterator[Path]:
     """A data folder for demo processes, which PostgreSQL's account can reach, unlike pytest's own."""
     place = Path(mkdtemp(prefix="tenantgate-demo-test-"))
     place.chmod(0o711)

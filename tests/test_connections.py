@@ -26,7 +26,7 @@ Serving = Callable[..., AbstractContextManager[tuple[OwnServer, Connections]]]
 
 
 @pytest.fixture
-def serving(stack: Stack, monkeypatch) -> Serving:
+def serving(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Serving:
     """Serve with these limits; yield the server and its counts."""
     made: list[Connections] = []
 

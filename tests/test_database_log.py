@@ -27,6 +27,7 @@ from server.audit.database_log import DatabaseLog, differences
 from server.database.context_keys import ContextKey, new_context_key
 from server.database.statement import Statement
 from server.dev.sample import load_sample
+from server.dev.stack import Stack
 from server.settings import AuditSettings
 
 ARGUMENT = "never-in-a-log-7431"
@@ -70,7 +71,7 @@ class Written:
 
 
 @pytest.fixture
-def written(stack, stack_folder) -> Written:
+def written(stack: Stack, stack_folder: Path) -> Written:
     assert stack
     return Written(stack_folder / "postgres" / "postgres.log")
 
@@ -245,7 +246,7 @@ NO_PGAUDIT = "PostgreSQL 14 to 17 has no pgaudit here; install Debian's postgres
 
 
 @pytest.fixture(scope="module")
-def audited(tmp_path_factory) -> Iterator[tuple[str, str, ContextKey, Path]]:
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, ContextKey, Path]]:
     """Debian's PostgreSQL with pgaudit as docs/audit.md sets it: its URLs, the key and the log."""
     if PROGRAMS is None:
         pytest.skip(MISSING)

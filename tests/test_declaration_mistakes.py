@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ REMEDY = re.compile(r"\b(add|choose|correct|declare|leave|lower|make|must|remove
 
 
 @pytest.fixture
-def catalog(tmp_path: Path):
+def catalog(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes a file of a catalog and returns the settings that name its folder."""
     folder = tmp_path / "tools"
     folder.mkdir()

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,12 +17,12 @@ from server.errors import StartupError
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory):
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return Corpus.load(SAMPLE_DOCUMENTS, tmp_path_factory.mktemp("embeddings"))
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     """Two small documents, the first with a sidecar."""
     documents = tmp_path / "documents"
     documents.mkdir()

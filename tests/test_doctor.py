@@ -5,10 +5,11 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.examined_database import CATALOG, KEY, database_of_its_own
+from support.examined_database import CATALOG, KEY, Examined, database_of_its_own
 from support.examined_database import examined as examined  # noqa: PLC0414  # a fixture
 
 from server.catalog.loading import load_catalog
@@ -160,7 +161,7 @@ def test_a_connection_text_that_the_driver_does_not_understand_is_one_line(exami
 
 
 @pytest.fixture
-def tenantgate(examined, tmp_path):
+def tenantgate(examined: Examined, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run one verb with the settings of the examined database."""
 
     def run(*arguments: str, url: str = examined.url, admin: bool = False) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -74,7 +76,7 @@ def test_a_check_that_cannot_be_made_is_an_offence_with_the_databases_own_words(
 
 
 @pytest.fixture
-def tenantgate(examined: Examined, tmp_path):
+def tenantgate(examined: Examined, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     config = tmp_path / "tenantgate.toml"
     config.touch(mode=0o600)
     config.write_text(

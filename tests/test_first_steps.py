@@ -180,9 +180,12 @@ def only(pattern: str, text: str) -> str:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_dev_prints_a_database_url_and_a_call_that_work_and_shows_requests_as_they_come(folder: Path) -> None:
+def test_dev_prints_a_database_url_and_a_call_that_work_and_shows_requests_as_they_come(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     command = [sys.executable, "-m", "server", "dev", "--port", "0", "--folder", str(folder)]
-    variables = CLEAN | {"PYTHONPATH": str(ROOT), "COLUMNS": "30"}
+    elsewhere = tmp_path_factory.mktemp("home")
+    variables = CLEAN | {"PYTHONPATH": str(ROOT), "COLUMNS": "30", "HOME": str(elsewhere), "TMPDIR": str(elsewhere)}
     # Port 0 makes the server choose three ports.
     process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -210,6 +213,8 @@ def test_dev_prints_a_database_url_and_a_call_that_work_and_shows_requests_as_th
         assert process.stdout.read() == "Stopped; every process has ended.\n"
         process.wait(20)
         process.stdout.close()
+    # README: outside its folder it changes nothing.
+    assert list(elsewhere.iterdir()) == []
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

@@ -5,12 +5,13 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from server.configuration import load_settings
-from server.settings import CONFIG_VARIABLE
+from server.settings import CONFIG_VARIABLE, Settings
 
 
 def run(folder, *options: str) -> tuple[int, str, str]:
@@ -25,7 +26,7 @@ def run(folder, *options: str) -> tuple[int, str, str]:
 
 
 @pytest.fixture
-def settings_of(monkeypatch):
+def settings_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     """Return a function that reads a settings file as every verb does."""
     for name in [name for name in os.environ if name.startswith("TENANTGATE_")]:
         monkeypatch.delenv(name)
@@ -34,7 +35,7 @@ def settings_of(monkeypatch):
 
 
 @pytest.fixture
-def issuer():
+def issuer() -> Iterator[tuple[str, dict[str, object]]]:
     """An identity provider that publishes `document`."""
     document: dict[str, object] = {}
 

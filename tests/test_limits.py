@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -175,7 +176,7 @@ TOGETHER_S = 6.0
 
 
 @pytest.fixture
-def busy_tenants(admin: psycopg.Connection):
+def busy_tenants(admin: psycopg.Connection) -> Iterator[None]:
     for tenant in BUSY:
         admin.execute("INSERT INTO tenancy.tenants (tenant_id, name) VALUES (%s, %s)", (tenant, tenant))
     yield

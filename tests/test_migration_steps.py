@@ -1,6 +1,8 @@
 """A migration in steps is applied one step at a time, and waits for busy tables without making others wait."""
 
 import threading
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -9,6 +11,7 @@ import pytest
 from server.administration import steps
 from server.administration.migrations import migrate
 from server.administration.steps import STEP, run_steps, steps_of
+from server.dev.stack import Stack
 from server.errors import StartupError
 
 BUSY = f"""{STEP} first
@@ -22,7 +25,7 @@ COMMIT;
 
 
 @pytest.fixture
-def url(stack):
+def url(stack: Stack) -> Iterator[str]:
     with psycopg.connect(stack.admin_url, autocommit=True) as superuser:
         superuser.execute("CREATE DATABASE steps")
         try:
@@ -32,7 +35,7 @@ def url(stack):
 
 
 @pytest.fixture
-def connection(url):
+def connection(url: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE busy (id int)")
         yield connection

@@ -1,7 +1,9 @@
 """Migrations need core PostgreSQL 14 and no superuser; they are all or nothing, and the same twice."""
 
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -49,7 +51,7 @@ def database(superuser_url: str, name: str, owner: str = "postgres"):
 
 
 @pytest.fixture(scope="module")
-def second(tmp_path_factory):
+def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if PROGRAMS is None:
         pytest.skip(MISSING)
     with second_server(tmp_path_factory.mktemp("second") / "postgres") as url:
@@ -85,7 +87,7 @@ def test_a_migration_that_was_changed_afterwards_is_refused(stack) -> None:
 
 
 @pytest.fixture
-def failing_migration(monkeypatch, tmp_path):
+def failing_migration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Put a migration at the end that fails halfway."""
     added = tmp_path / "9000_fails.sql"
     added.write_text("CREATE TABLE public.half (x int);\nSELECT no_such_function();")

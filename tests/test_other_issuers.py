@@ -7,7 +7,7 @@ run nowhere but in the cloud, tokens of their published shape, signed with a key
 import re
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,7 +184,7 @@ def server(stack: Stack, cognito: Cognito, nanoidp: NanoIdp) -> Iterator[Everyon
 
 
 @pytest.fixture
-def mapped(admin: psycopg.Connection, cognito: Cognito):
+def mapped(admin: psycopg.Connection, cognito: Cognito) -> Callable[..., None]:
     """Return a function that gives a subject of the Cognito pool a row in tenancy.user_tenants."""
 
     def insert(subject: str, tenant: str) -> None:

@@ -1,6 +1,8 @@
 """What PostgreSQL shows of each form of policy is what the doctor compares with, on real servers of two versions."""
 
+from collections.abc import Iterator
 from itertools import product
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -12,6 +14,7 @@ from server.administration.migrations import migrate
 from server.catalog.declarations import Table
 from server.catalog.facts import read_facts
 from server.catalog.policies import collapsed, expected_text, expression, problems
+from server.dev.stack import Stack
 from server.errors import StartupError
 
 DOMAINS = {
@@ -50,7 +53,7 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def newest(stack):
+def newest(stack: Stack) -> Iterator[str]:
     with psycopg.connect(stack.admin_url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE policy_texts")
     yield urlsplit(stack.admin_url)._replace(path="/policy_texts").geturl()
@@ -59,7 +62,7 @@ def newest(stack):
 
 
 @pytest.fixture(scope="module")
-def oldest(tmp_path_factory):
+def oldest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if PROGRAMS is None:
         pytest.skip(MISSING)
     with second_server(tmp_path_factory.mktemp("second") / "postgres") as url:
@@ -67,7 +70,7 @@ def oldest(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=["newest", "oldest"])
-def database(request):
+def database(request: pytest.FixtureRequest) -> Iterator[psycopg.Connection[Any]]:
     url = request.getfixturevalue(request.param)
     migrate(url, lambda _step: None)
     with psycopg.connect(url, autocommit=True) as connection:
@@ -80,7 +83,7 @@ def database(request):
 
 
 @pytest.fixture
-def server(database):
+def server(database: psycopg.Connection[Any]) -> Iterator[psycopg.Connection[Any]]:
     """A connection whose work is undone, with the settings under which texts are compared."""
     with database.transaction(force_rollback=True):
         database.execute("SET LOCAL search_path = pg_catalog")

@@ -3,27 +3,30 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
 import pytest
-from support.protected import LOGIN, declared, protected_database, shop
+from support.protected import LOGIN, Place, declared, protected_database, shop
 from support.second_server import MISSING, PROGRAMS, second_server
 
 from server.catalog.policies import collapsed, expected_text, problems
 from server.catalog.protection import losers
+from server.dev.stack import Stack
 from server.errors import StartupError
 
 
 @pytest.fixture(scope="module")
-def newest(stack):
+def newest(stack: Stack) -> Iterator[Place]:
     with protected_database(stack.admin_url) as place:
         yield place
 
 
 @pytest.fixture(scope="module")
-def oldest(tmp_path_factory):
+def oldest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     if PROGRAMS is None:
         pytest.skip(MISSING)
     with second_server(tmp_path_factory.mktemp("second") / "postgres") as url, protected_database(url) as place:
@@ -31,7 +34,7 @@ def oldest(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=["newest", "oldest"])
-def place(request):
+def place(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
 
 
@@ -178,7 +181,7 @@ def by_name(*tables):
 
 
 @pytest.fixture(params=KINDS)
-def kind(place, request):
+def kind(place: Any, request: pytest.FixtureRequest) -> Iterator[Kind]:
     """A kind of table as an application uses it, not protected yet."""
     found = KINDS[request.param]
     with shop(place, *found.texts, GRANTS):
@@ -569,7 +572,7 @@ def test_a_table_that_cannot_be_isolated_gets_no_sql(place) -> None:
 
 
 @pytest.fixture
-def tenantgate(newest, tmp_path):
+def tenantgate(newest: Place, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `tenantgate tools sql` with a catalog of two tables, as the administrator or as the login."""
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "shop.toml").write_text(

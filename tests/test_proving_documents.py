@@ -29,7 +29,7 @@ OK = Verdict()
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch):
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_RETRY_S", "_LEAKING_S", "_REPEAT_S"):
         monkeypatch.setattr(module, name, 0.1)
 

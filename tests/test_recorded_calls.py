@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+import httpx2
 import psycopg
 import pytest
 from psycopg import sql
@@ -53,7 +54,7 @@ def recording() -> Line:
 
 
 @pytest.fixture(scope="module")
-def replay(stack: Stack, http, recording: Line) -> Iterator[Replay]:
+def replay(stack: Stack, http: httpx2.Client, recording: Line) -> Iterator[Replay]:
     """A server over the recorded rows, which are gone afterwards."""
     # Whoever it is: the recording says what each token holds.
     tokens = {

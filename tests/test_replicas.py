@@ -22,6 +22,7 @@ from server.dev.postgres.child import Child
 from server.dev.postgres.launcher import EmbeddedPostgres, _accepts
 from server.dev.postgres.site import Site, find_site
 from server.dev.preparation import prepare_database
+from server.dev.stack import Stack
 from server.doctor.examination import examine
 from server.errors import StartupError, UnreachableError
 from server.settings import Settings
@@ -44,7 +45,7 @@ def primary(folder: Path) -> Iterator[EmbeddedPostgres]:
 
 
 @pytest.fixture(scope="module")
-def login_url(stack, primary) -> str:
+def login_url(stack: Stack, primary: EmbeddedPostgres) -> str:
     return prepare_database(primary, stack.settings.database.signing_keys()[0], stack.addresses.issuer)
 
 

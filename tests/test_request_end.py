@@ -12,11 +12,13 @@ import pytest
 from support.desync import Origin, exchanged_all, origin, split_at_every_byte, statuses
 from support.request_variants import HOST, UPGRADE, request
 
+from server.dev.stack import Stack
+
 JAVA_CLIENT = Path(__file__).parent / "OfferUpgrade.java"
 
 
 @pytest.fixture(scope="module")
-def server(stack, tmp_path_factory) -> Generator[Origin]:
+def server(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Generator[Origin]:
     with origin(stack, tmp_path_factory.mktemp("request-end")) as running:
         yield running
 

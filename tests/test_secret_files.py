@@ -19,7 +19,7 @@ VARIABLE = "TENANTGATE_DATABASE__CONTEXT_KEYS"
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch) -> None:
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("TENANTGATE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv(CONFIG_VARIABLE, "")

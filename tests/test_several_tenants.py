@@ -1,13 +1,16 @@
 """A person with several tenants chooses one by its address; the token and the registry decide whether it is theirs."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.tenancy import ISSUER, RESOURCE, Resolver, access_token, registry, resolver, tenants_of
 
+from server.dev.stack import Stack
 from server.errors import UnavailableError
 
 FOREIGN = "This address does not belong to one of your tenants; correct it, or ask your administrator."
@@ -25,13 +28,13 @@ def several(*tenants: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def tenancy(stack):
+def tenancy(stack: Stack) -> Iterator[Resolver]:
     with resolver(stack) as one:
         yield one
 
 
 @pytest.fixture
-def known(admin):
+def known(admin: psycopg.Connection[Any]) -> Iterator[None]:
     """Tenants a, b, c are active, x is not; the people are named after what they are mapped to."""
     mappings = [("to-a", "a"), ("to-ab", "a"), ("to-ab", "b"), ("to-x", "x"), ("to-ax", "a"), ("to-ax", "x")]
     with registry(admin, *mappings, a=True, b=True, c=True, x=False):

@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Generator[Store]:
 
 
 @pytest.fixture
-def patient(monkeypatch) -> None:
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the store have all the time that a busy machine takes: these tests are about the count."""
     monkeypatch.setattr("server.tenancy.shared_budgets.ANSWER_S", 20.0)
 

@@ -7,6 +7,8 @@ import jsonschema
 import pytest
 from support.sql import SqlServer, declared, sql_server
 
+from server.dev.stack import Stack
+
 TYPES = ["text", "integer", "decimal", "boolean", "date", "timestamp", "uuid", "text[]", "integer[]", "uuid[]"]
 NAMES = {kind: f"a_{kind.removesuffix('[]')}{'s' if kind.endswith('[]') else ''}" for kind in TYPES}
 ECHO = declared(
@@ -179,7 +181,7 @@ def cut_tool(name: str, most: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(stack, tmp_path_factory) -> Iterator[SqlServer]:
+def server(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlServer]:
     entries = [ECHO, LIMITED, NEEDED, DEFAULTS, cut_tool("two_at_most", 2), cut_tool("three_at_most", 3)]
     entries += [declared(name, *parts) for name, parts in STATEMENTS.items()]
     entries += [result_tool(kind) for kind in RESULTS]

@@ -3,7 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, LiteralString
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from support.quiet_runner import QuietRunner
 
 from server.__main__ import cli
 from server.administration.migrations import migrate
+from server.dev.stack import Stack
 from server.errors import SettingsError, StartupError
 
 ISSUER = "https://id.test"
@@ -27,7 +29,7 @@ NAMED = (*FROM, "--name-column", 'legal "name')
 
 
 @pytest.fixture(scope="module")
-def registry_url(stack) -> Iterator[str]:
+def registry_url(stack: Stack) -> Iterator[str]:
     """A migrated database of its own; the administrator's URL."""
     url = urlsplit(stack.admin_url)._replace(path="/registry").geturl()
     with psycopg.connect(stack.admin_url, autocommit=True) as connection:
@@ -39,7 +41,7 @@ def registry_url(stack) -> Iterator[str]:
 
 
 @pytest.fixture
-def owner(registry_url) -> Iterator[psycopg.Connection[Any]]:
+def owner(registry_url: str) -> Iterator[psycopg.Connection[Any]]:
     """The administrator's connection to a registry without tenants, beside an empty table of accounts."""
     with psycopg.connect(registry_url, autocommit=True) as connection:
         connection.execute("TRUNCATE tenancy.user_tenants, tenancy.tenants")
@@ -48,7 +50,7 @@ def owner(registry_url) -> Iterator[psycopg.Connection[Any]]:
 
 
 @pytest.fixture
-def settings_file(registry_url, tmp_path, monkeypatch):
+def settings_file(registry_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     config = tmp_path / "tenantgate.toml"
     config.touch(mode=0o600)
     config.write_text(
@@ -59,7 +61,7 @@ def settings_file(registry_url, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def tenants(owner, settings_file):
+def tenants(owner: psycopg.Connection[Any], settings_file: Path) -> Callable[..., str]:
     """Run `tenantgate tenants …`; return what it printed."""
 
     def run(*arguments: str) -> str:
@@ -303,7 +305,7 @@ def test_the_ids_of_a_source_are_written_in_their_canonical_spelling(tenants, ow
 
 
 @pytest.fixture
-def administrator(owner, registry_url, monkeypatch):
+def administrator(owner: psycopg.Connection[Any], registry_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An administrator without superuser's rights, as Aurora and RDS give, who owns neither side's tables."""
     owner.execute("CREATE ROLE cloud_admin LOGIN PASSWORD 'x'")
     owner.execute("GRANT tenancy_owner TO cloud_admin")

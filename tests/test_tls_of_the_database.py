@@ -5,6 +5,7 @@ The requirement R174.
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -102,7 +103,7 @@ def test_every_verb_refuses_in_one_line_that_names_the_host(tmp_path: Path, verb
 
 
 @pytest.fixture(scope="module")
-def encrypted(tmp_path_factory: pytest.TempPathFactory):
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A server with a certificate for this machine; yields its URL and the authority's file."""
     if PROGRAMS is None:
         pytest.skip(MISSING)
