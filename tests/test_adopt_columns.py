@@ -11,7 +11,7 @@ from server.adoption.allowed_values import allowed_values
 from server.adoption.columns import choose_columns
 from server.adoption.declaring import Declaring, Refused
 from server.adoption.naming import file_name, plain_name
-from server.adoption.relations import Database, Found
+from server.adoption.relations import DatabaseRelations, FoundRelation
 from server.adoption.sensitive import why_sensitive
 from server.adoption.shape import shown_names
 from server.adoption.toml_text import inline, toml_of
@@ -28,14 +28,14 @@ def column(name: str, base: str = "text", *, not_null: bool = False) -> ColumnFa
     )
 
 
-def found(*columns: ColumnFacts, key: tuple[str, ...] = ("id",), **more) -> Found:
+def found(*columns: ColumnFacts, key: tuple[str, ...] = ("id",), **more) -> FoundRelation:
     named = {one.name: one for one in columns}
     facts = RelationFacts("shop", "orders", "r", "owner", named, key, (key,) if key else (), ())
-    return Found(1, facts, **more)
+    return FoundRelation(1, facts, **more)
 
 
-def declared(one: Found, tenant: str = "account_id"):
-    return Declaring(Database({one.name: one}, ()), [one.name]).declare(one.name, Own(tenant, "x"))
+def declared(one: FoundRelation, tenant: str = "account_id"):
+    return Declaring(DatabaseRelations({one.name: one}, ()), [one.name]).declare(one.name, Own(tenant, "x"))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_key_that_is_a_secret_gives_way_to_another_key() -> None:
     with pytest.raises(Refused, match=r"its key token looks like a secret \(token\), and it has no other key"):
         declared(one)
     facts = RelationFacts("shop", "orders", "r", "o", one.facts.columns, ("token",), (("token",), ("id",)), ())
-    assert declared(Found(1, facts)).table.key == ("id",)
+    assert declared(FoundRelation(1, facts)).table.key == ("id",)
 
 
 def test_a_table_without_a_key_has_no_listing() -> None:

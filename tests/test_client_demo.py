@@ -21,7 +21,7 @@ from support.sample_pack import sample_offer
 
 from client_demo.agent import ToolCall, ask
 from client_demo.demo import Answered, differences
-from client_demo.errors import AgentError, RefusedError
+from client_demo.errors import AgentError, RefusedByServerError
 from client_demo.models import OFFLINE_LABEL, choose_model, model_label
 from client_demo.offline_model import OfflineModel
 from client_demo.passage import answering_sentence
@@ -162,7 +162,7 @@ def test_many_threads_with_different_tokens_never_mix_people_up(ask_as):
 
 
 def test_a_token_that_nobody_known_has_signed_is_refused_in_the_servers_words(stack):
-    with pytest.raises(RefusedError, match="sign in again") as refusal:
+    with pytest.raises(RefusedByServerError, match="sign in again") as refusal:
         ask(ALL_CLAIMS, _plausible_token(), stack.addresses.mcp_url)
     assert refusal.value.status == 401
 
@@ -191,7 +191,7 @@ def test_a_token_is_never_sent_in_the_clear_to_another_machine():
 
 
 def test_a_server_that_does_not_answer_is_one_clear_sentence():
-    with pytest.raises(AgentError, match=r"does not answer as an MCP server: is it running\?"):
+    with pytest.raises(AgentError, match=r"does not answer as an MCP server; start it"):
         ask(ALL_CLAIMS, _plausible_token(), "http://127.0.0.1:1/mcp")
 
 

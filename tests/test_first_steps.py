@@ -86,7 +86,7 @@ SLIPS = {
     "a port below zero": (("dev", "--port", "-1"), 2, "--port must be 0, or 1 to 65533"),
     "no room for the companions": (("dev", "--port", "65534"), 2, "the two ports after it are used as well"),
     "a URL that is none": (("dev", "--catalog", "/", "--database", "postgresql://[x"), 2, "--database must look like"),
-    "a catalog alone": (("dev", "--catalog", "/"), 2, "--catalog and --database go together"),
+    "a catalog alone": (("dev", "--catalog", "/"), 2, "--catalog and --database need each other"),
     "a folder that is a file": (("dev", "--folder", "/etc/hostname"), 1, "is not a folder"),
     "documents that are not there": (("dev", "--documents", "/none", "--folder", "{}"), 2, "does not exist"),
     "a port of serve": (("serve", "--port", "99999"), 2, "port: Input should be less than or equal to 65535"),

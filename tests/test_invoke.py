@@ -16,7 +16,7 @@ from starlette.routing import Route
 from support.listening import listening
 
 from client_demo.agentcore_client import arn_address, invoke, read_events
-from client_demo.errors import AgentError, RefusedError, TokenError
+from client_demo.errors import AgentError, RefusedByServerError, TokenError
 from client_demo.runtime import create_runtime
 from client_demo.scenario import LAST_WEEK
 
@@ -140,8 +140,13 @@ def test_the_real_runtime_answers_the_same_command(stack):
 @pytest.mark.parametrize(
     ("status", "body", "kind", "says"),
     [
-        (401, {"message": "Claim 'client_id' mismatch"}, RefusedError, r"sign in again.*: Claim 'client_id' mismatch"),
-        (403, {"message": "denied"}, RefusedError, r"SigV4.*: denied"),
+        (
+            401,
+            {"message": "Claim 'client_id' mismatch"},
+            RefusedByServerError,
+            r"sign in again.*: Claim 'client_id' mismatch",
+        ),
+        (403, {"message": "denied"}, RefusedByServerError, r"SigV4.*: denied"),
         (404, {"message": "No endpoint"}, AgentError, r"correct the ARN, the region or --qualifier: No endpoint"),
         (429, {"message": "Slow down"}, AgentError, r"wait and retry: Slow down"),
         (500, "<html>broken</html>", AgentError, r"HTTP 500; retry in a few seconds: .*broken"),

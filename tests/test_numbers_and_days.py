@@ -43,7 +43,7 @@ REFUSED = [
     *(("timestamp", f"{text}Z", "a valid datetime: ") for text in ("0000-01-01T00:00:00", "2026-13-01T00:00:00")),
     *(("timestamp", f"2026-01-01T{text}Z", "a valid datetime: ") for text in ("24:00:00", "23:60:00", "23:59:60")),
     *(("timestamp", f"2026-01-01T00:00{offset}", "at most 15:59 hours") for offset in ("+16:00", "-23:59")),
-    *(("text", text, "no control characters") for text in ("\0", "a\0b", "\x1b[2J", "\u202e")),
+    *(("text", text, "must not contain control characters") for text in ("\0", "a\0b", "\x1b[2J", "\u202e")),
 ]
 
 

@@ -78,7 +78,7 @@ def test_arguments_that_are_not_an_object_are_named(caller, era, arguments) -> N
     error = response.json()["error"]
     assert error["code"] == -32602
     assert error["message"].startswith("arguments must be an object")
-    assert "no text that holds JSON" in error["message"]
+    assert "not a text that contains JSON" in error["message"]
 
 
 @pytest.mark.parametrize("arguments", ['{"topic": "x"}', [1], 7, False])

@@ -321,9 +321,9 @@ ORDERS = {"tenant": "account"}
 WRONG_AS_DECLARED = {
     "is not declared": {"texts.x": {"tenant": through("none")}},
     "is shared": {"texts.kinds": {"shared": True}, "texts.x": {"tenant": through("kinds")}},
-    "never ends (texts.x → texts.x)": {"texts.x": {"tenant": through("x")}},
-    "say whose rows these are": {"texts.x": {}},
-    "or shared = true when": {"texts.x": {"shared": True, "tenant": "account"}},
+    "form a cycle (texts.x → texts.x)": {"texts.x": {"tenant": through("x")}},
+    "has neither tenant nor shared": {"texts.x": {}},
+    "or shared = true for": {"texts.x": {"shared": True, "tenant": "account"}},
 }
 
 

@@ -125,8 +125,8 @@ REFUSED = {
     "an unknown tenant gets a person": (("map", ISSUER, "one", "acme"), StartupError, "no tenant acme"),
     "a malformed id": (("add", "no tenant"), SettingsError, "'no tenant' is not a tenant id.*letters, digits"),
     "a malformed id is mapped": (("map", ISSUER, "one", "*"), SettingsError, "is not a tenant id"),
-    "an empty name": (("add", "acme", "--name", " "), SettingsError, "--name must hold printable"),
-    "a name that moves the cursor": (("add", "acme", "--name", "a\x1b[2J"), SettingsError, "--name must hold"),
+    "an empty name": (("add", "acme", "--name", " "), SettingsError, "--name must be printable"),
+    "a name that moves the cursor": (("add", "acme", "--name", "a\x1b[2J"), SettingsError, "--name must be printable"),
     "an issuer that is not configured": (
         ("map", f"{ISSUER}/", "one", "acme"),
         SettingsError,
@@ -144,7 +144,7 @@ REFUSED = {
         StartupError,
         "multiple commands",
     ),
-    "an empty source": (FROM, StartupError, "no tenant at all.*--allow-empty"),
+    "an empty source": (FROM, StartupError, "returns no tenant.*--allow-empty"),
 }
 
 
@@ -176,7 +176,7 @@ def test_every_command_writes_the_canonical_spelling(tenants, monkeypatch, id_ty
     assert tenants("activate", written).startswith(canonical)
     tenants("unmap", ISSUER, "one", written)
     assert listed(tenants) == {canonical: (canonical, True, 0)}
-    with pytest.raises(SettingsError, match=r"tenancy\.id_type asks for"):
+    with pytest.raises(SettingsError, match=r"tenancy\.id_type requires"):
         tenants("add", malformed)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from server.audit import merkle
 from server.audit.chain import lines, opened
 from server.audit.checkpoint import read_statement
-from server.audit.keys import Signer, public_keys
+from server.audit.keys import TrailSigner, public_keys
 from server.audit.ledger import Ledger
 from server.audit.secrets import Secrets
 from server.audit.verify import chains
@@ -23,7 +23,7 @@ from server.errors import StartupError
 FORMAT: Final = 1
 
 
-def extract(path: Path, key: Signer, tenant: str) -> Iterator[str]:
+def extract(path: Path, key: TrailSigner, tenant: str) -> Iterator[str]:
     """Yield the lines of the extract; raise StartupError when the trail does not verify or another key signed it."""
     secrets = Secrets(key)
     yield _line({"tenantgate_extract": FORMAT, "tenant": tenant, "grant": secrets.grant(tenant).hex()})
@@ -47,7 +47,7 @@ class _Epoch:
 class _OfChain:
     """Reads one chain and repeats the computations of the server that wrote it."""
 
-    def __init__(self, chain: str, files: Sequence[Path], key: Signer, secrets: Secrets, tenant: str) -> None:
+    def __init__(self, chain: str, files: Sequence[Path], key: TrailSigner, secrets: Secrets, tenant: str) -> None:
         self._chain: Final = chain
         self._files: Final = files
         self._keys: Final = public_keys([key.public_text()])

@@ -18,7 +18,7 @@ from mcp.shared.auth import OAuthClientInformationFull as Client
 from mcp.shared.auth import OAuthToken
 
 from server.dev.issuer.clients import Clients
-from server.dev.issuer.grants import Code, Grant, Grants, Refresh, SignIn
+from server.dev.issuer.grants import Code, Refresh, SignIn, SignInGrant, SignInGrants
 from server.dev.issuer.store import ExpiringStore
 from server.dev.issuer.tokens import Tokens
 from server.dev.people import Person
@@ -39,7 +39,7 @@ class DevelopmentProvider(OAuthAuthorizationServerProvider[Code, Refresh, Access
         self.tokens = tokens
         self._resources = resources
         self._clients = Clients((*scopes, *OPENID_SCOPES))
-        self._grants = Grants()
+        self._grants = SignInGrants()
         self._sign_ins: ExpiringStore[SignIn] = ExpiringStore(lifetime_s=_SIGN_IN_LIFETIME_S)
 
     async def get_client(self, client_id: str) -> Client | None:
@@ -82,7 +82,7 @@ class DevelopmentProvider(OAuthAuthorizationServerProvider[Code, Refresh, Access
         if sign_in is None:
             return None
         denied = {"error": "access_denied"}
-        answer = denied if person is None else {"code": self._grants.new_code(Grant(sign_in, person))}
+        answer = denied if person is None else {"code": self._grants.new_code(SignInGrant(sign_in, person))}
         asked = sign_in.parameters
         return construct_redirect_uri(str(asked.redirect_uri), **answer, state=asked.state, iss=self.issuer)
 

@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from server.documents.upload.check import Checked
+from server.documents.upload.check import CheckedFolder
 from server.documents.upload.sync import Synced
 
 _OUT: Final = Console(soft_wrap=True)
 
 
-def print_findings(checked: Checked, folder: Path, *, json: bool) -> None:
+def print_findings(checked: CheckedFolder, folder: Path, *, json: bool) -> None:
     """Print every mistake; `{"documents": N, "findings": [{"path", "kind", "message"}]}` as JSON."""
     if json:
         _print_json({"documents": len(checked.documents), "findings": [asdict(one) for one in checked.findings]})

@@ -8,7 +8,7 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from server.documents.upload.bucket import Bucket, Outcome, no_longer_wanted
-from server.documents.upload.check import Checked
+from server.documents.upload.check import CheckedFolder
 from server.documents.upload.ingestion import DataSource, Ingested
 
 _THREADS: Final = 8
@@ -32,7 +32,7 @@ class Synced:
 
 
 def sync(
-    checked: Checked, bucket: Bucket, source: DataSource, report: Callable[[str], None], *, delete: bool
+    checked: CheckedFolder, bucket: Bucket, source: DataSource, report: Callable[[str], None], *, delete: bool
 ) -> Synced:
     """Upload what differs, delete documents that are gone if `--delete` asks for it, and ingest.
 
