@@ -78,7 +78,7 @@ def test_secrets_and_personal_data_are_recognized_by_name_and_type(name, base, l
     assert (why_sensitive(column(name, base)) is not None) is left_out
 
 
-def test_a_column_of_few_values_or_of_a_foreign_key_is_no_secret() -> None:
+def test_a_column_of_few_values_or_of_a_foreign_key_is_not_a_secret() -> None:
     assert why_sensitive(column("token_type"), ["bearer", "mac"]) is None
     assert why_sensitive(column("token_id"), refers=True) is None
 
@@ -183,7 +183,7 @@ AWKWARD = st.sampled_from(
 
 
 @given(st.dictionaries(NAMES | AWKWARD, BASES, min_size=1, max_size=12), st.text(max_size=60))
-def test_whatever_columns_are_called_the_file_is_valid_and_says_the_same(columns, comment) -> None:
+def test_columns_of_any_name_give_a_valid_file_that_says_the_same(columns, comment) -> None:
     one = found(
         column("id", "integer", not_null=True),
         column("account_id"),
@@ -200,7 +200,7 @@ def test_whatever_columns_are_called_the_file_is_valid_and_says_the_same(columns
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_any_text_survives_its_way_through_toml(text) -> None:
+def test_any_text_survives_toml(text) -> None:
     assert tomllib.loads(f"x = {inline(text)}") == {"x": text}
 
 

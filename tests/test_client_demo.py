@@ -180,7 +180,7 @@ def test_an_expired_token_is_reported_before_anything_is_sent():
 
 
 @pytest.mark.parametrize("token", ["", "not-a-token", "a.b.c"])
-def test_what_is_not_a_token_is_reported_before_anything_is_sent(token):
+def test_a_malformed_token_is_reported_before_anything_is_sent(token):
     with pytest.raises(AgentError, match="not a JSON Web Token"):
         ask(ALL_CLAIMS, token, "http://127.0.0.1:1/mcp")
 

@@ -172,7 +172,7 @@ def test_a_document_of_another_tenant_withholds_the_answer_whatever_the_setting(
 
 
 @pytest.mark.parametrize("labels", [None, [], "tier", [("tier", "regular")]])
-def test_labels_that_are_none_withhold_the_answer(labels):
+def test_malformed_labels_withhold_the_answer(labels):
     with pytest.raises(WithheldError):
         searched(RawStore([found(tier="regular"), FoundPassage("x", labels)]))
 
@@ -301,12 +301,12 @@ def test_the_answer_of_a_search_tool_has_the_page_where_it_is_known(page, shown)
     assert store.asked[0][1][1] == Condition("language", ("en",))
 
 
-def test_the_configured_store_is_one():
+def test_the_configured_store_can_be_opened_and_closed():
     settings = DocumentsSettings(knowledge_base_id="ABCDEFGHIJ", region="eu-west-1")
     document_store(settings).close()
 
 
-def test_what_stores_share_runs_without_any_of_them():
+def test_the_shared_modules_of_stores_run_without_any_store():
     """Neither the shared modules nor the check of a declaration loads boto3 or the adapter that uses it."""
     modules = "store", "isolation", "names", "tenant_documents", "configured"
     code = "; ".join(f"import server.documents.{name}" for name in modules)

@@ -255,7 +255,7 @@ DOCUMENTATION = Path(__file__).parents[1] / "docs" / "documents.md"
 
 
 @pytest.mark.parametrize("command", re.findall(r"^tenantgate (documents .*)$", DOCUMENTATION.read_text(), re.MULTILINE))
-def test_every_command_of_the_documentation_is_one(command):
+def test_every_command_in_the_documentation_exists(command):
     """Each verb and option that it names exists; what they do is tested elsewhere."""
     options = [word for word in command.split() if word.startswith("--")]
     shown = QuietRunner().invoke(cli, [*command.split()[:2], "--help"], terminal_width=200)

@@ -63,7 +63,7 @@ def checked(monkeypatch, handler, **settings):
 SOUND = {name: [] for name in NAMES}
 
 
-def test_a_store_that_filters_holds_every_check(monkeypatch):
+def test_a_store_that_filters_passes_every_check(monkeypatch):
     assert checked(monkeypatch, storing([*SHARED, *OWN, OF_A])) == SOUND
     assert checked(monkeypatch, storing([*SHARED, GUIDE]), isolate_by=("tier",)) == SOUND
 
@@ -122,7 +122,7 @@ def test_without_a_document_store_there_is_nothing_to_check():
     assert document_checks(settings.model_copy(update={"documents": None})) == ()
 
 
-def test_the_development_knowledge_base_holds_every_check(stack):
+def test_the_development_knowledge_base_passes_every_check(stack):
     assert [check.name for check in document_checks(stack.settings) if check.holds] == NAMES
 
 

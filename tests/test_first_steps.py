@@ -97,7 +97,7 @@ SLIPS = {
 
 
 @pytest.mark.parametrize("slip", SLIPS)
-def test_a_slip_is_one_line_with_the_remedy(tmp_path, slip: str) -> None:
+def test_a_mistake_in_a_command_is_one_line_with_the_remedy(tmp_path, slip: str) -> None:
     arguments, code, said = SLIPS[slip]
     found = run(*(one.format(tmp_path) for one in arguments))
     assert (found[0], found[1], found[2].count("\n")) == (code, "", 1), found
@@ -138,7 +138,7 @@ def test_an_unforeseen_error_is_one_line_without_its_text_which_may_hold_a_secre
     )
     code, said, error = run("doctor", program=("-c", program))
     assert (code, said, error.count("\n")) == (1, "", 1)
-    assert "unforeseen KeyError in <string>:2; TENANTGATE_DEV_TRACEBACK=1 shows the traceback; report it" in error
+    assert "unexpected KeyError in <string>:2; TENANTGATE_DEV_TRACEBACK=1 shows the traceback; report it" in error
     assert "hunter2" not in error
 
 

@@ -184,7 +184,7 @@ def test_the_runtime_packages_own_error_event_is_understood():
     assert list(read_events([said, ""])) == [{"type": "error", "message": "boom"}]
 
 
-def test_nobody_is_listening_is_one_clear_sentence():
+def test_a_refused_connection_is_one_clear_sentence():
     with pytest.raises(AgentError, match=r"127\.0\.0\.1:1 cannot be reached"):
         list(invoke("http://127.0.0.1:1/invocations", TOKEN, "s" * 33, {}))
 
@@ -195,7 +195,7 @@ def test_a_token_is_never_sent_in_the_clear_to_another_machine():
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "pässword"])
-def test_what_no_token_holds_is_not_sent(token):
+def test_characters_that_no_token_has_are_not_sent(token):
     with pytest.raises(TokenError, match="copy it again"):
         list(invoke("http://127.0.0.1:1/invocations", token, "s" * 33, {}))
 

@@ -72,7 +72,7 @@ def test_a_database_newer_than_the_code_is_refused(stack) -> None:
     with database(stack.admin_url, "newer") as url:
         migrate(url, lambda _step: None)
         run(url, "INSERT INTO tenantgate.migrations (name, sha256) VALUES ('9999_later.sql', 'x')")
-        with pytest.raises(StartupError, match=r"9999_later\.sql, which this version does not know"):
+        with pytest.raises(StartupError, match=r"9999_later\.sql, which this version does not have"):
             migrate(url, lambda _step: None)
 
 
@@ -189,13 +189,13 @@ def test_other_applications_keep_what_everybody_could_do(second) -> None:
             )
 
 
-def test_where_nobody_uses_them_large_objects_are_out_of_reach(login) -> None:
+def test_large_objects_that_nobody_uses_are_out_of_reach(login) -> None:
     login.execute("SET default_transaction_read_only = off")
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="lo_create"):
         login.execute("SELECT lo_create(0)")
 
 
-def test_it_runs_as_a_verb(stack, tmp_path) -> None:
+def test_migrate_runs_as_a_verb(stack, tmp_path) -> None:
     import subprocess
 
     config = tmp_path / "tenantgate.toml"

@@ -107,7 +107,7 @@ def test_a_tool_names_the_argument_and_reads_nothing(caller, tool: str, name: st
     "value", ["1e400", "-1e400", "1" + "0" * 400, '"\\ud800"', "NaN", "1" + "0" * 5000, '"\\u0000"']
 )
 @pytest.mark.parametrize("name", ["limit", "min_amount", "filed_from", "customer_name"])
-def test_what_no_text_of_python_can_write_is_an_error_of_the_caller(caller, name: str, value: str) -> None:
+def test_half_of_a_surrogate_pair_is_an_error_of_the_caller(caller, name: str, value: str) -> None:
     mike = caller("mike-broker-a")
     params = {"name": "query_claims", "arguments": {name: "@"}}
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).replace('"@"', value)

@@ -146,7 +146,7 @@ def test_a_primary_that_only_reads_serves_and_refuses_migrations(stack, primary,
                 mending.execute("ALTER DATABASE postgres RESET default_transaction_read_only")
 
 
-def test_without_a_free_connection_callers_are_told_to_retry_and_the_start_waits(stack, primary, login_url) -> None:
+def test_without_a_free_connection_callers_are_asked_to_retry_and_the_start_waits(stack, primary, login_url) -> None:
     login_url = through(login_url, primary.port)
     with psycopg.connect(primary.admin_url, autocommit=True) as admin:
         admin.execute("ALTER ROLE app_user CONNECTION LIMIT 0")

@@ -109,7 +109,7 @@ def test_a_token_that_holds_a_claim_flat_and_nested_is_refused(stack, path, clai
         assert "flat and nested" in line["reason"]
 
 
-def test_the_two_ways_are_refused_for_the_tier_too(stack, admin) -> None:
+def test_a_tier_claim_that_is_flat_and_nested_is_refused_too(stack, admin) -> None:
     with registry(admin, acme=True), resolver(stack, tiers=("regular",)) as tenancy:
         assert tenancy.context(access_token(groups=["regular"], tenant_id="acme")).tier == "regular"
     with pytest.raises(TenancyError, match="has the same claim twice"):

@@ -112,7 +112,7 @@ def test_a_database_without_room_for_all_connections_is_named_with_its_numbers(
     require_room(settings.model_copy(update={"url": SecretStr("postgresql://a:b@127.0.0.1:1/x")}), 2)
 
 
-def test_workers_that_end_before_they_were_well_are_replaced_later_each_time() -> None:
+def test_workers_that_end_early_are_replaced_later_each_time() -> None:
     async def run() -> None:
         seat = Seat(WorkerPlace(), None, Loads.begun(1))  # type: ignore[arg-type]
         assert not seat._goes_on(3)

@@ -205,7 +205,7 @@ ROWS: list[Row] = [
         ORGANIZATION | {"org_id": "org_9ybsU1dN2dKfDkBi"}, settings={"tenant_claims": ["org_id"]}),
     Row("a claim path that is there twice: the claim `attributes.tenant_id`, and `tenant_id` in `attributes`", "403",
         "one of them may be a client's own", {"attributes.tenant_id": "b", "attributes": {"tenant_id": "a"}},
-        settings={"tenant_claims": ["attributes.tenant_id"]}, told="two ways"),
+        settings={"tenant_claims": ["attributes.tenant_id"]}, told="more than one way"),
     # Tokens that are bound to a key of their sender.
     Row("bound to a key (`cnf`), and sent as Bearer", "401", "whatever `dpop` says", {"cnf": BOUND},
         settings={"dpop": "accepted"}, told="bound to a key"),
