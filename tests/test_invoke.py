@@ -52,8 +52,8 @@ def agentcore(answer: Response) -> Generator[tuple[str, list[tuple[Request, byte
         return answer
 
     app = Starlette(routes=[Route("/{path:path}", endpoint, methods=["GET", "POST"])])
-    with listening(app) as address:
-        yield address, received
+    with listening(app) as running:
+        yield running.url, received
 
 
 def command(*arguments: str, token: str | None = TOKEN, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -129,9 +129,9 @@ def test_the_token_may_come_from_standard_input_and_never_from_an_argument():
 
 
 def test_the_real_runtime_answers_the_same_command(stack):
-    with listening(create_runtime(stack.addresses.mcp_url)) as address:
-        done = command("--url", address, LAST_WEEK, token=stack.issuer.mint("emma-broker-b"))
-        refused = command("--url", address, LAST_WEEK, token=stack.issuer.mint("emma-broker-b", lifetime_s=-1))
+    with listening(create_runtime(stack.addresses.mcp_url)) as running:
+        done = command("--url", running.url, LAST_WEEK, token=stack.issuer.mint("emma-broker-b"))
+        refused = command("--url", running.url, LAST_WEEK, token=stack.issuer.mint("emma-broker-b", lifetime_s=-1))
     assert done.stdout.startswith("1 claim was filed last week")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "has expired; sign in again" in refused.stderr

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx2
 import psycopg
 import pytest
-from structlog.testing import capture_logs
+from support.logs import own_logs
 
 from server.app import create_app
 from server.catalog.loading import load_catalog
@@ -143,7 +143,7 @@ def test_the_log_says_what_was_proved_at_the_start_and_again_when_it_changes(los
             await asyncio.to_thread(administer, text)
             await until(lambda: len(told("isolation is proved")) == 2)
 
-    with capture_logs() as logs:
+    with own_logs() as logs:
         asyncio.run(run())
     relations = "app.claims (own column tenant_id), app.claims_by_day (own column tenant_id)"
     claims = f"2 relations proved with 2 real tenants: {relations}"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.audit import breaks
 from support.callers import Line, calling, until
-from support.real_server import RealServer, real_server
+from support.real_server import RealServer, beside
 from support.server_of_its_own import SLEEP
 
 from server.workers.loads import Loads
@@ -43,11 +43,9 @@ NOT_RELOADED = "not reloaded; the previous settings and catalog stay in use"
 
 @contextmanager
 def begun(stack, folder: Path, **settings: Any) -> Generator[RealServer]:
-    database = stack.settings.database
     (folder / "more").mkdir()
     (folder / "more" / "sleep.py").write_text(SLEEP)
-    keys = database.context_keys[0].get_secret_value()
-    with real_server(folder, database.url.get_secret_value(), keys, catalog=["sample", "more"], **settings) as running:
+    with beside(stack, folder, catalog=["sample", "more"], **settings) as running:
         running.start()
         yield running
 

@@ -8,9 +8,9 @@ import time
 import psycopg
 import pytest
 from pydantic import SecretStr, ValidationError
-from structlog.testing import capture_logs
 from support.audit import breaks
 from support.callers import Line, calling, until
+from support.logs import own_logs
 from support.real_server import RealServer
 from test_workers import COUNT, NOT_RELOADED, begun
 
@@ -99,7 +99,7 @@ def test_a_database_without_room_for_all_connections_is_named_with_its_numbers(
         require_room(settings, 2)
     # A pooler shares its connections: what the database can hold says nothing of it.
     require_room(settings.model_copy(update={"prepared_statements": False}), 2)
-    with psycopg.connect(stack.admin_url), capture_logs() as logs:
+    with psycopg.connect(stack.admin_url), own_logs() as logs:
         require_room(settings.model_copy(update={"pool_size": 95}), 1)
     assert [line["log_level"] for line in logs] == ["warning"]
     admin.execute("ALTER ROLE app_user CONNECTION LIMIT 60")

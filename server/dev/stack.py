@@ -5,11 +5,13 @@ import socket
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from server.app import create_app
 from server.catalog.loading import load_catalog
+from server.dev.calls.configured import own_calls
 from server.dev.folder import folder_lock
 from server.dev.issuer.application import DevelopmentIssuer
 from server.dev.knowledge_base.corpus import Corpus
@@ -24,6 +26,7 @@ from server.dev.preparation import (
     prepare_database,
     sample_settings,
 )
+from server.dev.requests import ShowingRecorder, Shown
 from server.dev.running import Addresses, published
 from server.dev.sample import PEOPLE, SAMPLE_DOCUMENTS
 from server.doctor.proof import require_isolation
@@ -71,18 +74,19 @@ class Stack:
 
 
 @contextmanager
-def development_stack(
+def development_stack(  # noqa: PLR0913, PLR0917  # the options of the verb, and its two ways to show something
     folder: Path,
     port: int,
     documents: Path | None = None,
     report: Callable[[str], None] = lambda _step: None,
     own: OwnDatabase | None = None,
+    show: Callable[[Shown], None] = lambda _request: None,
 ) -> Generator[Stack]:
     """Prepare a stack in `folder`; the server listens on `port`, the stand-ins on the next two ports.
 
     Port 0 takes any three free ports. `documents` replaces the sample's documents; `own` replaces the embedded database
-    with an existing one and its own catalog, without documents. Raises StartupError; everything that was started is
-    stopped at the end.
+    with an existing one and its own catalog, without documents. `report` gets each step of the preparation, and `show`
+    each request while the stack serves. Raises StartupError; everything that was started is stopped at the end.
     """
     with folder_lock(folder), ExitStack() as started:
         listeners = [listen(HOST, port + place if port else 0) for place in range(3)]
@@ -100,17 +104,26 @@ def development_stack(
             database_url, admin_url = own.prepare(key), own.admin_url
             others, people = own.settings(), own.people()
         signing_key = development_signing_key(folder / "audit.key")
-        others["audit"] = {"path": folder / "audit.jsonl", "signing_key": signing_key}
+        trail = folder / "audit.jsonl"
+        others["audit"] = {"path": trail, "signing_key": signing_key}
         settings = development_settings(mcp_url, issuer_url, database_url, key, **others)
         catalog = load_catalog(settings.catalog)
         report("reading the documents")
         corpus = Corpus.load(documents or SAMPLE_DOCUMENTS, folder / "vectors") if settings.documents else None
-        issuer = DevelopmentIssuer(issuer_url, folder / "issuer", [mcp_url], people, catalog.scopes)
+        issuer = DevelopmentIssuer(
+            issuer_url, folder / "issuer", [mcp_url], people, catalog.scopes, without_a_page=own is None
+        )
         report("proving isolation")
         proof = require_isolation(settings, catalog)
+        own_calls(settings, catalog, proof, trail, documents or SAMPLE_DOCUMENTS).serve_at(issuer)
         point_aws_at(knowledge_base_url)
         apps = [
-            create_app(settings, catalog=catalog, first_proof=lambda: proof),
+            create_app(
+                settings,
+                catalog=catalog,
+                first_proof=lambda: proof,
+                new_recorder=partial(ShowingRecorder, show=show),
+            ),
             issuer.app,
             *([create_knowledge_base(corpus)] if corpus else []),
         ]

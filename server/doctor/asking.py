@@ -1,8 +1,10 @@
 """How the doctor asks the database: one connection and fixed settings; a check that cannot be made fails."""
 
 import re
+import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import psycopg
@@ -57,6 +59,14 @@ def made(name: str, purpose: str, connection: psycopg.Connection[Any], find: Cal
 
     Raises UnreachableError when the database is down or too busy.
     """
+    began = time.monotonic()
+    check = _made(name, purpose, connection, find)
+    return replace(check, duration_s=time.monotonic() - began)
+
+
+def _made(
+    name: str, purpose: str, connection: psycopg.Connection[Any], find: Callable[[], Iterable[Offender]]
+) -> Check:
     try:
         # Rolled back, so that locks on tables are not kept until the last check.
         with connection.transaction(force_rollback=True):

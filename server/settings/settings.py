@@ -42,17 +42,34 @@ class Settings(BaseSettings):
     )
 
     resource_url: Url | Literal[""] = ""
+    """the server's canonical URI: audience, metadata, challenges; the endpoint answers POST on its path (`/`
+    without one) and on `<path>/t/<tenant>`. A proxy in front passes the path on as it is"""
     allowed_hosts: tuple[str, ...] = ()
+    """exact Host headers that are answered, in any letter case, with the port unless it is the scheme's default;
+    for a `resource_url` on loopback, `127.0.0.1`, `localhost` and `[::1]`. The log names a refused one"""
     allowed_origins: tuple[str, ...] = ()
+    """exact Origins of browser clients"""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """addresses and networks (`"10.0.0.0/8"`) of the proxies in front: their connections carry many people and have
+    no limit per source, and their `X-Forwarded-For` gives the client's address"""
     host: str = "127.0.0.1"
+    """the address to listen on; also a flag of `serve`"""
     port: Annotated[int, Field(ge=1, le=65_535)] = 8000
+    """the port; also a flag of `serve`"""
     workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """worker processes; also a flag of `serve`. See [workers](running.md#workers)"""
     max_body_bytes: Annotated[int, Field(ge=1_024, le=16_777_216)] = 65_536
+    """a larger request body is refused with 413; one with over 512 opening brackets or 2,048 commas, counted in
+    texts too, with 400"""
     catalog: tuple[str, ...] = ()
+    """folders or files of declarations, relative to the settings file; `"sample"` is the sample pack:
+    [catalog](catalog.md)"""
     migrations: tuple[str, ...] = ()
+    """folders of your own SQL migrations, applied after the core's; `"sample"` as above"""
     instructions: str | None = None
+    """the text that a model gets at the start, instead of the catalog's texts"""
     whoami: bool = True
+    """`false` removes the built-in tool of this name"""
     issuers: tuple[IssuerSettings, ...] = ()
     tenancy: TenancySettings = TenancySettings()
     database: DatabaseSettings = DatabaseSettings()
