@@ -116,7 +116,7 @@ def test_the_report_counts_rows_tenants_and_what_nobody_will_see(report, shop) -
     assert {row[0] for row in table_rows(report)} == set(report.decisions.declared)
 
 
-def test_equally_short_ways_are_compared_on_the_rows_that_are_there(shop) -> None:
+def test_equally_short_paths_are_compared_on_the_existing_rows(shop) -> None:
     differing = shop.count("SELECT count(*) FROM shop.transfers WHERE sender <> receiver")
     assert differing == 0
     count = shop.adopt("account_id", shared=["shop.countries"]).counts["shop.transfers"]

@@ -102,7 +102,7 @@ def test_update_writes_what_is_new_different_and_gone_and_the_database_follows(p
     assert place.adopt("account_id").changes == []
 
 
-def test_an_edited_file_stays_and_counts_as_it_stands(place) -> None:
+def test_an_edited_file_stays_and_counts_with_its_edits(place) -> None:
     place.adopt("account_id")
     place.migrate()
     file = place.output / "tools/app.orders.toml"
@@ -181,7 +181,7 @@ def test_a_name_that_is_taken_is_refused_before_anything_is_written(place) -> No
     assert state(place) == before
 
 
-def test_a_tool_s_name_that_a_person_uses_is_left_to_them(place) -> None:
+def test_a_tool_name_that_a_person_uses_is_not_taken(place) -> None:
     folder = place.output / "tools"
     folder.mkdir(parents=True)
     (folder / "own.toml").write_text(

@@ -70,7 +70,7 @@ def test_every_decided_table_of_label_studio_is_proved(label_studio) -> None:
                 assert label_studio.seen(login, table, tenant) == label_studio.truth(table, tenant), table.name
 
 
-def test_what_was_ambiguous_is_decided_by_the_options_that_the_report_names(decided) -> None:
+def test_options_named_in_the_report_decide_ambiguous_tables(decided) -> None:
     tables = decided.tables
     assert len(tables) == 68
     assert decided.doctor() == []
@@ -139,7 +139,7 @@ def seen_by_the_application(place) -> dict[tuple[str, str], int]:
     }
 
 
-def test_row_level_security_that_is_there_is_found_explained_and_left_alone(logto) -> None:
+def test_existing_row_level_security_is_found_explained_and_not_changed(logto) -> None:
     report = logto.adopt("tenant_id")
     assert set(report.decisions.declared) == {"public.service_logs"}
     reason = report.decisions.undecided["public.applications"].reason

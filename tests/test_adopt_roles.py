@@ -195,14 +195,14 @@ def test_the_types_of_columns_that_policies_name_cannot_be_changed_as_the_report
                 place.admin.execute(statement.encode())
 
 
-def test_what_public_could_read_of_an_undeclared_table_is_out_of_the_login_s_reach(place, adopted, before) -> None:
+def test_an_undeclared_table_that_public_may_read_is_out_of_the_logins_reach(place, adopted, before) -> None:
     # Today's roles have it by name now.
     assert counts(place)["shop_idle", "shop.jobs"] == before["shop_idle", "shop.jobs"] == 6
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         place.count("SELECT count(*) FROM shop.jobs", place.login)
 
 
-def test_what_public_could_run_is_out_of_the_login_s_reach_and_others_still_run_it(place, adopted) -> None:
+def test_a_function_that_public_may_run_is_out_of_the_logins_reach_and_others_still_run_it(place, adopted) -> None:
     assert place.count("SELECT shop.order_count()", "shop_idle") == 6
     assert place.count("SELECT nextval('shop.tickets')", "shop_reports") == 1
     for query in ("SELECT shop.order_count()", "SELECT nextval('shop.tickets')"):

@@ -85,7 +85,7 @@ def test_a_child_is_found_through_foreign_keys_of_any_length(ways) -> None:
     assert found["bits"] == Parent("part_id", "app.parts", "id")
 
 
-def test_the_shortest_way_is_taken(ways) -> None:
+def test_the_shortest_path_to_a_tenant_is_taken(ways) -> None:
     found = ways(
         BASE + "CREATE TABLE app.items (id int PRIMARY KEY, order_id int NOT NULL REFERENCES app.orders);"
         "CREATE TABLE app.parts (id int PRIMARY KEY, item_id int REFERENCES app.items, order_id int"
@@ -94,7 +94,7 @@ def test_the_shortest_way_is_taken(ways) -> None:
     assert found["parts"] == Parent("order_id", "app.orders", "id")
 
 
-def test_equally_short_ways_are_reported_and_not_guessed(ways) -> None:
+def test_equally_short_paths_are_reported_and_not_guessed(ways) -> None:
     text = BASE + (
         "CREATE TABLE app.carts (id int PRIMARY KEY, account_id int NOT NULL);"
         "CREATE TABLE app.items (id int PRIMARY KEY, order_id int NOT NULL REFERENCES app.orders,"
@@ -148,7 +148,7 @@ def test_two_named_columns_in_one_table_are_two_tenants(ways) -> None:
     assert found["x"].reason == "one row has two tenants: account_id and org_id each hold one"
 
 
-def test_a_table_without_a_way_is_undecided_and_never_shared(ways) -> None:
+def test_a_table_without_a_path_to_a_tenant_is_undecided_and_never_shared(ways) -> None:
     found = ways(f"{BASE}CREATE TABLE app.jobs (id int PRIMARY KEY)")
     assert found["jobs"].reason == (
         "it has no column account_id, and no foreign key leads from it to a table with a tenant"
@@ -166,7 +166,7 @@ def test_a_table_is_shared_only_when_a_person_says_so(ways) -> None:
     assert isinstance(found["cities"], Undecided)
 
 
-def test_a_reference_to_itself_is_no_way(ways) -> None:
+def test_a_reference_to_itself_is_not_a_path_to_a_tenant(ways) -> None:
     found = ways(
         BASE + "CREATE TABLE app.tree (id int PRIMARY KEY, parent_id int REFERENCES app.tree);"
         "ALTER TABLE app.accounts ADD parent_id int REFERENCES app.accounts;"
@@ -187,7 +187,7 @@ def test_tables_that_refer_to_each_other_are_found_from_the_one_nearer_to_a_tena
     assert found["versions"] == Parent("draft_id", "app.drafts", "id")
 
 
-def test_a_foreign_key_of_several_columns_is_no_way(ways) -> None:
+def test_a_foreign_key_of_several_columns_is_not_a_path_to_a_tenant(ways) -> None:
     found = ways(
         "CREATE TABLE app.orders (id int, version int, account_id int, PRIMARY KEY (id, version));"
         "CREATE TABLE app.items (id int PRIMARY KEY, order_id int, version int,"

@@ -102,7 +102,7 @@ def test_an_extract_of_another_server_fails(path) -> None:
         check_extract(made(path), public_keys([SigningKey(bytes(32)).public_text()]))
 
 
-def test_a_trail_that_does_not_hold_gives_no_extract(path, tmp_path) -> None:
+def test_a_trail_that_does_not_verify_gives_no_extract(path, tmp_path) -> None:
     copy = tmp_path / "audit.jsonl"
     copy.write_bytes(path.read_bytes().replace(b"person-3", b"person-4"))
     with pytest.raises(StartupError, match="does not verify; run"):

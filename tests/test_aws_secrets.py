@@ -183,7 +183,7 @@ def test_a_secret_that_cannot_be_had_is_one_line_that_names_setting_and_secret(m
     assert said in refused
 
 
-def test_what_is_wrong_with_a_value_of_aws_is_said_without_the_value(monkeypatch, aws) -> None:
+def test_a_wrong_value_from_aws_is_reported_without_the_value(monkeypatch, aws) -> None:
     aws.put_secret_value(SecretId="tenantgate/keys", SecretString="k1:MDEyMzQ1Njc4OTAx")
     monkeypatch.setenv(KEYS_VARIABLE, "aws-secret:tenantgate/keys")
     assert "database.context_keys" in refusal()

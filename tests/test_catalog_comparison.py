@@ -173,7 +173,7 @@ def test_a_relation_with_a_key_that_names_one_row_agrees(tmp_path, url, text) ->
     assert compared(tmp_path / "one.toml", text, url) == []
 
 
-def test_the_way_to_the_tenant_is_compared_too(tmp_path, url) -> None:
+def test_the_path_to_the_tenant_is_compared_too(tmp_path, url) -> None:
     number = 'columns.id = { type = "integer" }'
     every = table("every", columns=number).replace('"account"', '"owner"')
     note = table("keyless", columns='columns.note = { type = "text" }')

@@ -89,7 +89,7 @@ def test_the_python_example_is_loaded(tmp_path) -> None:
     assert list(tool.described.input_schema["properties"]) == ["customer"]
 
 
-def test_the_settings_example_is_one() -> None:
+def test_the_settings_example_is_valid() -> None:
     (text,) = [text for kind, text in BLOCKS if kind == "toml" and text.startswith("# tenantgate.toml")]
     assert Settings.model_validate(tomllib.loads(text)).catalog == ("tools", "reports/sales.toml")
 

@@ -23,7 +23,7 @@ from support.sample_pack import sample_offer
 from client_demo.agent import ToolCall, Turn, ask
 from client_demo.answer import answer_to
 from client_demo.demo import Answered, differences
-from client_demo.errors import AgentError, RefusedError
+from client_demo.errors import AgentError, RefusedByServerError
 from client_demo.models import OFFLINE_LABEL, choose_model, model_label
 from client_demo.offline_model import OfflineModel
 from client_demo.passage import answering_sentence
@@ -186,7 +186,7 @@ def test_many_threads_with_different_tokens_never_mix_people_up(ask_as):
 
 
 def test_a_token_that_nobody_known_has_signed_is_refused_in_the_servers_words(stack):
-    with pytest.raises(RefusedError, match="sign in again") as refusal:
+    with pytest.raises(RefusedByServerError, match="sign in again") as refusal:
         ask(ALL_CLAIMS, _plausible_token(), stack.addresses.mcp_url)
     assert refusal.value.status == 401
 
@@ -204,7 +204,7 @@ def test_an_expired_token_is_reported_before_anything_is_sent():
 
 
 @pytest.mark.parametrize("token", ["", "not-a-token", "a.b.c"])
-def test_what_is_not_a_token_is_reported_before_anything_is_sent(token):
+def test_a_malformed_token_is_reported_before_anything_is_sent(token):
     with pytest.raises(AgentError, match="not a JSON Web Token"):
         ask(ALL_CLAIMS, token, "http://127.0.0.1:1/mcp")
 

@@ -227,7 +227,7 @@ def test_the_verb_switches_it_and_shows_whether_it_is_on(stack, tmp_path) -> Non
         assert said("--no-log") == said() == "the database logs no context"
 
 
-def test_a_server_of_the_version_before_goes_on_with_the_new_function(stack) -> None:
+def test_a_server_of_the_previous_version_works_with_the_new_function(stack) -> None:
     """Its contexts have no request; `migrate` comes first, then the servers are replaced one by one."""
     key = stack.settings.database.signing_keys()[0]
 

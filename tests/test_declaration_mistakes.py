@@ -61,7 +61,7 @@ def test_the_verb_prints_each_mistake_on_a_line_of_its_own(catalog) -> None:
 
 
 @pytest.mark.parametrize("name", ["shop", "metering", "crm"])
-def test_a_right_declaration_is_said_to_be_right(catalog, name: str) -> None:
+def test_a_correct_declaration_is_reported_as_valid(catalog, name: str) -> None:
     config = catalog((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
     command = [sys.executable, "-m", "server", "tools", "check", "--config", str(config)]
     checked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -276,7 +276,7 @@ def test_every_chunk_starts_with_the_headings_that_lead_to_it():
     ]
 
 
-def test_a_number_sign_in_code_or_plain_text_is_no_heading():
+def test_a_number_sign_in_code_or_plain_text_is_not_a_heading():
     assert cut("```\n# not a heading\n```\n", markdown=True) == ["```\n# not a heading\n```"]
     assert cut("# plain\n\ntext", markdown=False) == ["# plain\n\ntext"]
 

@@ -359,7 +359,7 @@ def test_an_ordinary_user_needs_no_privilege(open_folder):
     assert processes_on(open_folder / "postgres" / "cluster") == []
 
 
-def test_a_second_holder_of_the_folder_is_told_who_has_it(tmp_path):
+def test_a_second_holder_of_the_folder_reads_who_has_it(tmp_path):
     with folder_lock(tmp_path):
         expected = rf"already running in this folder \(pid {os.getpid()}\); stop it or choose another folder"
         with pytest.raises(StartupError, match=expected), folder_lock(tmp_path):

@@ -148,7 +148,7 @@ def test_nothing_starts_on_a_database_that_does_not_isolate_and_the_reason_is_na
         require_isolation(examined.settings(), examined.catalog)
 
 
-def test_an_unreachable_database_is_an_outage_and_no_finding(examined) -> None:
+def test_an_unreachable_database_is_an_outage_and_not_a_finding(examined) -> None:
     away = examined.settings(url="postgresql://app_user@127.0.0.1:9/x")
     with pytest.raises(UnreachableError, match="cannot be reached"):
         examine(away, examined.catalog)

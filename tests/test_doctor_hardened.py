@@ -63,7 +63,7 @@ HARDENED = {
 
 
 @pytest.mark.parametrize("name", HARDENED)
-def test_a_check_that_cannot_be_made_is_an_offence_with_the_databases_own_words(examined, name) -> None:
+def test_a_check_that_cannot_run_is_a_finding_in_the_databases_own_words(examined, name) -> None:
     what, words, check = HARDENED[name]
     with examined.broken(f"REVOKE {what} FROM PUBLIC", f"GRANT {what} TO PUBLIC"):
         report = examined.report()

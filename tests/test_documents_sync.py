@@ -210,7 +210,7 @@ def test_nothing_is_deleted_unless_asked_for(tmp_path, s3):
     assert names(s3) == {"a.md", "a.md.metadata.json"}
 
 
-def test_what_lies_outside_the_prefix_is_left_alone(tmp_path, s3):
+def test_objects_outside_the_prefix_are_not_changed(tmp_path, s3):
     s3.put_object(Bucket=BUCKET, Key="other.md", Body=b"x")
     write(tmp_path, "a.md", "a")
     sync(tmp_path, "--prefix", "mine/", "--delete")

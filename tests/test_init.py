@@ -62,7 +62,7 @@ def issuer() -> Iterator[tuple[str, dict[str, object]]]:
         server.server_close()
 
 
-def test_the_file_is_valid_as_it_stands_and_names_folders_that_are_there(tmp_path, settings_of) -> None:
+def test_the_file_is_valid_and_names_folders_that_exist(tmp_path, settings_of) -> None:
     code, said, _ = run(tmp_path)
     assert code == 0
     assert "tenantgate adopt --config tenantgate.toml" in said
@@ -73,7 +73,7 @@ def test_the_file_is_valid_as_it_stands_and_names_folders_that_are_there(tmp_pat
     assert (tmp_path / "adopted/migrations").is_dir()
 
 
-def test_a_file_that_is_there_is_replaced_only_with_force(tmp_path) -> None:
+def test_an_existing_file_is_replaced_only_with_force(tmp_path) -> None:
     file = tmp_path / "tenantgate.toml"
     file.write_text("mine = true\n")
     assert run(tmp_path)[::2] == (

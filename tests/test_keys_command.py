@@ -90,7 +90,7 @@ def test_a_new_key_is_printed_once_and_stored_as_its_pads(keys, admin) -> None:
 
 def test_a_key_id_is_chosen_or_refused(keys) -> None:
     assert keys("add", "--kid", "summer").startswith("summer:")
-    with pytest.raises(StartupError, match="there is a key summer already"):
+    with pytest.raises(StartupError, match="the key id summer is already in use"):
         keys("add", "--kid", "summer")
     with pytest.raises(SettingsError, match=r"--kid: .*lower-case"):
         keys("add", "--kid", "Summer!")
@@ -119,7 +119,7 @@ def test_the_last_valid_key_is_retired_only_by_force(keys) -> None:
     assert listed(keys) == {"k1": "valid"}
     keys("retire", "k1", "--force")
     assert listed(keys) == {"k1": "retiring"}
-    with pytest.raises(StartupError, match="there is no key k7"):
+    with pytest.raises(StartupError, match="the key id k7 does not exist"):
         keys("retire", "k7")
 
 

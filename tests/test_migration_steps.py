@@ -45,7 +45,7 @@ def test_a_text_without_marks_has_no_steps() -> None:
     assert steps_of("-- a comment\nSELECT 1;\n") == []
 
 
-def test_what_stands_before_the_first_mark_is_no_step() -> None:
+def test_text_before_the_first_mark_is_not_a_step() -> None:
     assert steps_of(f"-- comment\n{STEP} a\nSELECT 1;\n{STEP}\nSELECT 2;\n") == [
         ("a", "\nSELECT 1;\n"),
         ("", "\nSELECT 2;\n"),
@@ -73,7 +73,9 @@ def test_a_busy_table_is_tried_again_until_it_is_free(connection, url) -> None:
 def test_a_table_that_stays_busy_is_named_and_leaves_nothing_open(connection, url) -> None:
     with psycopg.connect(url) as other:
         other.execute("LOCK TABLE busy")
-        with pytest.raises(StartupError, match=r"step 2 of 2 \(second\) of the migration x\.sql did not get its lock"):
+        with pytest.raises(
+            StartupError, match=r"step 2 of 2 \(second\) of the migration x\.sql could not lock its table"
+        ):
             run_steps(connection, "x.sql", steps_of(BUSY), lambda _: None)
     # What came before stays, and the connection can be used.
     assert connection.execute("SELECT count(*) FROM one").fetchall() == [(0,)]

@@ -74,7 +74,7 @@ def test_a_database_newer_than_the_code_is_refused(stack) -> None:
     with database(stack.admin_url, "newer") as url:
         migrate(url, lambda _step: None)
         run(url, "INSERT INTO tenantgate.migrations (name, sha256) VALUES ('9999_later.sql', 'x')")
-        with pytest.raises(StartupError, match=r"9999_later\.sql, which this version does not know"):
+        with pytest.raises(StartupError, match=r"9999_later\.sql, which this version does not have"):
             migrate(url, lambda _step: None)
 
 
@@ -82,7 +82,7 @@ def test_a_migration_that_was_changed_afterwards_is_refused(stack) -> None:
     with database(stack.admin_url, "changed") as url:
         migrate(url, lambda _step: None)
         run(url, f"UPDATE tenantgate.migrations SET sha256 = 'x' WHERE name = '{NAMES[0]}'")
-        with pytest.raises(StartupError, match=f"{NAMES[0]} was changed after it had been applied"):
+        with pytest.raises(StartupError, match=f"{NAMES[0]} was changed after it was applied"):
             migrate(url, lambda _step: None)
 
 
@@ -116,7 +116,7 @@ def test_errors_name_what_to_do(stack) -> None:
         migrate("", lambda _step: None)
     with pytest.raises(UnreachableError, match=r"cannot be reached.*database\.admin_url"):
         migrate("postgresql://x@127.0.0.1:9/x", lambda _step: None)
-    with pytest.raises(StartupError, match=r"the database refused: .*check the rights"):
+    with pytest.raises(StartupError, match=r"the database refused the command: .*check the rights"):
         migrate(stack.addresses.database_url, lambda _step: None)
 
 
@@ -191,13 +191,13 @@ def test_other_applications_keep_what_everybody_could_do(second) -> None:
             )
 
 
-def test_where_nobody_uses_them_large_objects_are_out_of_reach(login) -> None:
+def test_large_objects_that_nobody_uses_are_out_of_reach(login) -> None:
     login.execute("SET default_transaction_read_only = off")
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="lo_create"):
         login.execute("SELECT lo_create(0)")
 
 
-def test_it_runs_as_a_verb(stack, tmp_path) -> None:
+def test_migrate_runs_as_a_verb(stack, tmp_path) -> None:
     import subprocess
 
     config = tmp_path / "tenantgate.toml"

@@ -224,7 +224,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("sentence", REFUSED)
-def test_what_the_steps_cannot_do_is_refused_with_its_remedy(newest, sentence) -> None:
+def test_a_table_that_the_steps_do_not_support_is_refused_with_its_remedy(newest, sentence) -> None:
     texts, name = REFUSED[sentence]
     tables = by_name(ORDERS, CHILD) if len(texts) > 1 else by_name(ORDERS)
     with shop(newest, *texts), pytest.raises(StartupError, match=sentence) as refused:

@@ -280,7 +280,7 @@ WRONG_IN_THE_DATABASE = {
 
 
 @pytest.mark.parametrize("sentence", WRONG_IN_THE_DATABASE)
-def test_what_the_database_has_against_a_declaration_is_named_with_its_remedy(server, sentence) -> None:
+def test_a_declaration_that_differs_from_the_database_is_named_with_its_remedy(server, sentence) -> None:
     text, said = WRONG_IN_THE_DATABASE[sentence]
     create(
         server, "texts.good", 'id int PRIMARY KEY, account int, free int, posix text COLLATE "POSIX" NOT NULL UNIQUE'
@@ -324,19 +324,19 @@ ORDERS = {"tenant": "account"}
 WRONG_AS_DECLARED = {
     "is not declared": {"texts.x": {"tenant": through("none")}},
     "is shared": {"texts.kinds": {"shared": True}, "texts.x": {"tenant": through("kinds")}},
-    "never ends (texts.x → texts.x)": {"texts.x": {"tenant": through("x")}},
-    "say whose rows these are": {"texts.x": {}},
-    "or shared = true when": {"texts.x": {"shared": True, "tenant": "account"}},
+    "form a cycle (texts.x → texts.x)": {"texts.x": {"tenant": through("x")}},
+    "must have either tenant or shared": {"texts.x": {}},
+    "or shared = true for": {"texts.x": {"shared": True, "tenant": "account"}},
 }
 
 
 @pytest.mark.parametrize("sentence", WRONG_AS_DECLARED)
-def test_a_way_that_does_not_end_in_an_own_column_is_refused_without_a_database(sentence) -> None:
+def test_parents_that_do_not_end_in_a_tenant_column_are_refused_without_a_database(sentence) -> None:
     (problem,) = problems(declared(name, **said) for name, said in WRONG_AS_DECLARED[sentence].items())
     assert sentence in problem
 
 
-def test_a_cycle_is_refused_for_each_member_and_whoever_leads_into_it() -> None:
+def test_a_cycle_is_refused_for_each_member_and_each_table_that_leads_into_it() -> None:
     ways = {"a": "b", "b": "c", "c": "b"}
     found = problems(declared(f"texts.{name}", tenant=through(parent)) for name, parent in ways.items())
     assert [one.split(":")[0] for one in found] == ["texts.a", "texts.b", "texts.c"]
@@ -353,7 +353,7 @@ def test_a_table_of_two_parents_is_refused() -> None:
     assert problem.startswith("texts.notes: it is declared more than once")
 
 
-def test_a_broken_parent_is_said_once() -> None:
+def test_a_broken_parent_is_reported_once() -> None:
     tables = [declared("texts.items", tenant=through("orders")), declared("texts.parts", tenant=through("items"))]
     assert problems(tables) == [
         "texts.items: its parent texts.orders is not declared; declare it, so that its rows are limited too"

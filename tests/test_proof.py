@@ -90,7 +90,7 @@ def test_a_database_that_is_away_at_the_start_is_waited_for_and_proved_before_th
     asyncio.run(run())
 
 
-def test_isolation_that_is_lost_while_serving_ends_the_answers_until_it_is_mended(lost_and_found) -> None:
+def test_isolation_that_is_lost_while_serving_ends_the_answers_until_it_is_fixed(lost_and_found) -> None:
     postgres, settings = lost_and_found
 
     def administer(text: str) -> None:

@@ -229,7 +229,7 @@ def test_others_see_and_write_what_they_did_before(place, kind) -> None:
         assert losers(place.admin, table, LOGIN) == []
 
 
-def test_what_is_printed_can_be_run_again_and_repairs(place, kind) -> None:
+def test_the_printed_sql_can_be_run_again_and_repairs(place, kind) -> None:
     tables = by_name(*kind.tables)
     printed = []
     for name in tables:
@@ -437,7 +437,7 @@ def test_the_key_that_children_name_is_granted(place) -> None:
         assert place.seen("SELECT note FROM shop.items", "acme") == ["a"]
 
 
-def test_a_declared_child_that_does_not_exist_yet_is_in_nobodys_way(place) -> None:
+def test_a_declared_child_that_does_not_exist_yet_blocks_nothing(place) -> None:
     with shop(place, TEXT):
         place.protect(by_name(ORDERS, CHILD), "shop.orders")
         assert place.seen("SELECT note FROM shop.orders", "acme") == ["a1", "a2"]

@@ -210,7 +210,7 @@ def test_a_roll_up_answers_what_an_independent_model_answers(place) -> None:
     assert parts <= 100
 
 
-def test_what_writers_do_at_the_same_time_adds_up(place, stack) -> None:
+def test_concurrent_writes_add_up(place, stack) -> None:
     """Each locks the days that it adds up anew; one that appends waits for nobody."""
     table = orders()
     failures: list[BaseException] = []

@@ -102,7 +102,7 @@ def test_a_refusal_by_a_tool_is_a_result_and_the_turn_ends_well(stack, invoke):
     assert events[-1] == {"type": "done"}
 
 
-def test_what_was_said_before_travels_with_the_question_and_is_not_kept(stack, invoke):
+def test_earlier_turns_are_sent_with_the_question_and_not_kept(stack, invoke):
     token, session = stack.issuer.mint("mike-broker-a"), "s" * 33
     history = [{"role": "user", "text": "Show me claim CLM-A-002"}, {"role": "assistant", "text": "It is pending."}]
     asked = invoke(token, {"prompt": ALL_CLAIMS, "history": history}, **{SESSION_HEADER: session})
@@ -133,7 +133,7 @@ UNUSABLE: dict[str, tuple[Callable[[Any], str | None], str]] = {
 
 @pytest.mark.parametrize("body", [{"prompt": ALL_CLAIMS}, {"action": "whoami"}], ids=["ask", "whoami"])
 @pytest.mark.parametrize("case", UNUSABLE)
-def test_a_token_that_will_not_do_is_401_before_any_event(stack, invoke, case, body):
+def test_a_token_that_is_not_accepted_is_401_before_any_event(stack, invoke, case, body):
     token, challenge = UNUSABLE[case]
     response = invoke(token(stack.issuer), body)
     assert response.status_code == 401
@@ -143,7 +143,7 @@ def test_a_token_that_will_not_do_is_401_before_any_event(stack, invoke, case, b
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Basic bWlrZTpzZWNyZXQ="])
-def test_what_is_no_bearer_token_is_no_token(invoke, header):
+def test_a_header_without_a_bearer_token_gives_no_token(invoke, header):
     """R2."""
     response = invoke(None, {"prompt": ALL_CLAIMS}, Authorization=header)
     assert response.status_code == 401

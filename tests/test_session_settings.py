@@ -189,7 +189,7 @@ def test_case_02_whatever_is_set_every_tool_returns_the_same_bytes(
         assert without_cursors(answers(server)) == expected
 
 
-def test_case_02_so_they_are_where_each_transaction_is_settled_by_itself(stack, protected, folder, expected) -> None:
+def test_case_02_answers_are_the_same_through_a_pooler_in_transaction_mode(stack, protected, folder, expected) -> None:
     """The way through a pooler in transaction mode, which keeps no settings for a client."""
     values = {name: several[1] for name, several in MATRIX.items()}
     with (

@@ -209,6 +209,6 @@ def test_a_statement_reads_nothing_out_of_the_logins_reach_and_writes_nothing(st
 
 
 @pytest.mark.parametrize("sql", ["SELECT 1 AS value; DELETE FROM app.claims", "DELETE FROM app.claims", "COMMIT"])
-def test_what_is_not_one_select_is_not_even_loaded(sql) -> None:
+def test_a_text_that_is_not_one_select_is_not_loaded(sql) -> None:
     with pytest.raises(CatalogError, match="must be one"):
         one_tool(declared("two", sql, VALUE))

@@ -347,7 +347,7 @@ def test_window_functions_rank_the_tenants_own_rows(server) -> None:
     assert server.rows("windowed", most=1) == [first]
 
 
-def test_a_name_in_a_text_or_comment_is_no_parameter_and_every_sign_may_be_used(server) -> None:
+def test_a_name_in_a_text_or_comment_is_not_a_parameter_and_every_character_may_be_used(server) -> None:
     (row,) = server.rows("odd_signs")
     assert row == {
         "text": ":most :most;':most",

@@ -66,7 +66,7 @@ def test_a_host_is_accepted_by_the_name_that_the_settings_have(url) -> None:
         Target(url, "database.url", ("other.example.com",)).parameters()
 
 
-def test_what_the_environment_says_of_host_and_mode_counts(monkeypatch) -> None:
+def test_host_and_sslmode_of_the_environment_count(monkeypatch) -> None:
     monkeypatch.setenv("PGHOST", "db.example.com")
     with pytest.raises(SettingsError, match=r"db\.example\.com"):
         Target("postgresql://app_user@/x", "database.url").parameters()

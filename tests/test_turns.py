@@ -34,7 +34,7 @@ def server(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Generator[
         yield running
 
 
-def test_a_turn_has_room_for_some_and_the_next_one_again() -> None:
+def test_each_turn_has_its_own_number_of_places() -> None:
     async def run() -> None:
         turns = Turns(per_turn=2)
         assert [turns.take() for _ in range(3)] == [True, True, False]
