@@ -13,7 +13,8 @@ from threading import Lock
 from typing import Any, Final
 
 import structlog
-from pydantic_core import to_json
+
+from server.ascii_json import ascii_json
 
 _STDERR: Final = 2
 # uvicorn's message for each request that its parser refuses.
@@ -175,7 +176,7 @@ def _second(seconds: int) -> str:
 def _rendered(_logger: Any, _method: str, event: structlog.typing.EventDict) -> bytes:
     """Return the line; everything beyond ASCII is escaped, so that nothing in it can move a cursor."""
     try:
-        return to_json(event, ensure_ascii=True, fallback=repr)
+        return ascii_json(event, repr)
     except ValueError:  # half of a surrogate pair
         return json.dumps(event, default=repr).encode()
 
