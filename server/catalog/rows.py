@@ -48,7 +48,7 @@ def page_reader(columns: Mapping[str, Column | ResultColumn], rewritten: Collect
 
 
 def _split(text: bytes) -> list[bytes]:
-    """Return the rows of the JSON that json_agg wrote: a comma and a line break stand between two, and never within one.
+    """Return the rows of the JSON that json_agg wrote: a comma and a line break stand between two, never within one.
 
     A search for one byte takes a third of the time of one for four.
     """
