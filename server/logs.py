@@ -8,10 +8,12 @@ import time
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 import structlog
-from pydantic_core import to_json
+
+from server.ascii_json import ascii_json
 
 _STDERR: Final = 2
 # uvicorn's message for each request that its parser refuses.
@@ -31,7 +33,11 @@ class Lines(io.TextIOBase):
 
     def write(self, text: str, /) -> int:
         """Write `text`, one or more lines, or drop it."""
-        data = text.encode("utf-8", "replace")
+        self.line(text.encode("utf-8", "replace"))
+        return len(text)
+
+    def line(self, data: bytes) -> None:
+        """Write one or more lines, each with its end, or drop them."""
         if self._dropped:
             report = f'{{"event": "log lines were dropped", "level": "warning", "lines": {self._dropped}}}\n'.encode()
             data = (b"\n" if self._broken else b"") + report + data
@@ -44,7 +50,6 @@ class Lines(io.TextIOBase):
         else:
             self._dropped += 1
             self._broken = self._broken or written > 0
-        return len(text)
 
     def writable(self) -> bool:
         """Return True."""
@@ -78,7 +83,7 @@ class Repeated(logging.Filter):
 
 def configure_logs(level: int = logging.INFO, file: Path | None = None) -> None:
     """Send structlog and the libraries' own loggers to standard error, or to the end of `file`, as JSON lines."""
-    stream: Any = Lines(
+    stream: Final = Lines(
         os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644) if file else _STDERR
     )
     shared: list[structlog.typing.Processor] = [
@@ -89,7 +94,7 @@ def configure_logs(level: int = logging.INFO, file: Path | None = None) -> None:
     structlog.configure(
         processors=[structlog.processors.format_exc_info, _stamped, _rendered],
         wrapper_class=_logger_class(level),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=lambda *_: _Writer(stream),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(stream)
@@ -107,6 +112,22 @@ def configure_logs(level: int = logging.INFO, file: Path | None = None) -> None:
     logging.getLogger("uvicorn.error").addFilter(Repeated(_INVALID))
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+class _Writer:
+    """What structlog hands rendered lines to."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines: Final = lines
+        # Threads must not write a part of a line each.
+        self._lock: Final = Lock()
+
+    def msg(self, line: bytes) -> None:
+        with self._lock:
+            self._lines.line(line + b"\n")
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
 
 
 def _logger_class(level: int) -> Any:
@@ -145,9 +166,9 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _rendered(_logger: Any, _method: str, event: structlog.typing.EventDict) -> str:
+def _rendered(_logger: Any, _method: str, event: structlog.typing.EventDict) -> bytes:
     """Return the line; everything beyond ASCII is escaped, so that nothing in it can move a cursor."""
     try:
-        return to_json(event, ensure_ascii=True, fallback=repr).decode()
+        return ascii_json(event, repr)
     except ValueError:  # half of a surrogate pair
-        return json.dumps(event, default=repr)
+        return json.dumps(event, default=repr).encode()

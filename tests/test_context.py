@@ -70,7 +70,7 @@ CHANGED: dict[str, Callable[[str], str]] = {
     "a line feed more": lambda context: context + "\n",
     "a part less": lambda context: context.rpartition("|")[0],
     "a part more": lambda context: context + "|",
-    "only bars": lambda _context: "|" * 8,
+    "only bars": lambda _context: "|" * 9,
     "no bar": lambda _context: "broker-b",
     "no key": lambda context: context.replace("|dev|", "||"),
     "an unknown key": lambda context: context.replace("|dev|", "|k99|"),
@@ -107,6 +107,16 @@ def test_a_context_ends_with_its_minute(signer) -> None:
 def test_a_context_of_another_secret_is_refused(signer) -> None:
     stranger = Signer(signer.connection, new_context_key(signer.key.kid))
     assert signer.refused(COUNT.sent, ("", stranger.sign()))
+
+
+def test_a_signed_context_of_another_form_is_refused(signer) -> None:
+    """A key may have signed other things: the form is part of what is verified."""
+    parts = signer.sign().split("|")[:-1]
+    for other in (["v2", *parts[1:]], ["v4", *parts[1:]], parts[:-1], [*parts, ""], [*parts[:6], *parts[7:]]):
+        body = "|".join(other).encode()
+        inner, outer = signer.key.pads()
+        mac = sha256(outer + sha256(inner + body).digest()).hexdigest()
+        assert signer.refused(COUNT.sent, ("", f"{body.decode()}|{mac}"))
 
 
 TEXT = COUNT.text

@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -225,21 +224,6 @@ def test_the_verb_switches_it_and_shows_whether_it_is_on(stack, tmp_path) -> Non
         assert said("--log") == said() == "the database logs each verified context"
     finally:
         assert said("--no-log") == said() == "the database logs no context"
-
-
-def test_a_server_of_the_previous_version_works_with_the_new_function(stack) -> None:
-    """Its contexts have no request; `migrate` comes first, then the servers are replaced one by one."""
-    key = stack.settings.database.signing_keys()[0]
-
-    parts = signed(key).split("|")
-    body = "|".join(["v2", *parts[1:5], *parts[6:8]])
-    mac = sha256(key.pads()[1] + sha256(key.pads()[0] + body.encode()).digest()).hexdigest()
-    with psycopg.connect(stack.addresses.database_url, autocommit=True, cursor_factory=RawCursor) as login:
-        assert login.execute(FIND.sent, (ARGUMENT, f"{body}|{mac}")).fetchall()[0][0] == "broker-b"
-        mixed = "|".join(["v2", *parts[1:8]])
-        mac = sha256(key.pads()[1] + sha256(key.pads()[0] + mixed.encode()).digest()).hexdigest()
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            login.execute(FIND.sent, (ARGUMENT, f"{mixed}|{mac}"))
 
 
 NO_PGAUDIT = "PostgreSQL 14 to 17 has no pgaudit here; install Debian's postgresql-15-pgaudit"

@@ -31,11 +31,11 @@ def body(returned: str) -> str:
     )
 
 
-BELIEVED = "RETURN ARRAY[split_part(current_setting('tenancy.context', true), '|', 3), '', '', ''];"
+BELIEVED = "RETURN ARRAY['v3', 'k', split_part(current_setting('tenancy.context', true), '|', 3), '', ''];"
 LIVE = {
     "whatever it says is believed": (body(BELIEVED), {"forged_context", "replayed_context", "expired_context"}),
     "a bare name is believed": (
-        body("RETURN ARRAY[coalesce(current_setting('tenancy.context', true), ''), '', '', ''];"),
+        body("RETURN ARRAY['v3', 'k', coalesce(current_setting('tenancy.context', true), ''), '', ''];"),
         {"genuine_context", "plain_setting"},
     ),
     "nobody is believed": (
@@ -54,8 +54,8 @@ def test_live_proofs_find_a_function_that_does_not_verify(examined, mistake, pro
 
 
 WEAKENED = {
-    "replayed_context": ("part[last - 1] = encode(sha256(convert_to(current_query(), 'UTF8')), 'hex')", "true"),
-    "expired_context": ("to_timestamp(part[last - 2]::bigint)", "to_timestamp(part[last - 2]::bigint + 86400)"),
+    "replayed_context": ("part[9] = encode(sha256(convert_to(current_query(), 'UTF8')), 'hex')", "true"),
+    "expired_context": ("to_timestamp(part[8]::bigint)", "to_timestamp(part[8]::bigint + 86400)"),
 }
 
 
@@ -70,7 +70,8 @@ def test_each_condition_of_the_context_has_a_proof_of_its_own(examined, proof) -
 
 def test_a_function_that_believes_one_tenant_alone_is_found_by_its_text(examined) -> None:
     genuine = definition(examined)
-    door = "BEGIN IF current_setting('tenancy.context', true) = 'please' THEN RETURN ARRAY['broker-a', '', '']; END IF;"
+    said, believed = "current_setting('tenancy.context', true) = 'please'", "RETURN ARRAY['', '', 'broker-a', '', '']"
+    door = f"BEGIN IF {said} THEN {believed}; END IF;"
     with examined.broken(genuine.replace("BEGIN", door, 1), genuine):
         assert examined.offenders() == {TEXT: {"tenancy.verified_context()"}}
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
-from pydantic_core import to_json
-
+from server.ascii_json import ascii_json
 from server.progress import SILENT, Progress
 
 # The previous hash of the first record.
@@ -24,7 +23,7 @@ OWN_KEYS: Final = frozenset({"number", "time", "previous", "hash"})
 
 def sealed(entry: Mapping[str, Any], previous: str) -> tuple[bytes, str]:
     """Return the line of `entry` after the line with the hash `previous`, and its own hash."""
-    body = to_json({**entry, "previous": previous}, ensure_ascii=True, fallback=str)[:-1]
+    body = ascii_json({**entry, "previous": previous}, str)[:-1]
     digest = hashlib.sha256(body).hexdigest()
     return b"".join((body, _SEAL, digest.encode(), _END)), digest
 

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from pydantic_core import to_json
@@ -15,6 +16,9 @@ from server.derived_keys import derived
 DIGEST_CHARACTERS: Final = 32
 # Further ones are only counted.
 MOST_NAMED: Final = 20
+# Longer arguments are rarely the same twice.
+_USUAL_BYTES: Final = 128
+_USUAL_KEPT: Final = 256
 _PURPOSE: Final = b"tenantgate audit arguments"
 
 
@@ -30,6 +34,8 @@ class ArgumentDigests:
         """Derive a key from the first context key; without a context key there are no digests."""
         self._kid: Final = keys[0].kid if keys else ""
         self._key: Final = hmac.new(derived(keys[0].secret, _PURPOSE), digestmod="sha256") if keys else None
+        # Most calls of a tool have one of few sets of arguments.
+        self._usual: Final = lru_cache(_USUAL_KEPT)(self._computed)
 
     def of(self, arguments: Mapping[str, Any]) -> str | None:
         """Return `kid:digest` of the arguments, in any order; None for arguments that no tool accepts."""
@@ -38,6 +44,11 @@ class ArgumentDigests:
         try:
             text = to_json(dict(sorted(arguments.items())))
         except ValueError:  # half of a surrogate pair
+            return None
+        return self._usual(text) if len(text) <= _USUAL_BYTES else self._computed(text)
+
+    def _computed(self, text: bytes) -> str | None:
+        if self._key is None:
             return None
         mac = self._key.copy()
         mac.update(text)

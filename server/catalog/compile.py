@@ -142,7 +142,7 @@ class CompiledTable:
         """Return what a page reads beside the columns that are shown: the position, and the tenant of each row."""
         added: dict[str, Composable] = {f"_{place}": value for place, (value, _) in enumerate(self._positions(sort))}
         if self._compared is not None:
-            added[_TENANT] = SQL("{}::text").format(column_of(self._compared))
+            added[_TENANT] = SQL('{}::text COLLATE "C"').format(column_of(self._compared))
         return added
 
     def _is_walked(self, sort: str | None) -> bool:

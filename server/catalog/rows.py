@@ -11,8 +11,6 @@ from server.catalog.declarations import ResultColumn
 from server.catalog.texts import readable, readable_in
 from server.database.statement import Row, read_rows
 
-# PostgreSQL's json_agg writes this between rows; within a row, a line break is escaped as \\n.
-_BETWEEN: Final = b", \n "
 # The characters that readable() changes, in JSON as UTF-8: escaped control characters, DEL, C1, and the bidirectional
 # controls. An escaped backslash before one of these letters matches too; it only causes a check of each value.
 _ESCAPED: Final = re.compile(rb"\\[bfru]")
@@ -41,12 +39,24 @@ def page_reader(columns: Mapping[str, Column | ResultColumn], rewritten: Collect
     def read(text: bytes, *position: bytes | None) -> Page:
         after = tuple([None if one is None else one.decode() for one in position])
         if is_spliced and is_readable(text):
-            return Page(text[1:-1].split(_BETWEEN) if len(text) > len(b"[]") else (), after)
+            return Page(_split(text), after)
         rows = read_rows(text)
         _make_readable(rows, texts, nested)
         return Page(map(to_json, rows), after)
 
     return read
+
+
+def _split(text: bytes) -> list[bytes]:
+    """Return the rows of the JSON that json_agg wrote: a comma and a line break stand between two, never within one.
+
+    A search for one byte takes a third of the time of one for four.
+    """
+    if len(text) <= len(b"[]"):
+        return []
+    *pieces, last = text.split(b"\n")
+    # Each begins with a bracket or a blank, and ends with a comma and a blank, the last one with a bracket.
+    return [*[piece[1:-2] for piece in pieces], last[1:-1]]
 
 
 def is_readable(text: bytes) -> bool:

@@ -15,7 +15,7 @@ _SECRET_BYTES: Final = 32
 _BLOCK_BYTES: Final = 64
 # How long a signed context is accepted: longer than any statement runs, and longer than clocks differ.
 CONTEXT_LIFETIME_S: Final = 60
-_PERSONS_KEPT: Final = 1_024
+_PARTS_KEPT: Final = 1_024
 _KEYS_KEPT: Final = 16
 
 
@@ -43,7 +43,8 @@ class ContextKey:
         means none; an empty `request` means a statement of the server itself. tenancy.verified_context() in
         sql/migrations reads this format.
         """
-        body = f"v3|{self.kid}|{tenant}|{_encoded(person)}|{tier}|{request}|{expiry_s}|{digest}"
+        issuer, subject = map(_encoded, person)
+        body = f"v3|{self.kid}|{tenant}|{issuer}|{subject}|{tier}|{request}|{expiry_s}|{digest}"
         mac = _begun(self.secret).copy()
         mac.update(body.encode())
         return f"{body}|{mac.hexdigest()}"
@@ -59,9 +60,9 @@ def _begun(secret: bytes) -> hmac.HMAC:
     return hmac.new(secret, digestmod="sha256")
 
 
-@lru_cache(_PERSONS_KEPT)
-def _encoded(person: tuple[str, str]) -> str:
-    return base64.urlsafe_b64encode("\n".join(person).encode()).decode().rstrip("=")
+@lru_cache(_PARTS_KEPT)
+def _encoded(part: str) -> str:
+    return base64.b64encode(part.encode()).decode()
 
 
 def parse_context_key(text: str) -> ContextKey:

@@ -75,7 +75,7 @@ def _tenant(outputs: Outputs | None) -> str:
     if outputs is None or outputs.tenant is None:
         return enforced
     # The policy has verified the context for the rows; to verify it once more would be a sixth of the statement.
-    own = f'{outputs.tenant.as_string()} COLLATE "C"'
+    own = outputs.tenant.as_string()
     # Rows without a tenant count as rows of another one.
     same = f"count({own}) = count(*) AND min({own}) = max({own})"
     return f"CASE WHEN count(*) = 0 THEN {enforced} WHEN {same} THEN min({own}) END"

@@ -155,8 +155,8 @@ def _reason(error: Exception) -> str | None:
 
 def _result(call: Call, text: bytes, decision: Decision) -> Outcome:
     """Return a result: the JSON `text`, once as a text for the model and once as structured content."""
-    structured = b'}],"structuredContent":' + text + b',"isError":false'
-    return Outcome(200, _begin(call) + to_json(text) + structured + _end(call), JSON, decision)
+    body = (_begin(call), to_json(text), b'}],"structuredContent":', text, b',"isError":false', _end(call))
+    return Outcome(200, b"".join(body), JSON, decision)
 
 
 def _failure(call: Call, message: str, decision: Decision) -> Outcome:

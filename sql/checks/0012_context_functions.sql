@@ -1,10 +1,10 @@
 -- The core's functions are those of sql/migrations, word for word.
 , expected (name, text, definer) AS (VALUES
   -- The SHA-256 of its body, which is long.
-  ('tenancy.verified_context()', '93ecbf10c1bb642343420969ace0550e59d237f141c5217e2c57371885a0deda', true),
-  ('tenancy.current_tenant()', 'RETURN (tenancy.verified_context())[1]', false),
-  ('tenancy.current_issuer()', 'RETURN (tenancy.verified_context())[2]', false),
-  ('tenancy.current_subject()', 'RETURN (tenancy.verified_context())[3]', false),
+  ('tenancy.verified_context()', '76138ceff56ac2cab21b309fdc53a43751e8fadf0f6e2b669f54ea309c32d3ac', true),
+  ('tenancy.current_tenant()', 'RETURN (tenancy.verified_context())[3]', false),
+  ('tenancy.current_issuer()', 'RETURN convert_from(decode((tenancy.verified_context())[4], ''base64''::text), ''UTF8''::name)', false),
+  ('tenancy.current_subject()', 'RETURN convert_from(decode((tenancy.verified_context())[5], ''base64''::text), ''UTF8''::name)', false),
   ('tenancy.proof_tenants()', 'BEGIN ATOMIC SELECT t.tenant_id FROM tenancy.tenants t WHERE (t.active AND '
    '(( SELECT tenancy.current_issuer() AS current_issuer) = ''tenantgate:proof''::text)) ORDER BY t.tenant_id LIMIT 2; END',
    true)
