@@ -194,7 +194,7 @@ def test_the_address_is_printed_and_a_signal_stops_everything(stack, number):
         assert httpx2.request("CONNECT", f"{address}config.json").status_code == 400
         process.send_signal(number)
         said, errors = process.communicate(timeout=20)
-    assert "nothing that was started here is left running" in said
+    assert "every process that was started here has ended" in said
     assert errors == ""
 
 
