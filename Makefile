@@ -71,7 +71,7 @@ web-check: $(WEB)/node_modules/.package-lock.json  ## is the committed web page 
 	@diff -r $(WEB)/dist .tenantgate/web-dist || { echo "Run make web-build and commit $(WEB)/dist." >&2; exit 1; }
 
 web-test: tests/web/node_modules/.package-lock.json  ## the web page in a real browser (needs chromium)
-	@cd tests/web && $(NODE) --test --test-concurrency=1 page.test.mjs
+	@cd tests/web && $(NODE) --test --test-concurrency=1 page.test.mjs attempts.test.mjs
 
 $(WEB)/node_modules/.package-lock.json tests/web/node_modules/.package-lock.json: \
   %/node_modules/.package-lock.json: %/package-lock.json | install

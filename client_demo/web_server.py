@@ -26,6 +26,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from client_demo.admission import LARGEST_BODY_BYTES
+from client_demo.attempts.endpoint import PATH, Attempts
+from client_demo.attempts.place import find_place
 from client_demo.errors import DemoError
 from client_demo.models import choose_model, model_label
 from client_demo.runtime import PORT, create_runtime
@@ -40,18 +42,24 @@ _HOSTS: Final = [_HOST, "localhost"]
 _GRACE_SECONDS: Final = 3
 
 
-def create_web(settings: WebSettings, mcp_url: str) -> Starlette:
-    """Return the ASGI application; AgentError when the agent cannot be made for `mcp_url`."""
+def create_web(settings: WebSettings, mcp_url: str, folder: Path | None = None) -> Starlette:
+    """Return the ASGI application; AgentError when the agent cannot be made for `mcp_url`.
+
+    `folder` is the data folder of a development server on this machine: with it, the page can be attacked too.
+    """
     runtime = create_runtime(mcp_url)
+    place = find_place(folder, mcp_url) if folder else None
+    shown = settings.as_json() | ({"attempts_url": PATH} if place else {})
 
     async def configuration(_request: Request) -> JSONResponse:
-        return JSONResponse(settings.as_json())
+        return JSONResponse(shown)
 
     return Starlette(
         routes=[
             Route("/config.json", configuration),
             Route("/invocations", runtime, methods=["POST"]),
             Route("/ping", runtime, methods=["GET"]),
+            *(Attempts(place).routes if place else ()),
             Mount("/", StaticFiles(directory=PAGE, html=True)),
         ],
         middleware=[
@@ -74,7 +82,8 @@ def main(
     try:
         with _listener(port) as listener, _server(mcp_url, folder) as address:
             development = mcp_url is None
-            app = create_web(discover(address, client_id, development=development), address)
+            settings = discover(address, client_id, development=development)
+            app = create_web(settings, address, folder if development else None)
             # It would print a line for every question.
             logging.getLogger("bedrock_agentcore.app").setLevel(logging.ERROR)
             _announce(f"http://{_HOST}:{listener.getsockname()[1]}/", address, development=development)

@@ -7,6 +7,8 @@ export interface Configuration {
   agent_url: string;
   /** Only where the page runs with its own development server. */
   development?: Development;
+  /** Only with a development stack on the web server's machine. */
+  attempts_url?: string;
 }
 
 export interface Development {
