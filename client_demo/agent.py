@@ -7,7 +7,7 @@ its own connection, so that two people never share one. The server decides what 
 import json
 import time
 import warnings
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -22,16 +22,16 @@ from strands.tools.mcp import MCPClient
 from strands.types.content import Messages
 from strands.types.exceptions import MCPClientInitializationError
 
+from client_demo.call_requests import CallRequests
 from client_demo.errors import AgentError, RefusedError, TokenError
 from client_demo.models import choose_model
 
 SYSTEM_PROMPT: Final = (
     "You answer questions about insurance claims and policy documents for the signed-in person. "
     "Answer only from what the tools return; never invent, and do no arithmetic of your own. "
+    "When no passage answers the question, say that the documents do not say. "
     "The server decides what this person may see: when a tool refuses, say so and give its reason."
 )
-# Receives the id and the HTTP status of each request that the server answered.
-Heard = Callable[[str, int], None]
 _TIMEOUT_SECONDS: Final = 30.0
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 # Creating a context is most of the cost of connecting (17 of 20 ms), and it holds nothing of a person: share one.
@@ -58,25 +58,30 @@ class Turn:
     calls: tuple[ToolCall, ...]
 
 
-def ask(question: str, token: str, url: str, model: Model | None = None, heard: Heard | None = None) -> Turn:
+def ask(question: str, token: str, url: str, model: Model | None = None, answered: CallRequests | None = None) -> Turn:
     """Answer `question` as the person whose access token is given; safe to call from many threads.
 
-    `heard` receives each request, so that its record can be found in the audit trail.
+    `answered` notes the request id of each tool call.
 
     Raises RefusedError when the server refuses the person (401, 403), TokenError when the token has expired (before
     anything is sent), and AgentError when the server cannot be reached or the model fails.
     """
-    with open_agent(token, url, model, heard) as agent:
+    with open_agent(token, url, model, answered) as agent:
         answer = str(agent(question)).strip()
         return Turn(answer, _calls(agent.messages))
 
 
 @contextmanager
-def open_agent(token: str, url: str, model: Model | None = None, heard: Heard | None = None) -> Generator[Agent]:
-    """Yield an agent on a connection that the server accepted for this person; raises as `ask` does, also later."""
+def open_agent(
+    token: str, url: str, model: Model | None = None, answered: CallRequests | None = None
+) -> Generator[Agent]:
+    """Yield an agent on a connection that the server accepted for this person; raises as `ask` does, also later.
+
+    `answered` notes the request id of each tool call.
+    """
     _check_token(token)
     check_address(url)
-    connection = _Connection(url, token, heard)
+    connection = _Connection(url, token, answered or CallRequests())
     try:
         with MCPClient(connection.open) as client:
             yield Agent(
@@ -101,7 +106,7 @@ class _Connection:
 
     url: str
     token: str
-    heard: Heard | None = None
+    answered: CallRequests
     failure: AgentError | None = None
 
     @asynccontextmanager
@@ -114,7 +119,7 @@ class _Connection:
                 timeout=_TIMEOUT_SECONDS,
                 # A redirect would send the token to another address.
                 follow_redirects=False,
-                event_hooks={"response": [self._remember_failure]},
+                event_hooks={"response": [self.answered.note, self._remember_failure]},
             ) as http,
             streamable_http_client(self.url, http_client=http) as streams,
         ):
@@ -122,8 +127,6 @@ class _Connection:
 
     async def _remember_failure(self, response: httpx2.Response) -> None:
         status = response.status_code
-        if self.heard is not None:
-            self.heard(response.headers.get("x-request-id", ""), status)
         # Client and server use other 4xx answers to find a protocol version that both support.
         if status in {401, 403, 429} or status >= 500:
             reason = _reason(await response.aread()) or f"The server answered HTTP {status}."

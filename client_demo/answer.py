@@ -4,15 +4,19 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from client_demo.passage import answering_sentence
+from client_demo.passage import answering_sentence, shared_words
 from client_demo.question import ToolRequest
 
 Result = Mapping[str, Any]
 
 _ASKS_FOR_NUMBER: Final = re.compile(r"\bhow many\b|\bnumber of\b", re.IGNORECASE)
 _ASKS_FOR_AMOUNT: Final = re.compile(r"\bhow much\b|\btotal\b|\bworth\b|\baverage\b|\blargest\b", re.IGNORECASE)
+# The sentence that a language model is asked to say, too: client_demo/agent.py.
+NO_ANSWER: Final = "The documents do not say."
+# The share of a question's words from which on a passage is taken to be about the question.
+_ENOUGH_SHARED: Final = 0.5
 # Strands puts these words before an error that came as a JSON-RPC error instead of a result.
 _CLIENT_PREFIX: Final = "Tool execution failed: "
 
@@ -63,11 +67,12 @@ def _summarised(question: str, arguments: Result, values: Result) -> str:
 
 
 def _quoted(question: str, _arguments: Result, values: Result) -> str:
-    passages: Sequence[Result] = values["passages"]
-    if not passages:
-        return "No document answers this."
-    top = passages[0]
-    return f"{answering_sentence(question, str(top['text']))} (source: {top['document']})"
+    passages = cast("Sequence[Result]", values["passages"])
+    # The first of those that share most, because the store returns the best first.
+    found = max(passages, key=lambda passage: shared_words(question, str(passage["text"])), default=None)
+    if found is None or shared_words(question, str(found["text"])) < _ENOUGH_SHARED:
+        return NO_ANSWER
+    return f"{answering_sentence(question, str(found['text']))} (source: {found['document']})"
 
 
 def _introduced(_question: str, _arguments: Result, values: Result) -> str:

@@ -16,8 +16,11 @@ class SecurityHeaders:
     def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
         """Write the policy once."""
         self._app: Final = app
+        self._policy: Final = content_security_policy(settings)
+        # In development the page signs people in without a window, in a hidden frame that ends on this page.
+        framed = "'self'" if settings.development else "'none'"
+        self._popup_policy: Final = self._policy.replace("frame-ancestors 'none'", f"frame-ancestors {framed}")
         self._headers: Final = {
-            "Content-Security-Policy": content_security_policy(settings),
             "Cross-Origin-Resource-Policy": "same-origin",
             "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
             "Referrer-Policy": "no-referrer",
@@ -31,6 +34,7 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(self._headers)
+                headers["Content-Security-Policy"] = self._popup_policy if scope["path"] == POPUP else self._policy
                 # The last page of a sign-in window must keep its connection to the page that opened it.
                 if scope["path"] != POPUP:
                     headers["Cross-Origin-Opener-Policy"] = "same-origin-allow-popups"
@@ -44,6 +48,7 @@ class SecurityHeaders:
 
 def content_security_policy(settings: WebSettings) -> str:
     """Return the policy: everything from this origin, requests also to the identity provider, nothing inline."""
+    frames = f"'self' {settings.issuer}" if settings.development else "'none'"
     return "; ".join(
         (
             "default-src 'none'",
@@ -52,6 +57,7 @@ def content_security_policy(settings: WebSettings) -> str:
             "font-src 'self'",
             "img-src 'self' data:",
             f"connect-src 'self' {' '.join(settings.origins)}",
+            f"frame-src {frames}",
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",

@@ -3,7 +3,8 @@
 {"type": "start", "model": LABEL}                                 the server has accepted the person's token
 {"type": "text", "text": "…"}                                     the next piece of the answer
 {"type": "tool_call", "id": ID, "name": TOOL, "arguments": {…}}   what the model asked for
-{"type": "tool_result", "id": ID, "is_error": false, "result": …} what the server answered: JSON, or text
+{"type": "tool_result", "id": ID, "is_error": false, "result": …} what the server answered: JSON, or text;
+                                                                  `request` is its request id, where there is one
 {"type": "error", "message": "…"}                                 the turn failed, and this is its last event
 {"type": "done"}                                                  the answer is complete, and this is its last event
 """
@@ -16,9 +17,10 @@ from typing import Any, Final
 
 from strands import Agent
 from strands.types.content import ContentBlock, Message
-from strands.types.tools import ToolResult
+from strands.types.tools import ToolResult, ToolUse
 
 from client_demo.agent import open_agent
+from client_demo.call_requests import CallRequests
 from client_demo.errors import AgentError
 from client_demo.models import model_label
 
@@ -33,13 +35,14 @@ async def turn(question: str, history: Sequence[Message], token: str, url: str) 
     Later errors are events. The connection closes with the generator, so when a reader leaves, the work ends.
     """
     started = False
+    events = _Events()
     try:
-        async with opened(token, url) as agent:
+        async with opened(token, url, events.answered) as agent:
             agent.messages.extend(history)
             started = True
             yield {"type": "start", "model": model_label(agent.model)}
             async for event in agent.stream_async(question):
-                for told in _told(event):
+                for told in events.of(event):
                     yield told
         yield {"type": "done"}
     except AgentError as error:
@@ -49,9 +52,9 @@ async def turn(question: str, history: Sequence[Message], token: str, url: str) 
 
 
 @asynccontextmanager
-async def opened(token: str, url: str) -> AsyncGenerator[Agent]:
+async def opened(token: str, url: str, answered: CallRequests | None = None) -> AsyncGenerator[Agent]:
     """Run `open_agent` off the event loop, because connecting and disconnecting would block it for milliseconds."""
-    connection = open_agent(token, url)
+    connection = open_agent(token, url, answered=answered)
     agent = await asyncio.to_thread(connection.__enter__)
     try:
         yield agent
@@ -73,23 +76,31 @@ def structured(result: ToolResult) -> Any:
         return text
 
 
-def _told(event: dict[str, Any]) -> Iterator[Event]:
-    """Translate one event of Strands; most of them yield nothing."""
-    if "data" in event:
-        yield {"type": "text", "text": event["data"]}
-    elif "message" in event:
-        for block in event["message"]["content"]:
-            yield from _tool_event(block)
+class _Events:
+    """Translates the events of Strands, and keeps which calls are waiting for their answers."""
 
+    def __init__(self) -> None:
+        self.answered: Final = CallRequests()
+        self._calls: Final[dict[str, ToolUse]] = {}
 
-def _tool_event(block: ContentBlock) -> Iterator[Event]:
-    if use := block.get("toolUse"):
-        yield {"type": "tool_call", "id": use["toolUseId"], "name": use["name"], "arguments": use["input"]}
-    if answered := block.get("toolResult"):
-        is_error = answered["status"] == "error"
-        yield {
-            "type": "tool_result",
-            "id": answered["toolUseId"],
-            "is_error": is_error,
-            "result": structured(answered),
-        }
+    def of(self, event: dict[str, Any]) -> Iterator[Event]:
+        """Translate one event; most of them yield nothing."""
+        if "data" in event:
+            yield {"type": "text", "text": event["data"]}
+        elif "message" in event:
+            for block in event["message"]["content"]:
+                yield from self._tool_event(block)
+
+    def _tool_event(self, block: ContentBlock) -> Iterator[Event]:
+        if use := block.get("toolUse"):
+            self._calls[use["toolUseId"]] = use
+            yield {"type": "tool_call", "id": use["toolUseId"], "name": use["name"], "arguments": use["input"]}
+        if answered := block.get("toolResult"):
+            call = self._calls.pop(answered["toolUseId"], None)
+            request = self.answered.take(call["name"], call["input"]) if call else None
+            yield {
+                "type": "tool_result",
+                "id": answered["toolUseId"],
+                "is_error": answered["status"] == "error",
+                "result": structured(answered),
+            } | ({"request": request} if request else {})

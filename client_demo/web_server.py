@@ -33,13 +33,12 @@ from client_demo.models import choose_model, model_label
 from client_demo.runtime import PORT, create_runtime
 from client_demo.security_headers import SecurityHeaders
 from client_demo.server_process import dev_server, running_address
-from client_demo.web_settings import DEVELOPMENT_CLIENT, WebSettings, discover
+from client_demo.web_settings import DEVELOPMENT_CLIENT, SIDE_BY_SIDE, WebSettings, discover
 from server.http.connection import Connection
 
 PAGE: Final = Path(__file__).parent / "web" / "dist"
 _HOST: Final = "127.0.0.1"
 _HOSTS: Final = [_HOST, "localhost"]
-_SOMEONE: Final = "mike-broker-a"
 _GRACE_SECONDS: Final = 3
 
 
@@ -82,10 +81,12 @@ def main(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with _listener(port) as listener, _server(mcp_url, folder) as address:
-            app = create_web(discover(address, client_id), address, folder if mcp_url is None else None)
+            development = mcp_url is None
+            settings = discover(address, client_id, development=development)
+            app = create_web(settings, address, folder if development else None)
             # It would print a line for every question.
             logging.getLogger("bedrock_agentcore.app").setLevel(logging.ERROR)
-            _announce(f"http://{_HOST}:{listener.getsockname()[1]}/", address, development=mcp_url is None)
+            _announce(f"http://{_HOST}:{listener.getsockname()[1]}/", address, development=development)
             config = uvicorn.Config(
                 app,
                 http=Connection,
@@ -116,7 +117,7 @@ def _listener(port: int) -> Generator[socket.socket]:
 @contextmanager
 def _server(mcp_url: str | None, folder: Path) -> Generator[str]:
     """Yield the MCP address: the given one, that of the `dev` already running on `folder`, or of one started here."""
-    if address := mcp_url or running_address(folder, _SOMEONE):
+    if address := mcp_url or running_address(folder, SIDE_BY_SIDE[0].name):
         yield address
         return
     typer.echo("Starting the development server ...", err=True)
@@ -129,7 +130,8 @@ def _announce(page: str, address: str, *, development: bool) -> None:
     typer.echo(f"MCP server:  {address}")
     typer.echo(f"Answers by:  {model_label(choose_model())}")
     if development:
-        typer.echo(f"Sign in as {_SOMEONE}, then put emma-broker-b beside him. No passwords: the people are samples.")
+        people = " and ".join(person.name for person in SIDE_BY_SIDE)
+        typer.echo(f"One click signs in {people}. No passwords: the people are samples.")
     typer.echo("Ctrl-C stops everything.")
 
 

@@ -6,7 +6,7 @@ calls. A wrong address fails here, at the start, and is named in the error.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -22,14 +22,34 @@ _CALLED_ENDPOINTS: Final = ("token_endpoint", "revocation_endpoint", "userinfo_e
 
 
 @dataclass(frozen=True, slots=True)
+class SamplePerson:
+    """Someone who signs in at the development issuer, with what the server will say of them."""
+
+    name: str
+    tenant: str
+    tier: str
+
+
+# The two whose answers differ in everything; tests/test_web_server.py asks the server whether this is true.
+SIDE_BY_SIDE: Final = (
+    SamplePerson("mike-broker-a", "broker-a", "regular"),
+    SamplePerson("emma-broker-b", "broker-b", "platinum"),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class WebSettings:
-    """The page's configuration, and the origins that it may connect to."""
+    """The page's configuration, and the origins that it may connect to.
+
+    With `development`, people sign in without a form, and each may look behind their own calls.
+    """
 
     issuer: str
     client_id: str
     resource: str
     scopes: tuple[str, ...]
     origins: tuple[str, ...]
+    development: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return `config.json`; it holds no secret, because a browser cannot keep one (RFC 8252 section 8.5)."""
@@ -39,10 +59,14 @@ class WebSettings:
             "resource": self.resource,
             "scopes": list(self.scopes),
             "agent_url": "/invocations",
-        }
+        } | ({"development": self._development()} if self.development else {})
+
+    def _development(self) -> dict[str, Any]:
+        people = [asdict(person) for person in SIDE_BY_SIDE]
+        return {"people": people, "calls_url": f"{self.issuer}/development/calls"}
 
 
-def discover(mcp_url: str, client_id: str) -> WebSettings:
+def discover(mcp_url: str, client_id: str, *, development: bool = False) -> WebSettings:
     """Return the settings for the MCP server at `mcp_url`; raise ServerError with the address that failed."""
     with httpx2.Client(timeout=_TIMEOUT_SECONDS, follow_redirects=False) as http:
         resource = _document(http, _metadata_address(http, mcp_url))
@@ -54,7 +78,8 @@ def discover(mcp_url: str, client_id: str) -> WebSettings:
             raise ServerError(f"{mcp_url} names no authorization server in its protected-resource metadata.") from None
         provider = _document(http, f"{issuer.rstrip('/')}/.well-known/openid-configuration")
     called = [issuer, *(str(provider[endpoint]) for endpoint in _CALLED_ENDPOINTS if endpoint in provider)]
-    return WebSettings(issuer, client_id, name, ("openid", *scopes), tuple(dict.fromkeys(map(_origin, called))))
+    origins = tuple(dict.fromkeys(map(_origin, called)))
+    return WebSettings(issuer, client_id, name, ("openid", *scopes), origins, development)
 
 
 def _metadata_address(http: httpx2.Client, mcp_url: str) -> str:

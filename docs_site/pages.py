@@ -29,7 +29,7 @@ def written(folder: Path) -> set[str]:
     texts[_COMMAND_LINE] = _command_line()
     for name, text in texts.items():
         (folder / name).write_text(_LINK.sub(_for_the_site, text))
-    for picture in (ROOT / "docs").glob("*.svg"):
+    for picture in (*(ROOT / "docs").glob("*.svg"), *(ROOT / "docs").glob("*.png")):
         shutil.copy(picture, folder)
     return set(texts)
 

@@ -20,12 +20,13 @@ from rich.console import Console
 from support.sample_pack import sample_offer
 
 from client_demo.agent import ToolCall, ask
+from client_demo.answer import answer_to
 from client_demo.demo import Answered, differences
 from client_demo.errors import AgentError, RefusedError
 from client_demo.models import OFFLINE_LABEL, choose_model, model_label
 from client_demo.offline_model import OfflineModel
 from client_demo.passage import answering_sentence
-from client_demo.question import request_for
+from client_demo.question import ToolRequest, request_for
 from client_demo.report import print_answers, print_attempts
 from client_demo.scenario import ALL_CLAIMS, ATTEMPTS, DEDUCTIBLE, LAST_WEEK, MAXIMUM, PEOPLE, QUESTIONS
 from client_demo.server_process import dev_server, running_address
@@ -119,6 +120,27 @@ def test_the_sentence_that_answers_is_quoted_whole(question, sentence):
         "\n## Hail\n\nHail damage is covered."
     )
     assert answering_sentence(question, text) == sentence
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("What is the capital of France?", "The documents do not say."),
+        ("Who won the world cup?", "The documents do not say."),
+        ("What?", "The documents do not say."),
+        ("Does my policy cover hail?", "Every policy covers hail. (source: auto.md)"),
+        ("Is towing paid for?", "We pay for towing. (source: roadside.md)"),
+    ],
+)
+def test_a_passage_is_quoted_only_if_it_has_the_words_of_the_question(question, answer):
+    """A search always returns its nearest passages, with a high score, however far away they are."""
+    passages = [
+        {"text": "False statements end the policy.", "document": "guide.md", "score": 0.72},
+        {"text": "Every policy covers hail. See the schedule.", "document": "auto.md", "score": 0.71},
+        {"text": "We pay for towing.", "document": "roadside.md", "score": 0.7},
+    ]
+    request = ToolRequest("search_policies", {"query": question})
+    assert answer_to(question, request, json.dumps({"passages": passages}), is_error=False) == answer
 
 
 # The agent, against a running server.

@@ -71,7 +71,8 @@ def issuer_in(folder: Path, url: str = "http://127.0.0.1:1") -> DevelopmentIssue
 @pytest.fixture(scope="module")
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> Generator[DevelopmentIssuer]:
     listener, url = listen()
-    built = DevelopmentIssuer(url, tmp_path_factory.mktemp("keys"), [RESOURCE, SECOND_RESOURCE], PEOPLE, SCOPES)
+    keys = tmp_path_factory.mktemp("keys")
+    built = DevelopmentIssuer(url, keys, [RESOURCE, SECOND_RESOURCE], PEOPLE, SCOPES, without_a_page=True)
     with served(built.app, listener):
         yield built
 
@@ -347,6 +348,27 @@ def test_a_sign_in_can_be_cancelled(issuer: DevelopmentIssuer, flow: Flow):
     assert returned == {"error": "access_denied", "state": "s-1", "iss": issuer.url}
 
 
+def test_the_web_demo_signs_a_sample_person_in_without_a_page(issuer: DevelopmentIssuer, flow: Flow):
+    returned = query(flow.authorize(prompt="none", login_hint=SARAH.name))
+    assert (returned["state"], returned["iss"]) == ("s-1", issuer.url)
+    token = flow.redeem(returned["code"]).json()["access_token"]
+    assert jwt.decode(token, options={"verify_signature": False})["sub"] == SARAH.subject
+
+
+def test_no_other_client_signs_a_person_in_without_a_page(http: httpx2.Client):
+    """R260: its code could leave this machine, and nobody has looked at a page that names it."""
+    sent = {"redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none", "any_loopback_redirect": True}
+    registered = http.post("/register", json=sent).json()
+    answer = Flow(http, registered["client_id"]).authorize(prompt="none", login_hint=SARAH.name)
+    assert query(answer)["error"] == "access_denied"
+
+
+def test_at_an_own_database_nobody_signs_in_without_a_page(tmp_path: Path):
+    listener, url = listen()
+    with served(issuer_in(tmp_path, url).app, listener), httpx2.Client(base_url=url, trust_env=False) as http:
+        assert query(Flow(http).authorize(prompt="none", login_hint=SARAH.name))["error"] == "access_denied"
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -358,6 +380,7 @@ def test_a_sign_in_can_be_cancelled(issuer: DevelopmentIssuer, flow: Flow):
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"response_type": "token"}, "unsupported_response_type"),
         ({"prompt": "none"}, "access_denied"),
+        ({"prompt": "none", "login_hint": "nobody"}, "access_denied"),
     ],
 )
 def test_a_faulty_request_goes_back_to_the_client_with_state_and_issuer(

@@ -1,5 +1,6 @@
 """The web demo's server: the committed page, its configuration, the agent on the same origin, and nothing else."""
 
+import json
 import re
 import signal
 import socket
@@ -8,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -42,6 +44,33 @@ def test_the_configuration_comes_from_the_servers_own_metadata(stack, page, http
     }
 
 
+@pytest.fixture(scope="module")
+def development_page(stack) -> Iterator[str]:
+    mcp_url = stack.addresses.mcp_url
+    with listening(create_web(discover(mcp_url, "tenantgate-web", development=True), mcp_url)) as url:
+        yield url
+
+
+def test_in_development_the_configuration_names_two_people_as_the_server_knows_them(stack, development_page, http):
+    told = http.get(f"{development_page}/config.json").json()["development"]
+    assert told["calls_url"] == f"{stack.addresses.issuer}/development/calls"
+    for person in told["people"]:
+        sent = {"Authorization": f"Bearer {stack.issuer.mint(person['name'])}"}
+        identity = http.post(f"{development_page}/invocations", json={"action": "whoami"}, headers=sent).json()[
+            "identity"
+        ]
+        assert (identity["tenant"], identity["tier"]) == (person["tenant"], person["tier"])
+
+
+def test_in_development_the_sign_in_page_alone_may_be_framed_and_by_this_page_alone(stack, development_page, http):
+    for path, ancestors in (("/", "'none'"), ("/config.json", "'none'"), ("/popup.html", "'self'")):
+        policy = http.get(f"{development_page}{path}").headers["content-security-policy"]
+        directives = dict(one.split(" ", 1) for one in policy.split("; "))
+        assert directives["frame-ancestors"] == ancestors
+        assert directives["frame-src"] == f"'self' {stack.addresses.issuer}"
+        assert "unsafe" not in policy
+
+
 @pytest.mark.parametrize("path", ["/", "/popup.html", "/config.json", "/missing", "/ping"])
 def test_every_answer_carries_a_policy_that_lets_nothing_foreign_in(stack, page, http, path):
     headers = http.get(f"{page}{path}").headers
@@ -49,7 +78,13 @@ def test_every_answer_carries_a_policy_that_lets_nothing_foreign_in(stack, page,
     assert directives["default-src"] == "'none'"
     assert directives["script-src"] == directives["style-src"] == "'self'"
     assert directives["connect-src"] == f"'self' {stack.addresses.issuer}"
-    assert directives["frame-ancestors"] == directives["base-uri"] == directives["form-action"] == "'none'"
+    assert (
+        directives["frame-ancestors"]
+        == directives["frame-src"]
+        == directives["base-uri"]
+        == directives["form-action"]
+        == "'none'"
+    )
     assert "unsafe" not in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
@@ -71,7 +106,7 @@ def test_the_page_asks_for_its_own_files_alone_and_runs_nothing_inline(page, htt
 
 def test_the_committed_build_is_small_and_has_no_source_maps():
     files = [file for file in PAGE.rglob("*") if file.is_file()]
-    assert sum(file.stat().st_size for file in files) < 2_000_000
+    assert sum(file.stat().st_size for file in files) < 2_500_000
     assert {file.suffix for file in files} == {".css", ".html", ".js", ".md", ".svg"}
     assert not any("sourceMappingURL" in file.read_text(encoding="utf-8") for file in files)
 
@@ -87,6 +122,17 @@ def test_what_pip_installs_has_the_built_page_and_no_node_in_it(tmp_path):
     installed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("client_demo/web/")}
     built = {f"client_demo/web/dist/{file.relative_to(PAGE)}" for file in PAGE.rglob("*") if file.is_file()}
     assert installed == built
+
+
+def test_the_request_id_of_each_tool_call_comes_with_its_result(stack, page, http):
+    sent = {"Authorization": f"Bearer {stack.issuer.mint('mike-broker-a')}"}
+    answer = http.post(f"{page}/invocations", json={"prompt": LAST_WEEK}, headers=sent).text
+    [result] = [event for line in answer.split("\n\n") if (event := _event(line)).get("type") == "tool_result"]
+    assert re.fullmatch(r"[0-9a-f]{16}", result["request"])
+
+
+def _event(line: str) -> dict[str, Any]:
+    return json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
 
 
 def test_the_agent_is_on_the_same_origin(stack, page, http):

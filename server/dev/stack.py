@@ -10,6 +10,7 @@ from typing import Final
 
 from server.app import create_app
 from server.catalog.loading import load_catalog
+from server.dev.calls.configured import own_calls
 from server.dev.folder import folder_lock
 from server.dev.issuer.application import DevelopmentIssuer
 from server.dev.knowledge_base.corpus import Corpus
@@ -100,14 +101,18 @@ def development_stack(
             database_url, admin_url = own.prepare(key), own.admin_url
             others, people = own.settings(), own.people()
         signing_key = development_signing_key(folder / "audit.key")
-        others["audit"] = {"path": folder / "audit.jsonl", "signing_key": signing_key}
+        trail = folder / "audit.jsonl"
+        others["audit"] = {"path": trail, "signing_key": signing_key}
         settings = development_settings(mcp_url, issuer_url, database_url, key, **others)
         catalog = load_catalog(settings.catalog)
         report("reading the documents")
         corpus = Corpus.load(documents or SAMPLE_DOCUMENTS, folder / "vectors") if settings.documents else None
-        issuer = DevelopmentIssuer(issuer_url, folder / "issuer", [mcp_url], people, catalog.scopes)
+        issuer = DevelopmentIssuer(
+            issuer_url, folder / "issuer", [mcp_url], people, catalog.scopes, without_a_page=own is None
+        )
         report("proving isolation")
         proof = require_isolation(settings, catalog)
+        own_calls(settings, catalog, proof, trail, documents or SAMPLE_DOCUMENTS).serve_at(issuer)
         point_aws_at(knowledge_base_url)
         apps = [
             create_app(settings, catalog=catalog, first_proof=lambda: proof),

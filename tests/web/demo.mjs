@@ -47,13 +47,13 @@ export async function startDemo() {
 }
 
 /** Open a browser with a fresh profile; `complaints` gathers every console error, page error and failed request. */
-export async function openBrowser() {
+export async function openBrowser({ width = 1280, height = 900 } = {}) {
   await mkdir(SCREENSHOTS, { recursive: true });
   const profile = await mkdtemp(path.join(tmpdir(), "tenantgate-profile-"));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,
     args: QUIET,
-    viewport: { width: 1280, height: 900 },
+    viewport: { width, height },
     locale: "en-GB",
   });
   const complaints = [];
@@ -78,18 +78,29 @@ export async function pick(page, person) {
   await page.getByRole("button", { name: "Sign in" }).click();
 }
 
+/** Sign in by the identity provider's form, as one person. */
 export async function signInFirst(page, address, person) {
   await page.goto(address);
-  await page.getByRole("main").getByRole("button", { name: "Sign in", exact: true }).click();
+  await formButton(page).click();
   await pick(page, person);
-  await page.getByRole("heading", { name: person }).waitFor();
+  await page.getByRole("heading", { name: person }).first().waitFor();
+}
+
+export const formButton = (page) => page.getByRole("button", { name: "Sign in as one person of your choice" });
+export const startButton = (page) => page.getByRole("button", { name: "Sign in both and ask" });
+
+/** Sign in the two sample people with the one click of the first screen; return the first question's answers. */
+export async function startBoth(page, address) {
+  await page.goto(address);
+  await startButton(page).click();
+  return answersOf(page, page.locator(".round").first());
 }
 
 export async function signInBeside(page, person) {
   const popup = page.waitForEvent("popup");
   await page.getByRole("button", { name: "Sign in a second person" }).click();
   await pick(await popup, person);
-  await page.getByRole("heading", { name: person }).waitFor();
+  await page.getByRole("heading", { name: person }).first().waitFor();
 }
 
 /** Ask, and return each person's answer: name to text. Where a busy machine makes the server say so, ask again. */
@@ -107,13 +118,16 @@ async function askOnce(page, question) {
   const before = await rounds.count();
   await page.getByRole("textbox", { name: /^Ask/ }).fill(question);
   await page.keyboard.press("Enter");
-  const round = rounds.nth(before);
+  return answersOf(page, rounds.nth(before));
+}
+
+/** The text of each complete answer, by the name of its person. */
+export async function answersOf(page, round) {
   await round.waitFor();
-  const answers = await round.locator(".answer").all();
   const told = {};
-  for (const answer of answers) {
+  for (const answer of await round.locator(".answer").all()) {
     await answer.and(page.locator('[data-finished="true"]')).waitFor();
-    told[await answer.getAttribute("data-person")] = await answer.locator(".said, [role=alert]").last().innerText();
+    told[await answer.getAttribute("data-person")] = await answer.locator(".said, .failure").last().innerText();
   }
   return told;
 }

@@ -1,17 +1,20 @@
 import Alert from "@cloudscape-design/components/alert";
+import Button from "@cloudscape-design/components/button";
 import SpaceBetween from "@cloudscape-design/components/space-between";
 import TopNavigation from "@cloudscape-design/components/top-navigation";
 import type { UserManager } from "oidc-client-ts";
-import { useCallback, useEffect, useReducer, useRef, useState } from "react";
+import { useEffect, useRef } from "react";
 import { Ask } from "./Ask";
 import { Attempts } from "./attempts/Attempts";
 import type { Configuration } from "./configuration";
-import { conversation, historyOf } from "./conversation";
 import { Pages, usePage } from "./Pages";
 import { People } from "./People";
-import { type Person, usePeople } from "./people";
+import { usePeople } from "./people";
 import { Rounds } from "./Rounds";
-import { createManager, signInBeside, signOut, type User } from "./signIn";
+import { FIRST_QUESTION } from "./suggestions";
+import type { User } from "./signIn";
+import { useConversation } from "./useConversation";
+import { type Notice, useSignIn } from "./useSignIn";
 import { useTheme } from "./useTheme";
 import { Welcome } from "./Welcome";
 
@@ -19,62 +22,30 @@ interface Props {
   configuration: Configuration;
   manager: UserManager;
   firstUser: User | null;
-  firstNotice: string;
+  firstProblem: string;
 }
 
-export function App({ configuration, manager, firstUser, firstNotice }: Props) {
+export function App({ configuration, manager, firstUser, firstProblem }: Props) {
   const page = usePage();
   const [dark, toggleTheme] = useTheme();
-  const [notice, setNotice] = useState(firstNotice);
   const { people, add, remove } = usePeople(configuration);
-  const [rounds, change] = useReducer(conversation, []);
-  const nextId = useRef(0);
+  const { rounds, busy, ask, stop } = useConversation();
+  const signIn = useSignIn({ configuration, manager, firstProblem, add, remove });
   const greeted = useRef(false);
-  const busy = rounds.some((round) => round.answers.some((answer) => !answer.finished));
 
   useEffect(() => {
     if (!firstUser || greeted.current) return;
     greeted.current = true;
-    void add(firstUser, manager);
+    add(firstUser, manager);
   }, [add, firstUser, manager]);
 
-  const tell = useCallback((error: unknown) => setNotice(error instanceof Error ? error.message : String(error)), []);
-  const signIn = () => manager.signinRedirect().catch(tell);
-
-  const addPerson = async () => {
-    setNotice("");
-    const beside = createManager(configuration);
-    await signInBeside(beside).then(
-      (user) => add(user, beside),
-      (error: Error) => tell(`The second person did not sign in: ${error.message}`),
-    );
+  const start = async () => {
+    const both = await signIn.bothAtOnce(() => void start());
+    if (both) ask(FIRST_QUESTION, both);
   };
-
-  const leave = (person: Person) => {
-    if (person.manager === manager) signOut(manager, configuration).catch(tell);
-    else void remove(person);
-  };
-
-  const askAs = async (person: Person, id: number, question: string) => {
-    const failed = (message: string) => change({ kind: "failed", id, person: person.key, message });
-    if (person.user.expired) {
-      failed("The access token has expired. Sign out and sign in again; nothing was sent.");
-      return;
-    }
-    try {
-      for await (const event of person.agent.ask(question, historyOf(rounds, person.key))) {
-        change({ kind: "event", id, person: person.key, event });
-      }
-    } catch (error) {
-      failed(error instanceof Error ? error.message : String(error));
-    }
-  };
-
-  const ask = (question: string) => {
-    const id = nextId.current++;
-    change({ kind: "asked", id, question, people: people.map((person) => person.key) });
-    for (const person of people) void askAs(person, id, question);
-  };
+  // A person whom the server refuses was told so; a question would only repeat it.
+  const admitted = people.filter((person) => !person.refusal);
+  const askAll = (question: string) => ask(question, admitted);
 
   return (
     <>
@@ -88,32 +59,47 @@ export function App({ configuration, manager, firstUser, firstNotice }: Props) {
             disableUtilityCollapse: true,
             onClick: toggleTheme,
           },
-          ...(people.length === 0
-            ? [{ type: "button" as const, text: "Sign in", disableUtilityCollapse: true, onClick: signIn }]
-            : []),
         ]}
       />
       <Pages current={page} />
       <main>
         <SpaceBetween size="l">
-          {notice && (
-            <Alert type="error" dismissible onDismiss={() => setNotice("")}>
-              {notice}
-            </Alert>
+          {signIn.notice && <Problem notice={signIn.notice} onDismiss={signIn.dismiss} />}
+          {page === "attempts" && <Attempts configuration={configuration} people={people} />}
+          {page === "ask" && people.length === 0 && (
+            <Welcome
+              configuration={configuration}
+              starting={signIn.starting}
+              onStart={start}
+              onSignIn={signIn.byRedirect}
+            />
           )}
-          {page === "attempts" ? (
-            <Attempts configuration={configuration} people={people} />
-          ) : people.length === 0 ? (
-            <Welcome configuration={configuration} onSignIn={signIn} />
-          ) : (
-            <>
-              <People people={people} onAdd={addPerson} onLeave={leave} />
-              <Rounds rounds={rounds} people={people} />
-              <Ask busy={busy} people={people.length} fresh={rounds.length === 0} onAsk={ask} />
-            </>
+          {page === "ask" && people.length > 0 && (
+            <SpaceBetween size="l">
+              <People people={people} onAdd={signIn.beside} onLeave={signIn.leave} />
+              <Rounds configuration={configuration} rounds={rounds} people={people} busy={busy} onAsk={askAll} />
+            </SpaceBetween>
           )}
         </SpaceBetween>
+        {page === "ask" && admitted.length > 0 && (
+          <Ask busy={busy} people={admitted.length} fresh={rounds.length === 0} onAsk={askAll} onStop={stop} />
+        )}
       </main>
     </>
+  );
+}
+
+function Problem({ notice, onDismiss }: { notice: Notice; onDismiss: () => void }) {
+  return (
+    <div role="alert">
+      <Alert
+        type="error"
+        dismissible
+        onDismiss={onDismiss}
+        action={notice.retry && <Button onClick={notice.retry}>Try again</Button>}
+      >
+        {notice.text}
+      </Alert>
+    </div>
   );
 }

@@ -1,48 +1,49 @@
-import Alert from "@cloudscape-design/components/alert";
+import Box from "@cloudscape-design/components/box";
 import ExpandableSection from "@cloudscape-design/components/expandable-section";
-import SpaceBetween from "@cloudscape-design/components/space-between";
-import Table from "@cloudscape-design/components/table";
+import Tabs, { type TabsProps } from "@cloudscape-design/components/tabs";
+import { Behind } from "./Behind";
 import type { Call } from "./conversation";
 import { Result } from "./Result";
+import { Rows } from "./Rows";
 
-/** One tool call: what the model asked for, and what the server answered. */
-export function ToolCall({ call, label }: { call: Call; label: string }) {
+interface Props {
+  call: Call;
+  label: string;
+  /** The answer's text, which already gives the reason of a refusal. */
+  said: string;
+}
+
+/** One tool call, folded: what the model asked for, what the server answered, and on demand what happened between. */
+export function ToolCall({ call, label, said }: Props) {
   const { outcome } = call;
   const words = outcome === undefined ? "running …" : outcome.isError ? "refused or failed" : "answered";
   return (
-    <ExpandableSection
-      defaultExpanded
-      headerText={`Tool call: ${call.name}`}
-      headerDescription={words}
-    >
-      <SpaceBetween size="s">
-        <Arguments call={call} label={label} />
-        {outcome?.isError && <Alert type="warning">{String(outcome.result)}</Alert>}
-        {outcome && !outcome.isError && <Result result={outcome.result} label={label} />}
-      </SpaceBetween>
+    <ExpandableSection headerText={`Tool call: ${call.name}`} headerDescription={words} headingTagOverride="h4">
+      {outcome ? <Inside call={call} outcome={outcome} label={label} said={said} /> : <Arguments call={call} label={label} />}
     </ExpandableSection>
   );
 }
 
-function Arguments({ call, label }: { call: Call; label: string }) {
-  const rows = Object.entries(call.arguments).map(([argument, value]) => ({ argument, value: asText(value) }));
-  return (
-    <Table
-      variant="embedded"
-      contentDensity="compact"
-      wrapLines
-      ariaLabels={{ tableLabel: `Arguments of ${call.name} for ${label}` }}
-      columnDefinitions={[
-        { id: "argument", header: "Argument", cell: (row) => row.argument, isRowHeader: true, minWidth: 110 },
-        { id: "value", header: "Value", cell: (row) => row.value },
-      ]}
-      items={rows}
-      trackBy="argument"
-      empty="No arguments"
-    />
-  );
+function Inside({ call, outcome, label, said }: Props & { outcome: NonNullable<Call["outcome"]> }) {
+  const tabs: TabsProps.Tab[] = [
+    { id: "arguments", label: "Arguments", content: <Arguments call={call} label={label} /> },
+    {
+      id: "result",
+      label: "Result",
+      content: outcome.isError ? <Refusal reason={String(outcome.result)} said={said} /> : <Result result={outcome.result} label={label} />,
+    },
+    { id: "sent", label: "SQL or filter", content: <Behind call={call} outcome={outcome} part="sent" /> },
+    { id: "record", label: "Audit record", content: <Behind call={call} outcome={outcome} part="record" /> },
+  ];
+  return <Tabs ariaLabel={`Inside ${call.name} for ${label}`} tabs={tabs} />;
 }
 
-function asText(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
+function Refusal({ reason, said }: { reason: string; said: string }) {
+  return <Box variant="p">{said.includes(reason) ? "The server's reason is the answer above." : reason}</Box>;
+}
+
+function Arguments({ call, label }: { call: Call; label: string }) {
+  const rows = Object.entries(call.arguments).map(([argument, value]) => ({ argument, value }));
+  if (rows.length === 0) return <Box variant="p">The model sent no arguments.</Box>;
+  return <Rows label={`Arguments of ${call.name} for ${label}`} rows={rows} wrapped />;
 }

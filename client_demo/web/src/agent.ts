@@ -5,7 +5,7 @@ export type Event =
   | { type: "start"; model: string }
   | { type: "text"; text: string }
   | { type: "tool_call"; id: string; name: string; arguments: Record<string, unknown> }
-  | { type: "tool_result"; id: string; is_error: boolean; result: unknown }
+  | { type: "tool_result"; id: string; is_error: boolean; result: unknown; request?: string }
   | { type: "error"; message: string }
   | { type: "done" };
 
@@ -17,15 +17,16 @@ export interface Said {
 export interface Identity {
   subject: string;
   kind: string;
-  tenant: string;
+  tenant: string | null;
   tier: string | null;
   scopes: string[];
   issuer: string;
   expires_at: string;
 }
 
-/** Longer than any answer should take; a person who waits deserves to be told. */
+/** Longer than any answer should take; a person who waits should get a message. */
 const TIMEOUT_MS = 180_000;
+const UNREACHABLE = "The agent cannot be reached. Check that the web demo's server still runs, then ask again.";
 const REMEDIES: Record<number, string> = {
   401: "Sign in again.",
   403: "A retry does not help.",
@@ -34,7 +35,7 @@ const REMEDIES: Record<number, string> = {
 };
 
 export class Agent {
-  /** AgentCore keeps sessions of different ids apart; it asks for 33 characters or more. */
+  /** AgentCore keeps sessions of different ids apart; it requires 33 characters or more. */
   private readonly session = `${crypto.randomUUID()}-${crypto.randomUUID()}`;
 
   constructor(
@@ -43,20 +44,27 @@ export class Agent {
   ) {}
 
   async whoami(): Promise<{ identity: Identity; model: string }> {
-    return (await this.post({ action: "whoami" })).json();
+    return (await this.post({ action: "whoami" }, AbortSignal.timeout(TIMEOUT_MS))).json();
   }
 
-  async *ask(prompt: string, history: Said[]): AsyncGenerator<Event> {
-    const response = await this.post({ prompt, history });
+  /** Yield the events of one answer; throw an AbortError when `stop` is aborted. */
+  async *ask(prompt: string, history: Said[], stop: AbortSignal): AsyncGenerator<Event> {
+    const signal = AbortSignal.any([stop, AbortSignal.timeout(TIMEOUT_MS)]);
+    const response = await this.post({ prompt, history }, signal);
     let last = "";
-    for await (const event of events(response.body!)) {
-      last = event.type;
-      yield event;
+    try {
+      for await (const event of events(response.body!)) {
+        last = event.type;
+        yield event;
+      }
+    } catch (error) {
+      if (stop.aborted) throw error;
+      throw new Error(UNREACHABLE);
     }
-    if (last !== "done" && last !== "error") throw new Error("The answer broke off before its end; ask again.");
+    if (last !== "done" && last !== "error") throw new Error("The answer stopped before its end; ask again.");
   }
 
-  private async post(body: object): Promise<Response> {
+  private async post(body: object, signal: AbortSignal): Promise<Response> {
     let response: Response;
     try {
       response = await fetch(this.configuration.agent_url, {
@@ -68,14 +76,16 @@ export class Agent {
           "X-Amzn-Bedrock-AgentCore-Runtime-Session-Id": this.session,
         },
         body: JSON.stringify(body),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal,
       });
-    } catch {
-      throw new Error("The agent cannot be reached; check that the web server still runs, then ask again.");
+    } catch (error) {
+      if (error instanceof DOMException && error.name === "AbortError") throw error;
+      throw new Error(UNREACHABLE);
     }
     if (response.ok) return response;
     const reason = await response.json().then((said) => String(said.error), () => `HTTP ${response.status}.`);
-    throw new Error(`${reason} ${REMEDIES[response.status] ?? ""}`.trim());
+    const remedy = REMEDIES[response.status] ?? "";
+    throw new Error((reason.includes(remedy) ? reason : `${reason} ${remedy}`).trim());
   }
 }
 

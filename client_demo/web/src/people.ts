@@ -21,18 +21,19 @@ export interface Person {
 export function usePeople(configuration: Configuration) {
   const [people, setPeople] = useState<Person[]>([]);
 
+  /** Add someone who has signed in, and ask the server who they are. */
   const add = useCallback(
-    async (user: User, manager: UserManager) => {
-      const person: Person = {
-        key: crypto.randomUUID(),
-        name: nameOf(user),
-        user,
-        manager,
-        agent: new Agent(configuration, user.access_token),
-      };
+    (user: User, manager: UserManager): Person => {
+      const agent = new Agent(configuration, user.access_token);
+      const person: Person = { key: crypto.randomUUID(), name: nameOf(user), user, manager, agent };
       setPeople((known) => [...known, person]);
-      const told = await person.agent.whoami().catch((error: Error) => ({ refusal: error.message }));
-      setPeople((known) => known.map((one) => (one.key === person.key ? { ...one, ...told } : one)));
+      void agent
+        .whoami()
+        .catch((error: Error) => ({ refusal: error.message }))
+        .then((found) =>
+          setPeople((known) => known.map((one) => (one.key === person.key ? { ...one, ...found } : one))),
+        );
+      return person;
     },
     [configuration],
   );

@@ -1,6 +1,8 @@
-/** The page that a sign-in window ends on: it hands the answer to the page that opened it, and closes. */
+/** The page that a sign-in window, or a hidden frame, ends on: it gives the answer to the page that opened it. */
 import { UserManager } from "oidc-client-ts";
 
-new UserManager({ authority: "", client_id: "", redirect_uri: "" }).signinPopupCallback().catch((error: Error) => {
+const manager = new UserManager({ authority: "", client_id: "", redirect_uri: "" });
+const finished = window.parent === window ? manager.signinPopupCallback() : manager.signinSilentCallback();
+finished.catch((error: Error) => {
   document.querySelector("p")!.textContent = `${error.message} Close this window and try again.`;
 });

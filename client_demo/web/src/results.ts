@@ -1,44 +1,54 @@
-/** The results that the server's tools return, as far as this page shows them. */
-export interface Totals {
-  count: number;
-  total_amount: string;
-  average_amount: string | null;
-  largest_amount: string | null;
-}
+/** The results that the server's tools return, told apart by their form: it is the same for every declared table. */
 
-export interface Group extends Totals {
-  key: string;
-}
+/** A count, and the measures of the table; figures are whole numbers or decimal strings, and never computed here. */
+export type Figures = Record<string, string | number | null>;
+export type Group = Figures & { key: string | null };
 
-interface Filed {
-  filed_from: string | null;
-  filed_to: string | null;
-}
-
-export interface Summary extends Filed {
+export interface Summary {
   groups: Group[];
-  total: Totals;
-}
-
-export interface Claim {
-  claim_number: string;
-  customer_name: string;
-  amount: string;
-  status: string;
-  line_of_business: string;
-  filed_at: string;
+  total: Figures;
 }
 
 export interface Passage {
   text: string;
   document: string;
+  page?: number;
   metadata: Record<string, unknown>;
 }
 
-const has = (result: unknown, ...keys: string[]) =>
-  typeof result === "object" && result !== null && keys.every((key) => key in result);
+export interface Passages {
+  tier: string;
+  passages: Passage[];
+}
 
-export const isSummary = (result: unknown): result is Summary => has(result, "groups", "total");
-export const isClaims = (result: unknown): result is Filed & { claims: Claim[] } => has(result, "claims");
-export const isPassages = (result: unknown): result is { tier: string; passages: Passage[] } => has(result, "passages");
-export const isIdentity = (result: unknown): result is Record<string, unknown> => has(result, "subject", "tenant");
+export type Row = Record<string, unknown>;
+
+const isObject = (value: unknown): value is Row => typeof value === "object" && value !== null && !Array.isArray(value);
+
+export function isSummary(result: unknown): result is Row & Summary {
+  return isObject(result) && Array.isArray(result.groups) && isObject(result.total) && "count" in result.total;
+}
+
+export function isPassages(result: unknown): result is Passages {
+  return isObject(result) && Array.isArray(result.passages) && "tier" in result;
+}
+
+/** The rows of a listing: the one list of objects in the result, with its name. */
+export function listingOf(result: unknown): { name: string; rows: Row[]; more: boolean } | undefined {
+  if (!isObject(result) || isSummary(result) || isPassages(result)) return undefined;
+  const lists = Object.entries(result).filter(([, value]) => Array.isArray(value) && value.every(isObject));
+  const [name, rows] = lists[0] ?? [];
+  return name && lists.length === 1 ? { name, rows: rows as Row[], more: Boolean(result.next_cursor) } : undefined;
+}
+
+/** The first and last day that a result covers, as far as it was limited to days. */
+export function periodsOf(result: unknown): string[] {
+  if (!isObject(result)) return [];
+  return Object.keys(result)
+    .filter((name) => name.endsWith("_from"))
+    .flatMap((name) => {
+      const what = name.slice(0, -"_from".length);
+      const [from, to] = [result[name], result[`${what}_to`]];
+      return from || to ? [`${what.replaceAll("_", " ")} ${from ?? "at any time"} to ${to ?? "today"}`] : [];
+    });
+}

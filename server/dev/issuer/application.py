@@ -8,12 +8,16 @@ where a person picks a name and is sent back. A program without a browser does t
     POST /sign-in   transaction=…&person=PERSON                              → 303 to redirect_uri?code=…&iss=…
     POST /token     grant_type=authorization_code&client_id=tenantgate-web&code=…&redirect_uri=…&code_verifier=…
 
-The first request also takes `nonce`, `state`, `resource` and `login_hint=PERSON` (which preselects). Fixed clients:
-`tenantgate-web` (public, any loopback redirect URI) and `nightly-report` with the secret `nightly-report-secret`
-(client_credentials). Other clients register at /register or use their metadata document's address as client_id.
+The first request also takes `nonce`, `state`, `resource` and `login_hint=PERSON` (which preselects). With `prompt=none`
+as well, `tenantgate-web` gets its code at once for a sample person: it is always a page of this machine. At an own
+database nobody signs in like this.
+
+Fixed clients: `tenantgate-web` (public, any loopback redirect URI) and `nightly-report` with the secret
+`nightly-report-secret` (client_credentials). Other clients register at /register or use their metadata document's
+address as client_id.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,10 +60,20 @@ _SENT: Final = ["POST", "OPTIONS"]
 class DevelopmentIssuer:
     """An OpenID Connect provider and OAuth 2.1 authorization server for sample people, on loopback."""
 
-    def __init__(
-        self, url: str, folder: Path, resources: Sequence[str], people: Sequence[Person], scopes: Sequence[str]
+    def __init__(  # noqa: PLR0913 - what an issuer is made of
+        self,
+        url: str,
+        folder: Path,
+        resources: Sequence[str],
+        people: Sequence[Person],
+        scopes: Sequence[str],
+        *,
+        without_a_page: bool = False,
     ) -> None:
-        """Issue tokens as `url`, for `resources`, with the keys in `folder`; StartupError when it is not loopback."""
+        """Issue tokens as `url`, for `resources`, with the keys in `folder`; StartupError when it is not loopback.
+
+        `without_a_page` lets the web demo sign people in without the page where one is picked.
+        """
         if not LOOPBACK_ORIGIN.fullmatch(url):
             raise StartupError(f"The development issuer {url!r} must be http://127.0.0.1:PORT, without a slash.")
         if not resources:
@@ -69,7 +83,14 @@ class DevelopmentIssuer:
         self._scopes = tuple(scopes)
         self._people = {person.name: person for person in people}
         self._tokens = Tokens(url, SigningKeys(folder))
-        self.app = _application(DevelopmentProvider(url, self._resources, self._scopes, self._tokens), self._people)
+        silent = self._people if without_a_page else {}
+        self._provider = DevelopmentProvider(url, self._resources, self._scopes, self._tokens, silent)
+        self.app = _application(self._provider, self._people)
+
+    def serve_for_people(self, path: str, answer: Callable[[Request], Awaitable[Response]], method: str) -> None:
+        """Add an address that only a signed-in person reads, with the access token of this issuer."""
+        route = Route(path, answer, methods=[method, "OPTIONS"], middleware=_for_people(self._provider))
+        self.app.router.routes.append(route)
 
     def mint(  # noqa: PLR0913 - all but the person are rare and named
         self,
@@ -105,11 +126,6 @@ def _application(provider: DevelopmentProvider, people: Mapping[str, Person]) ->
     metadata = JSONResponse(issuer_metadata(provider.issuer, scopes), headers=_CACHED)
     registration = ClientRegistrationOptions(enabled=True, valid_scopes=scopes, default_scopes=scopes)
     endpoints, sign_in = Endpoints(provider), SignInRoutes(provider, people)
-    bearer = [
-        *_SHARED,
-        Middleware(AuthenticationMiddleware, backend=BearerAuthBackend(provider)),
-        Middleware(RequireAuthMiddleware, required_scopes=["openid"]),
-    ]
 
     async def key_set(_request: Request) -> Response:
         return JSONResponse(provider.tokens.keys.published(), headers=_CACHED)
@@ -124,10 +140,19 @@ def _application(provider: DevelopmentProvider, people: Mapping[str, Person]) ->
         Route("/token", endpoints.token, methods=_SENT, middleware=_SHARED),
         Route("/register", RegistrationHandler(provider, registration).handle, methods=_SENT, middleware=_SHARED),
         Route("/revoke", endpoints.revoke, methods=_SENT, middleware=_SHARED),
-        Route("/userinfo", sign_in.userinfo, methods=["GET", "POST", "OPTIONS"], middleware=bearer),
+        Route("/userinfo", sign_in.userinfo, methods=["GET", "POST", "OPTIONS"], middleware=_for_people(provider)),
         Route("/logout", sign_in.logout, methods=["GET", "POST"]),
     ]
     app = Starlette(routes=routes, middleware=[Middleware(LoopbackHost)], max_body_size=_LARGEST_BODY_BYTES)
     # A redirect would be built from the Host header.
     app.router.redirect_slashes = False
     return app
+
+
+def _for_people(provider: DevelopmentProvider) -> list[Middleware]:
+    """Return the checks before an address that only a signed-in person reads."""
+    return [
+        *_SHARED,
+        Middleware(AuthenticationMiddleware, backend=BearerAuthBackend(provider)),
+        Middleware(RequireAuthMiddleware, required_scopes=["openid"]),
+    ]

@@ -17,7 +17,7 @@ from mcp.server.auth.provider import (
 from mcp.shared.auth import OAuthClientInformationFull as Client
 from mcp.shared.auth import OAuthToken
 
-from server.dev.issuer.clients import Clients
+from server.dev.issuer.clients import Clients, DevelopmentClient
 from server.dev.issuer.grants import Code, Grant, Grants, Refresh, SignIn
 from server.dev.issuer.store import ExpiringStore
 from server.dev.issuer.tokens import Tokens
@@ -33,11 +33,20 @@ _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 class DevelopmentProvider(OAuthAuthorizationServerProvider[Code, Refresh, AccessToken]):
     """Sign-ins, codes and tokens for fixed resources and scopes; in memory only, limited in number, expiring."""
 
-    def __init__(self, issuer: str, resources: Sequence[str], scopes: Sequence[str], tokens: Tokens) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        resources: Sequence[str],
+        scopes: Sequence[str],
+        tokens: Tokens,
+        without_a_page: Mapping[str, Person],
+    ) -> None:
+        """Issue `tokens`; the people `without_a_page` sign in at once where a page of this machine names one."""
         self.issuer = issuer
         self.scopes = list(scopes)
         self.tokens = tokens
         self._resources = resources
+        self._without_a_page = without_a_page
         self._clients = Clients((*scopes, *OPENID_SCOPES))
         self._grants = Grants()
         self._sign_ins: ExpiringStore[SignIn] = ExpiringStore(lifetime_s=_SIGN_IN_LIFETIME_S)
@@ -56,21 +65,37 @@ class DevelopmentProvider(OAuthAuthorizationServerProvider[Code, Refresh, Access
         return resource if resource in self._resources else None
 
     async def authorize(self, client: Client, params: AuthorizationParams) -> str:
-        """Keep a validated request and return the address of the page where a person is picked."""
+        """Keep a validated request and return the address of the page where a person is picked.
+
+        With `prompt=none`, no page is shown: return the client's address with a code for the person of `login_hint`.
+        """
         asked = REQUEST_PARAMETERS.get()
         resource = self.resource(params.resource)
         if resource is None:
             raise AuthorizeError("invalid_target", f"Unknown resource; use one of {', '.join(self._resources)}.")
         if not _CHALLENGE.fullmatch(params.code_challenge):
             raise AuthorizeError("invalid_request", "code_challenge is no S256 challenge (RFC 7636 section 4.2).")
-        if asked.get("prompt") == "none":
-            # There is no session to continue, and a page in a hidden frame would let the client wait forever.
-            raise AuthorizeError("access_denied", "Nobody is signed in here; ask again without prompt=none.")
         scopes = list(dict.fromkeys(params.scopes or self.scopes))
-        transaction = secrets.token_urlsafe(32)
         waiting = SignIn(client, params, scopes, resource, asked.get("nonce"), asked.get("login_hint"))
+        if asked.get("prompt") == "none":
+            return self._at_once(waiting)
+        transaction = secrets.token_urlsafe(32)
         self._sign_ins.put(transaction, waiting)
         return construct_redirect_uri(f"{self.issuer}/sign-in", transaction=transaction)
+
+    def _at_once(self, sign_in: SignIn) -> str:
+        """Return the client's address with a code; only for the web demo, whose code goes to this machine alone."""
+        person = self._without_a_page.get(sign_in.login_hint or "")
+        if (
+            person is None
+            or not isinstance(sign_in.client, DevelopmentClient)
+            or not sign_in.client.any_loopback_redirect
+        ):
+            # A page in a hidden frame would let the client wait forever.
+            raise AuthorizeError("access_denied", "Nobody is signed in here; ask again without prompt=none.")
+        asked = sign_in.parameters
+        code = self._grants.new_code(Grant(sign_in, person))
+        return construct_redirect_uri(str(asked.redirect_uri), code=code, state=asked.state)
 
     def sign_in(self, transaction: str) -> SignIn | None:
         """Return the request `transaction`, or None when it was answered or has expired."""

@@ -1,0 +1,1 @@
+import{r as e}from"./oidc-client-ts-By_slPzr.js";var t=new e({authority:``,client_id:``,redirect_uri:``});(window.parent===window?t.signinPopupCallback():t.signinSilentCallback()).catch(e=>{document.querySelector(`p`).textContent=`${e.message} Close this window and try again.`});

@@ -1,1 +1,0 @@
-import{n as e}from"./oidc-client-ts-BW9P_kjG.js";new e({authority:``,client_id:``,redirect_uri:``}).signinPopupCallback().catch(e=>{document.querySelector(`p`).textContent=`${e.message} Close this window and try again.`});
