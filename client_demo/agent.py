@@ -94,7 +94,9 @@ def open_agent(
     except AgentError:
         raise
     except MCPClientInitializationError as error:
-        raise connection.failure or AgentError(f"{url} does not answer as an MCP server: is it running?") from error
+        raise connection.failure or AgentError(
+            f"{url} does not answer as an MCP server; start it, or correct the address."
+        ) from error
     except Exception as error:
         # Each model provider has its own errors, and a person needs one sentence, not a traceback.
         raise connection.failure or AgentError(f"The agent could not answer: {error}") from error

@@ -28,11 +28,11 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _TIMEOUT: Final = httpx2.Timeout(120, connect=10, write=10, pool=10)
 _LONGEST_REASON: Final = 500
 _REMEDIES: Final = {
-    400: "The request is wrong",
+    400: "The agent refused the request as malformed",
     401: "The access token was not accepted; sign in again, and check the runtime's discovery address and clients",
-    403: "The token is genuine but may not do this; a runtime that expects SigV4 answers so to any token",
-    404: "There is no such runtime or qualifier; check the ARN, the region and --qualifier",
-    424: "The agent failed; its log group in CloudWatch says why",
+    403: "The access token is valid but is not allowed to do this; configure the runtime for JWT tokens, not SigV4",
+    404: "The runtime or qualifier does not exist; correct the ARN, the region or --qualifier",
+    424: "The agent failed; read its log group in CloudWatch",
     429: "Too many requests; wait and retry",
 }
 
@@ -44,7 +44,7 @@ def arn_address(arn: str, qualifier: str) -> str:
     match = _ARN.fullmatch(arn)
     if match is None:
         raise AgentError(
-            f"{arn} is no runtime's ARN; it looks like arn:aws:bedrock-agentcore:REGION:ACCOUNT:runtime/NAME."
+            f"{arn} is not the ARN of a runtime; write it as arn:aws:bedrock-agentcore:REGION:ACCOUNT:runtime/NAME."
         )
     suffix = "amazonaws.com.cn" if match[1] == "aws-cn" else "amazonaws.com"
     endpoint = os.environ.get(ENDPOINT_VARIABLE) or f"https://bedrock-agentcore.{match[2]}.{suffix}"
@@ -84,9 +84,12 @@ def invoke(address: str, token: str, session_id: str, body: dict[str, Any]) -> I
     except httpx2.TimeoutException:
         raise AgentError("The agent did not answer in time; retry, or ask for less.") from None
     except httpx2.HTTPError as error:
-        raise AgentError(f"{urlsplit(address).netloc} cannot be reached or broke off: {error}") from None
+        raise AgentError(
+            f"{urlsplit(address).netloc} cannot be reached, or closed the connection: {error}; check the address and "
+            "the network, then retry"
+        ) from None
     except ValueError:
-        raise AgentError("The agent's answer is not JSON; is this the address of a runtime?") from None
+        raise AgentError("The agent's answer is not JSON; check that the address is that of a runtime.") from None
 
 
 def read_events(lines: Iterable[str]) -> Iterator[Event]:
@@ -102,7 +105,7 @@ def read_events(lines: Iterable[str]) -> Iterator[Event]:
             yield event if "type" in event else {"type": "error", "message": event.get("error", "The agent failed.")}
             if event.get("type") in {"done", "error"} or "error" in event:
                 return
-    raise AgentError("The answer broke off before its end; ask again.")
+    raise AgentError("The answer ended too early; ask again.")
 
 
 def _check(address: str, token: str) -> None:
@@ -110,7 +113,7 @@ def _check(address: str, token: str) -> None:
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise AgentError(f"{address} is not an https address; a bearer token is sent in the clear on loopback only.")
     if not token.isascii() or not token.isprintable() or " " in token or not token:
-        raise TokenError("The access token is empty or holds what no token holds; copy it again.")
+        raise TokenError("The access token is empty or contains characters that no token has; copy it again.")
 
 
 def _refused(response: httpx2.Response) -> AgentError:

@@ -45,7 +45,7 @@ class Invocation(BaseModel):
             named = [f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}" for problem in problems]
             raise InvalidError("; ".join(named)) from None
         if asked.action == "ask" and not asked.prompt.strip():
-            raise InvalidError('There is no question: send {"prompt": "…"}.')
+            raise InvalidError('The question is missing; send {"prompt": "…"}.')
         return asked
 
     @property
@@ -62,11 +62,11 @@ def bearer(request: Request | None) -> str:
     # Not `context.request_headers`: of two headers it keeps the last, and the client may have meant the first.
     headers = request.headers.getlist("authorization") if request else []
     if len(headers) > 1:
-        raise InvalidError("There is more than one Authorization header; send one.")
+        raise InvalidError("The request has more than one Authorization header; send one.")
     kind, _, token = (headers[0] if headers else "").partition(" ")
     if kind.lower() != "bearer" or not token.strip():
         raise TokenMissingError(
-            "There is no access token: send `Authorization: Bearer …`, "
+            "The access token is missing; send `Authorization: Bearer …`, "
             "and on AgentCore put Authorization on the runtime's header allow-list."
         )
     return token.strip()
@@ -75,4 +75,4 @@ def bearer(request: Request | None) -> str:
 def check_session(session_id: str | None) -> None:
     """Raise InvalidError for a session id that AgentCore would refuse, so that a local run finds the mistake."""
     if session_id is not None and len(session_id) not in _SESSION_CHARACTERS:
-        raise InvalidError("The session id has 33 to 256 characters; two joined UUIDs are one way to make it.")
+        raise InvalidError("The session id must have 33 to 256 characters; join two UUIDs, for example.")

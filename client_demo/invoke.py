@@ -33,7 +33,7 @@ def main(  # noqa: PLR0913, PLR0917  # a command line
 ) -> None:
     """Ask one question and print the answer as it arrives; exit code 1 when there is none."""
     if (arn is None) == (url is None):
-        typer.echo("Name either --arn or --url.", err=True)
+        typer.echo("Pass exactly one of --arn and --url.", err=True)
         raise typer.Exit(2)
     # New for every call: AgentCore isolates each session from all others.
     session = session_id or f"{uuid.uuid4()}-{uuid.uuid4()}"
@@ -51,7 +51,7 @@ def main(  # noqa: PLR0913, PLR0917  # a command line
 def _token(*, from_stdin: bool) -> str:
     token = (sys.stdin.readline() if from_stdin else os.environ.get(TOKEN_VARIABLE, "")).strip()
     if not token:
-        raise TokenError(f"There is no access token: set {TOKEN_VARIABLE}, or pipe it in with --token-stdin.")
+        raise TokenError(f"The access token is missing; set {TOKEN_VARIABLE}, or pipe it in with --token-stdin.")
     return token
 
 

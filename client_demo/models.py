@@ -36,15 +36,19 @@ def choose_model(setting: str | None = None) -> Model:
     name, _, model_id = setting.partition(":")
     provider = _PROVIDERS.get(name)
     if provider is None:
-        raise AgentError(f"{MODEL_VARIABLE}={setting} names no provider; one of: offline, {', '.join(_PROVIDERS)}.")
+        raise AgentError(
+            f"{MODEL_VARIABLE}={setting} does not name a provider; use one of: offline, {', '.join(_PROVIDERS)}."
+        )
     if provider.needs_name and not model_id:
-        raise AgentError(f"{MODEL_VARIABLE}={setting} names no model; write {name}:MODEL.")
+        raise AgentError(f"{MODEL_VARIABLE}={setting} does not name a model; write {name}:MODEL.")
     if provider.key and not os.environ.get(provider.key):
-        raise AgentError(f"{MODEL_VARIABLE}={setting} needs {provider.key} in the environment.")
+        raise AgentError(f"{MODEL_VARIABLE}={setting} needs {provider.key}; set it in the environment.")
     try:
         return provider.make(model_id)
     except ImportError as error:
-        raise AgentError(f"{MODEL_VARIABLE}={setting} needs: pip install 'strands-agents[{name}]'.") from error
+        raise AgentError(
+            f"{MODEL_VARIABLE}={setting} needs a package; run pip install 'strands-agents[{name}]'."
+        ) from error
 
 
 def model_label(model: Model) -> str:

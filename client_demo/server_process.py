@@ -40,7 +40,7 @@ class DevServer:
             return str(json.loads(line)["mcp_url"])
         except (ValueError, KeyError, TypeError):
             self.stop()
-            silent = f"The development server ended without a word; its log in {self._folder} may tell why."
+            silent = f"The development server ended without a message; read its log in {self._folder}."
             raise ServerError(_last_line(self._log) or silent) from None
 
     def stop(self) -> None:
@@ -101,7 +101,10 @@ def _token(folder: Path, person: str) -> str:
         [*_SERVER, "token", person], env=_environment(folder), capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        raise ServerError(done.stderr.strip().rpartition("\n")[2] or f"There is no access token for {person}.")
+        raise ServerError(
+            done.stderr.strip().rpartition("\n")[2]
+            or f"No access token was issued for {person}; run `tenantgate token {person}` to see why."
+        )
     return done.stdout.strip()
 
 

@@ -97,7 +97,7 @@ def main(
             )
             uvicorn.Server(config).run(sockets=[listener])
     except KeyboardInterrupt:
-        typer.echo("Stopped; nothing that was started here is left running.")
+        typer.echo("Stopped; every process that was started here has ended.")
     except DemoError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

@@ -75,7 +75,9 @@ def discover(mcp_url: str, client_id: str, *, development: bool = False) -> WebS
             scopes = tuple(map(str, resource.get("scopes_supported", ())))
             name = str(resource["resource"])
         except (LookupError, TypeError):
-            raise ServerError(f"{mcp_url} names no authorization server in its protected-resource metadata.") from None
+            raise ServerError(
+                f"{mcp_url} has no authorization server in its protected-resource metadata; set issuers there."
+            ) from None
         provider = _document(http, f"{issuer.rstrip('/')}/.well-known/openid-configuration")
     called = [issuer, *(str(provider[endpoint]) for endpoint in _CALLED_ENDPOINTS if endpoint in provider)]
     origins = tuple(dict.fromkeys(map(_origin, called)))
@@ -86,10 +88,10 @@ def _metadata_address(http: httpx2.Client, mcp_url: str) -> str:
     try:
         challenge = http.post(mcp_url, json={}).headers.get("www-authenticate", "")
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise ServerError(f"{mcp_url} cannot be reached: {error}") from None
+        raise ServerError(f"{mcp_url} cannot be reached: {error}; start the server, or correct the address.") from None
     found = _METADATA.search(challenge)
     if found is None:
-        raise ServerError(f"{mcp_url} does not say where to sign in: is it the address of an MCP server?")
+        raise ServerError(f"{mcp_url} does not say where to sign in; check that it is the address of an MCP server.")
     return found[1]
 
 
@@ -97,7 +99,7 @@ def _document(http: httpx2.Client, address: str) -> dict[str, Any]:
     try:
         return http.get(address).raise_for_status().json()
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
-        raise ServerError(f"{address} does not answer with a JSON document: {error}") from None
+        raise ServerError(f"{address} does not answer with a JSON document: {error}; check the address.") from None
 
 
 def _origin(address: str) -> str:

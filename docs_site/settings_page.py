@@ -1,16 +1,19 @@
-"""The tables of docs/settings.md: keys, types, defaults and variables come from the code, meanings from the page.
+"""The tables of docs/settings.md: keys, types, defaults, variables and meanings come from the code.
 
-`make settings-page` updates the page. A setting that is new in the code gets its row, or its section. Its meaning is
-written by hand; a test fails until it is there.
+`make settings-page` updates the page. A setting's meaning is the text below it in its class. What it means that a
+setting has no default may be explained on the page.
 """
 
+import ast
+import inspect
 import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic.fields import FieldInfo
 
@@ -28,9 +31,10 @@ _NETWORKS: Final = frozenset({"ipv4network", "ipv6network"})
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One table: its name (empty at the top), whether it is a list of tables, and each setting with its JSON Schema."""
+    """One table: its name (empty at the top), its class, whether it is a list of tables, and each setting's schema."""
 
     name: str
+    model: type[Any]
     is_list: bool
     fields: Mapping[str, tuple[FieldInfo, dict[str, Any]]]
 
@@ -50,8 +54,8 @@ def sections() -> Iterator[Section]:
             continue
         model = next(one for one in _models(field.annotation) if one.__name__ == definition["title"])
         fields = {key: (model.model_fields[key], value) for key, value in definition["properties"].items()}
-        below.append(Section(name, entry.get("type") == "array", fields))
-    yield Section("", is_list=False, fields=top)
+        below.append(Section(name, model, entry.get("type") == "array", fields))
+    yield Section("", Settings, is_list=False, fields=top)
     yield from below
 
 
@@ -67,6 +71,19 @@ def written(text: str) -> str:
     return "".join(blocks)
 
 
+def meanings(model: type[Any]) -> dict[str, str]:
+    """Return the text below each setting of a class, on one line."""
+    body = cast("ast.ClassDef", ast.parse(inspect.getsource(model)).body[0]).body
+    found: dict[str, str] = {}
+    for setting, below in pairwise(body):
+        match setting, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                found[name] = " ".join(text.split()).replace("|", "\\|")
+            case _:
+                pass
+    return found
+
+
 def without_meaning(text: str) -> list[str]:
     """Return the settings whose meaning is empty."""
     return re.findall(r"(?m)^\| `(\w+)` \|(?:[^|\n]*\|)+ *\|$", text)
@@ -76,24 +93,28 @@ def _with_table(block: str, section: Section) -> str:
     table = re.search(r"(?m)^\| key \|.*\n(?:\|.*\n?)+", block)
     if table is None:
         return f"{block.rstrip()}\n\n{_table(section, {})}\n\n"
-    rows: dict[str, tuple[str, str]] = {}
+    rows: dict[str, str] = {}
     head = [cell.strip() for cell in table[0].split("\n", 1)[0].split("|")[1:-1]]
     for line in table[0].splitlines()[2:]:
         cells = dict(zip(head, (cell.strip() for cell in _CELLS.split(line)[1:-1]), strict=False))
-        rows[cells["key"].strip("`")] = (cells["default"], cells["meaning"])
+        rows[cells["key"].strip("`")] = cells["default"]
     return block[: table.start()] + _table(section, rows) + "\n" + block[table.end() :]
 
 
-def _table(section: Section, rows: Mapping[str, tuple[str, str]]) -> str:
+def _table(section: Section, rows: Mapping[str, str]) -> str:
+    meaning = meanings(section.model)
     order = [key for key in rows if key in section.fields]
     order += [key for key in section.fields if key not in rows]
     lines = [_HEAD_OF_A_LIST if section.is_list else _HEAD]
     for key in order:
         field, schema = section.fields[key]
-        said, meaning = rows.get(key, ("", ""))
         path = DELIMITER.join(part for part in (section.name, key) if part).upper()
-        cells = [f"`{key}`", _type(schema), _default(field, schema, said)]
-        lines.append("| " + " | ".join([*cells, *([] if section.is_list else [f"`{PREFIX}{path}`"]), meaning]) + " |")
+        cells = [f"`{key}`", _type(schema), _default(field, schema, rows.get(key, ""))]
+        lines.append(
+            "| "
+            + " | ".join([*cells, *([] if section.is_list else [f"`{PREFIX}{path}`"]), meaning.get(key, "")])
+            + " |"
+        )
     return "\n".join(lines)
 
 
@@ -149,4 +170,4 @@ def _models(annotation: Any) -> Iterator[Any]:
 if __name__ == "__main__":
     PAGE.write_text(written(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     for name in without_meaning(PAGE.read_text(encoding="utf-8")):
-        print(f"docs/settings.md: write what `{name}` means", file=sys.stderr)
+        print(f"write below `{name}` in server/settings what it means", file=sys.stderr)

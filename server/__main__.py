@@ -86,7 +86,7 @@ def _fail_unforeseen(error: Exception) -> NoReturn:
     # An error of the operating system repeats at most a path.
     said = f" ({error})" if isinstance(error, OSError) else ""
     where = f"{os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119
-    _fail(f"unforeseen {type(error).__name__}{said} in {where}; {TRACEBACK_VARIABLE}=1 shows everything about it")
+    _fail(f"unexpected {type(error).__name__}{said} in {where}; {TRACEBACK_VARIABLE}=1 shows the traceback; report it")
 
 
 def _fail(message: str, code: int = 1) -> NoReturn:

@@ -1,6 +1,6 @@
 """The whole wiring of the server, on one screen."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from server.audit.trail import AuditTrail
 from server.auth.metadata import ResourceMetadata
 from server.auth.scopes import check_scopes
 from server.auth.verifier import TokenVerifier
@@ -32,23 +33,25 @@ from server.protocol.sdk import SdkEndpoint
 from server.protocol.surface import Protocol
 from server.settings import Settings
 from server.telemetry.readings import Watched
+from server.telemetry.telemetry import Telemetry
 from server.tenancy.context import Tenancy
 from server.tenancy.registry import TenantDirectory
 from server.workers.kept import Kept
 
 
-def create_app(
+def create_app(  # noqa: PLR0913, PLR0917  # the parts that a caller may bring
     settings: Settings,
     clock: Clock = utc_now,
     catalog: Catalog | None = None,
     first_proof: FirstProof | None = None,
     kept: Kept | None = None,
+    new_recorder: Callable[[Settings, AuditTrail | None, Telemetry | None], Recorder] = Recorder,
 ) -> Starlette:
     """Return the ASGI application; connections are opened when it starts and closed when it stops.
 
     A process that has already read the `catalog` and proved isolation passes both, so that neither is done twice.
-    `kept` outlives this application where another one may replace it; the caller closes it. Raises SettingsError for
-    a mistake in the settings or in the files of the catalog.
+    `kept` outlives this application where another one may replace it; the caller closes it. `new_recorder` makes what
+    records decisions. Raises SettingsError for a mistake in the settings or in the files of the catalog.
     """
     catalog = catalog or load_catalog(settings.catalog)
     check_scopes(settings, catalog.scopes)
@@ -67,7 +70,7 @@ def create_app(
     )
     lists = KeptLists(SdkEndpoint(protocol.server, sessions.asgi_app))
     endpoint = Endpoint(calls, lists, tenancy, parts.limits, once.telemetry)
-    recorder = Recorder(settings, once.trail, once.telemetry)
+    recorder = new_recorder(settings, once.trail, once.telemetry)
     gate = Gate(endpoint, settings, verifier, metadata, parts.limits, recorder=recorder)
 
     @asynccontextmanager
@@ -82,7 +85,7 @@ def create_app(
                 sessions.run(),
             ):
                 once.key_sets = verifier.key_sets
-                once.watched = Watched(parts, verifier, directory, lists, once.connections, once.trail)
+                once.watched = Watched(parts, verifier, directory, lists, once.connections, gate.refusals, once.trail)
                 # Before the first connection is accepted.
                 async with once.shown(settings) if kept is None else nullcontext():
                     with frozen_garbage():

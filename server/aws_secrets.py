@@ -100,8 +100,8 @@ def _secret(reference: str, setting: str) -> str:
     found = _REFERENCE.fullmatch(reference)
     if found is None:
         raise SettingsError(
-            f"{setting}: {reference!a} names no secret; "
-            "write aws-secret:NAME, aws-secret:NAME#key or aws-parameter:/path"
+            f"{setting}: {reference!a} is not a reference to a secret; write aws-secret:NAME, aws-secret:NAME#key or "
+            "aws-parameter:/path"
         )
     kind, name, key = found.groups()
     text = _kept(kind, name, setting)
@@ -115,7 +115,7 @@ def _of_json(text: str, name: str, key: str, setting: str) -> str:
         value = None
     if not isinstance(value, str) or not value:
         raise SettingsError(
-            f'{setting}: the secret {name} has no text "{key}" in its JSON; correct the key behind the #'
+            f'{setting}: the secret {name} has no text "{key}" in its JSON; correct the key after the #'
         )
     return value
 
@@ -130,7 +130,7 @@ def _kept(kind: str, name: str, setting: str) -> str:
     except SettingsError as error:
         if kept is None:
             raise
-        _log.warning("a secret cannot be read again; its last value is used", secret=name, problem=str(error))
+        _log.warning("a secret cannot be read again; its last value stays in use", secret=name, problem=str(error))
         text = kept.text
     _KEPT[kind, name] = _Kept(text, time.monotonic() + KEPT_S)
     return text

@@ -49,9 +49,11 @@ def load_settings(config: Path | None = None, needs: Sequence[str] = (), **overr
     except ValidationError as error:
         raise SettingsError(_one_line(error)) from error
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"the settings file {file} is not valid TOML: {error}") from error
+        raise SettingsError(f"the settings file {file} is not valid TOML: {error}; correct it") from error
     except (OSError, ValueError) as error:  # an unreadable file, or a variable that is not JSON
-        raise SettingsError(f"the settings cannot be read: {error}") from error
+        raise SettingsError(
+            f"the settings cannot be read: {error}; correct the settings file or the variable"
+        ) from error
     require(settings, needs)
     return settings
 

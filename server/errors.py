@@ -89,8 +89,8 @@ class TokenTooLongError(TenantgateError):
     def __init__(self, maximum: int) -> None:
         """Say what is too long, and who can change it."""
         super().__init__(
-            f"The access token is over {maximum} characters, and a new sign-in would give the same one; "
-            "ask your administrator to put fewer groups or claims into it."
+            f"The access token has over {maximum} characters, and a new sign-in would return the same one; ask your "
+            "administrator to put fewer groups or claims into it."
         )
 
 
@@ -99,9 +99,11 @@ class IssuerUnavailableError(TenantgateError):
 
     retry_after_s = 5
 
-    def __init__(self, issuer: str, message: str = "The identity provider's keys cannot be reached") -> None:
+    def __init__(
+        self, issuer: str, message: str = "The identity provider's keys cannot be reached; retry in a few seconds."
+    ) -> None:
         """Name the issuer for the log."""
-        super().__init__(f"{message}; retry in a few seconds.")
+        super().__init__(message)
         self.issuer = issuer
 
 
@@ -110,7 +112,10 @@ class KeyNotYetKnownError(IssuerUnavailableError):
 
     def __init__(self, issuer: str, retry_after_s: int) -> None:
         """Say when the issuer can be asked again."""
-        super().__init__(issuer, "The identity provider had not published the key of this access token a moment ago")
+        super().__init__(
+            issuer,
+            "The identity provider has not published the key of this access token yet; retry in a few seconds.",
+        )
         self.retry_after_s = retry_after_s
 
 
@@ -127,7 +132,7 @@ class LimitError(TenantgateError):
 
     def __init__(self, whose: str, retry_after_s: int) -> None:
         """Say whose budget is used up and when it is free again."""
-        super().__init__(f"Too many calls of this {whose}; retry in {retry_after_s} s.")
+        super().__init__(f"Too many calls from this {whose}; retry in {retry_after_s} s.")
         self.retry_after_s = retry_after_s
 
 

@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -77,24 +76,18 @@ class Repeated(logging.Filter):
         return True
 
 
-def configure_logs(
-    level: int = logging.INFO, file: Path | None = None, tell: Callable[[Mapping[str, Any]], None] | None = None
-) -> None:
-    """Send structlog and the libraries' own loggers to standard error, or to the end of `file`, as JSON lines.
-
-    `tell` also receives each event of structlog.
-    """
+def configure_logs(level: int = logging.INFO, file: Path | None = None) -> None:
+    """Send structlog and the libraries' own loggers to standard error, or to the end of `file`, as JSON lines."""
     stream: Any = Lines(
         os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644) if file else _STDERR
     )
-    shown: list[structlog.typing.Processor] = [_teller(tell)] if tell else []
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*shown, structlog.processors.format_exc_info, _stamped, _rendered],
+        processors=[structlog.processors.format_exc_info, _stamped, _rendered],
         wrapper_class=_logger_class(level),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
@@ -158,11 +151,3 @@ def _rendered(_logger: Any, _method: str, event: structlog.typing.EventDict) -> 
         return to_json(event, ensure_ascii=True, fallback=repr).decode()
     except ValueError:  # half of a surrogate pair
         return json.dumps(event, default=repr)
-
-
-def _teller(tell: Callable[[Mapping[str, Any]], None]) -> structlog.typing.Processor:
-    def processor(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        tell(event)
-        return event
-
-    return processor

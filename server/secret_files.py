@@ -70,13 +70,15 @@ def _files_in_folder(model: type[BaseModel]) -> Iterator[tuple[tuple[str, ...], 
         # Kubernetes keeps versions of a secret under names that begin with a dot.
         files = sorted(file for file in Path(named).iterdir() if not file.name.startswith("."))
     except OSError as error:
-        raise SettingsError(f"the folder {named} of {FOLDER_VARIABLE} cannot be read ({error.strerror})") from error
+        raise SettingsError(
+            f"the folder {named} of {FOLDER_VARIABLE} cannot be read ({error.strerror}); correct its path or its rights"
+        ) from error
     for file in files:
         path = known.get(file.name.lower().replace(".", DELIMITER))
         if path is None:
             names = ", ".join(sorted(known))
             raise SettingsError(
-                f"{file} is not a secret of tenantgate; remove it, or name it like one of these: {names}"
+                f"{file} is not the name of a tenantgate secret; remove it, or give it one of these names: {names}"
             )
         yield path, file
 
@@ -91,7 +93,7 @@ def _read(file: Path) -> str:
     except OSError as error:
         raise SettingsError(f"the secret in {file} cannot be read ({error.strerror}); correct the path") from error
     except UnicodeDecodeError:
-        raise SettingsError(f"the secret in {file} is not UTF-8 text; write it anew") from None
+        raise SettingsError(f"the secret in {file} is not UTF-8 text; write it again in UTF-8") from None
     if not text.strip() or len(text) > _MOST_BYTES:
         raise SettingsError(
             f"the file {file} is {'empty' if not text.strip() else 'too long'}; write the secret into it"

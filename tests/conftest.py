@@ -1,9 +1,7 @@
 """One development stack a test process: real PostgreSQL, issuer, knowledge base and server, over real HTTP."""
 
-import asyncio
 import signal
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 from support.gate import served as served  # noqa: PLC0414  # a fixture
+from support.listening import stack_running
 
 from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.sample import SAMPLE_DOCUMENTS
@@ -121,22 +120,9 @@ def stack_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def stack(stack_folder: Path) -> Iterator[Stack]:
-    with development_stack(stack_folder, 0, SAMPLE_DOCUMENTS) as prepared:
-        ready = threading.Event()
-
-        def run() -> None:
-            with asyncio.Runner(loop_factory=prepared.loop_factory) as runner:
-                runner.run(prepared.run(ready.set))
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
-            assert ready.wait(20)
-            _wait_for_the_documents(prepared)
-            yield prepared
-        finally:
-            prepared.stop()
-            thread.join()
+    with development_stack(stack_folder, 0, SAMPLE_DOCUMENTS) as prepared, stack_running(prepared):
+        _wait_for_the_documents(prepared)
+        yield prepared
     # As root, in a folder that PostgreSQL's account cannot reach, the data lies elsewhere.
     EmbeddedPostgres(stack_folder / "postgres").remove()
 
@@ -155,7 +141,7 @@ def http() -> Iterator[httpx2.Client]:
 
 
 @pytest.fixture(scope="session")
-def caller(stack: Stack, http: httpx2.Client):
+def caller(stack: Stack, http: httpx2.Client) -> Callable[..., Caller]:
     """Return a function: a person's name, and what the token should say otherwise, to a Caller."""
 
     def make(person: str, **claims: Any) -> Caller:
@@ -170,14 +156,14 @@ def anonymous(stack: Stack, http: httpx2.Client) -> Caller:
 
 
 @pytest.fixture
-def admin(stack: Stack) -> Iterator[psycopg.Connection]:
+def admin(stack: Stack) -> Iterator[psycopg.Connection[Any]]:
     """The administrator's connection, which row security does not bind."""
     with psycopg.connect(stack.admin_url, autocommit=True) as connection:
         yield connection
 
 
 @pytest.fixture
-def login(stack: Stack) -> Iterator[psycopg.Connection]:
+def login(stack: Stack) -> Iterator[psycopg.Connection[Any]]:
     """A plain connection as the server's own login, in an attacker's hands."""
     with psycopg.connect(stack.addresses.database_url, autocommit=True) as connection:
         yield connection

@@ -87,7 +87,7 @@ def test_json_and_what_cannot_be_read_is_left_out() -> None:
     choice = choose_columns(found(column("a", "jsonb"), column("b", "tsvector"), column("c", "json[]")), None, ())
     assert {one.column: (one.reason, one.type) for one in choice.left_out} == {
         "a": ("is JSON, which can hold anything", "json"),
-        "b": ("its type tsvector has no readable form here", None),
+        "b": ("its type tsvector cannot be read by a tool", None),
         "c": ("is JSON, which can hold anything", "json[]"),
     }
 

@@ -68,7 +68,7 @@ MISTAKES = {
     ),
     "a tenant and shared": (
         ["--tenant-column", "account_id:app.orders", "--shared", "app.orders"],
-        "app.orders has a --tenant-column and is --shared; keep one of the two",
+        "app.orders is named by --tenant-column and by --shared; keep one of the two",
     ),
     "two columns of one table": (
         ["--tenant-column", "id:app.orders", "--tenant-column", "note:app.orders"],
@@ -81,8 +81,8 @@ MISTAKES = {
     "nothing decided": (
         ["--tenant-column", "note:app.orders", "--table", "app.accounts"],
         (
-            "no table could be decided; the first of 1 is app.accounts: no foreign key leads from it to a table with a"
-            " tenant"
+            "no table can be adopted; the first of 1 reasons: app.accounts: no foreign key leads from it to "
+            "a table with a tenant"
         ),
     ),
 }
@@ -120,7 +120,9 @@ def test_a_login_without_rights_on_the_tables_is_refused(place, run) -> None:
     url = place.url.replace("//" + place.url.split("//")[1].split("@")[0], "//mistaken:of-a-test")
     code, said = run("--tenant-column", "account_id", admin_url=url)
     assert code == 1
-    assert said.startswith("tenantgate: database.admin_url logs in as mistaken, which is no superuser and no member of")
+    assert said.startswith(
+        "tenantgate: database.admin_url logs in as mistaken, which is neither a superuser nor a member of"
+    )
     assert "run GRANT" in said
     assert not place.output.exists()
 
@@ -151,7 +153,7 @@ def test_an_output_that_is_a_file_is_refused(place, tmp_path, run) -> None:
     file.touch()
     assert run("--tenant-column", "account_id", output=file) == (
         2,
-        f"tenantgate: --output: {file} is no folder; name another place",
+        f"tenantgate: --output: {file} is not a folder; name another one",
     )
 
 
@@ -173,7 +175,7 @@ def test_a_half_adopted_database_is_completed(place, tmp_path, monkeypatch) -> N
         half.adopt("account_id")
         with psycopg.connect(half.url) as other:
             other.execute("LOCK TABLE app.orders IN ACCESS SHARE MODE")
-            with pytest.raises(StartupError, match=r"\(app\.orders\) of the migration 0001_app\.sql did"):
+            with pytest.raises(StartupError, match=r"\(app\.orders\) of the migration 0001_app\.sql could not lock"):
                 half.migrate()
         assert half.count("SELECT count(*) FROM pg_policy WHERE polrelid = 'app.accounts'::regclass") == 2
         assert half.count("SELECT count(*) FROM pg_policy WHERE polrelid = 'app.orders'::regclass") == 0

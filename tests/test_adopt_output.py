@@ -217,7 +217,7 @@ def test_a_name_like_the_mark_of_a_step_is_refused(place) -> None:
     place.admin.execute(
         'CREATE TABLE app."x\n-- tenantgate: step y\nSELECT 1; --" (id int PRIMARY KEY, account_id text)'
     )
-    with pytest.raises(StartupError, match="has a line like '-- tenantgate: step'; rename what is called so"):
+    with pytest.raises(StartupError, match="has a line like '-- tenantgate: step'; rename that object"):
         place.adopt("account_id")
     assert state(place) == {}
 
@@ -226,7 +226,7 @@ def test_policies_that_row_level_security_would_put_into_force_are_a_person_s_de
     place.admin.execute("CREATE POLICY old ON app.orders AS RESTRICTIVE USING (false)")
     reason = place.adopt("account_id").decisions.undecided["app.orders"].reason
     assert reason == (
-        "it has policies that row level security would put into force: old (restrictive, for ALL to PUBLIC USING"
+        "enabling row level security would put its policies into force: old (restrictive, for ALL to PUBLIC USING"
         " false); drop them first"
     )
 

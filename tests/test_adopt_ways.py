@@ -48,7 +48,7 @@ def test_a_table_with_the_named_column_is_decided(ways) -> None:
 
 
 def test_the_tenants_own_table_is_the_one_that_the_named_columns_refer_to(ways) -> None:
-    assert ways(BASE)["accounts"] == Own("id", "column id: it is the tenants' own table")
+    assert ways(BASE)["accounts"] == Own("id", "column id: it is the table of the tenants")
 
 
 def test_no_tenants_table_is_guessed_where_the_named_columns_refer_to_two(ways) -> None:
@@ -68,7 +68,7 @@ def test_a_reference_over_another_table_leads_to_the_tenants_own_table_too(ways)
         "CREATE TABLE app.cards (id int PRIMARY KEY, issuer int REFERENCES app.profiles)"
     )
     assert found["accounts"].column == "id"
-    assert found["cards"] == Own("issuer", "column issuer, which refers to the tenants' own table")
+    assert found["cards"] == Own("issuer", "column issuer, which refers to the table of the tenants")
 
 
 def test_a_child_is_found_through_foreign_keys_of_any_length(ways) -> None:
@@ -99,10 +99,10 @@ def test_equally_short_ways_are_reported_and_not_guessed(ways) -> None:
         "CREATE TABLE app.parts (id int PRIMARY KEY, item_id int NOT NULL REFERENCES app.items)"
     )
     found = ways(text)
-    assert found["items"].reason == "2 ways are equally short: cart_id → app.carts; order_id → app.orders"
+    assert found["items"].reason == "2 paths to a tenant are equally short: cart_id → app.carts; order_id → app.orders"
     assert [way.through for way in found["items"].ways] == ["cart_id", "order_id"]
     # No longer way is tried for what lies behind it.
-    assert found["parts"] == Undecided("its way leads to app.items (by item_id), which is not decided")
+    assert found["parts"] == Undecided("its tenant comes from app.items (through item_id), which is not decided")
 
 
 def test_a_person_decides_by_the_column_that_refers_to_the_parent(ways) -> None:
@@ -137,12 +137,12 @@ def test_a_person_decides_by_the_column_that_holds_the_tenant(ways) -> None:
 )
 def test_a_table_with_two_tenants_in_one_row_is_undecided(ways, columns, both) -> None:
     found = ways(f"{BASE}CREATE TABLE app.loans (id int PRIMARY KEY, {columns})")
-    assert found["loans"].reason == f"two tenants are in one row: {both} hold one each"
+    assert found["loans"].reason == f"one row has two tenants: {both} each hold one"
 
 
 def test_two_named_columns_in_one_table_are_two_tenants(ways) -> None:
     found = ways("CREATE TABLE app.x (id int, account_id int, org_id int)", "account_id", "org_id")
-    assert found["x"].reason == "two tenants are in one row: account_id and org_id hold one each"
+    assert found["x"].reason == "one row has two tenants: account_id and org_id each hold one"
 
 
 def test_a_table_without_a_way_is_undecided_and_never_shared(ways) -> None:
@@ -199,7 +199,7 @@ def test_a_foreign_key_that_holds_the_tenant_beside_another_column_is_a_tenant_c
         "CREATE TABLE app.items (id int PRIMARY KEY, owner int, order_id int,"
         " FOREIGN KEY (owner, order_id) REFERENCES app.orders (account_id, id))"
     )
-    assert found["items"] == Own("owner", "column owner, which refers to the tenants' own table")
+    assert found["items"] == Own("owner", "column owner, which refers to the table of the tenants")
 
 
 def test_partitions_and_inheritance_children_are_read_through_their_table(ways) -> None:

@@ -105,7 +105,7 @@ def test_r107_a_cut_tail_is_found(trail, kept) -> None:
     trail.write_text("".join(trail.read_text().splitlines(keepends=True)[:kept]))
     assert broken(trail) == ("audit.jsonl", kept + 1, "cut")
     assert checked(trail)[0] == kept
-    with pytest.raises(StartupError, match="does not end where it did"):
+    with pytest.raises(StartupError, match="does not end as"):
         AuditTrail(trail)
 
 
@@ -126,7 +126,7 @@ def test_r107_a_lost_head_is_found(trail) -> None:
     """R107."""
     trail.with_name("audit.jsonl.head").unlink()
     assert broken(trail) == ("audit.jsonl", 11, "head")
-    with pytest.raises(StartupError, match="does not end where it did"):
+    with pytest.raises(StartupError, match="does not end as"):
         AuditTrail(trail)
 
 

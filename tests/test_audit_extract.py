@@ -53,7 +53,7 @@ def test_an_extract_says_nothing_of_other_tenants(path) -> None:
 
 
 def _failing(lines: list[str]) -> str:
-    with pytest.raises(StartupError, match="does not hold") as raised:
+    with pytest.raises(StartupError, match="does not verify") as raised:
         check_extract(lines, PUBLIC)
     return str(raised.value)
 
@@ -98,14 +98,14 @@ def test_the_proof_that_there_is_nothing_is_not_good_for_another_tenant(path) ->
 
 
 def test_an_extract_of_another_server_fails(path) -> None:
-    with pytest.raises(StartupError, match="not that of a key"):
+    with pytest.raises(StartupError, match="belongs to an unknown key"):
         check_extract(made(path), public_keys([SigningKey(bytes(32)).public_text()]))
 
 
 def test_a_trail_that_does_not_hold_gives_no_extract(path, tmp_path) -> None:
     copy = tmp_path / "audit.jsonl"
     copy.write_bytes(path.read_bytes().replace(b"person-3", b"person-4"))
-    with pytest.raises(StartupError, match="does not hold; see"):
+    with pytest.raises(StartupError, match="does not verify; run"):
         made(copy)
-    with pytest.raises(StartupError, match="a key that is not known"):
+    with pytest.raises(StartupError, match="signed by an unknown key"):
         list(extract(path, SigningKey(bytes(32)), "acme"))

@@ -98,11 +98,11 @@ def test_a_tenants_extract_is_verified_with_the_public_key_of_kms_alone(kms: Kms
     lines = list(extract(path, key, "acme"))
     known = public_keys([public_text_of(kms.private.public_key())])
     assert check_extract(lines, known).records == 12
-    with pytest.raises(StartupError, match="not that of a key that is known here"):
+    with pytest.raises(StartupError, match="belongs to an unknown key"):
         check_extract(lines, public_keys([SigningKey(bytes(32)).public_text()]))
     first = json.loads(lines[0])
     changed = first | {"grant": first["grant"][:-2] + ("00" if first["grant"][-2:] != "00" else "11")}
-    with pytest.raises(StartupError, match="not that of a key that is known here"):
+    with pytest.raises(StartupError, match="belongs to an unknown key"):
         check_extract([json.dumps(changed) + "\n", *lines[1:]], known)
 
 

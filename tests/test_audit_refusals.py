@@ -100,7 +100,7 @@ def test_a_refusal_after_a_verified_signature_stays_a_record_of_its_own(recorder
 
 
 def over_budget(subject: str = "me", **known: Any) -> Outcome:
-    known = {"outcome": "LimitError", "refused": "Too many calls of this person; retry in 7 s.", **known}
+    known = {"outcome": "LimitError", "refused": "Too many calls from this person; retry in 7 s.", **known}
     return refusal(429, -32004, "No.", Decision("POST", "https://issuer.example.com", subject, "app", **known))
 
 
@@ -135,7 +135,7 @@ def test_a_count_over_the_budget_names_person_tenant_tool_and_reason(recorder, t
     assert [counts[0][name] for name in kept] == [
         *("https://issuer.example.com", "me", "app", "acme", "regular", "LimitError", 429, "192.0.2.1", 7.5)
     ]
-    assert counts[0]["refused"].startswith("Too many calls of this person")
+    assert counts[0]["refused"].startswith("Too many calls from this person")
     assert counts[0]["first"] <= counts[0]["last"]
     (used,) = usage(everything(trail))
     length = len(over_budget().body)

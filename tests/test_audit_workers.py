@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,8 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from support.audit import KEY, PUBLIC, breaks
-from support.issuer import Issuer
-from support.ports import free_port
+from support.real_server import RealServer, beside
 
 from server.audit.files import trail_files
 from server.audit.verify import verify
@@ -25,17 +22,18 @@ CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "q
 
 @dataclass
 class TwoWorkers:
-    url: str
-    issuer: Issuer
-    process: subprocess.Popen[bytes]
-    trail: Path
+    server: RealServer
     answered: set[str] = field(default_factory=set)
+
+    @property
+    def trail(self) -> Path:
+        return self.server.trail
 
     def call(self) -> int:
         """Call once on a connection of its own, so that either worker may answer; 0 when the connection broke."""
-        headers = {"authorization": f"Bearer {self.issuer.token()}", "accept": "application/json"}
+        headers = {"authorization": f"Bearer {self.server.issuer.token()}", "accept": "application/json"}
         try:
-            response = httpx2.post(f"{self.url}/mcp", json=CALL, headers=headers, timeout=20)
+            response = httpx2.post(f"{self.server.url}/mcp", json=CALL, headers=headers, timeout=20)
         except httpx2.HTTPError:
             return 0
         if response.status_code == 200:
@@ -70,35 +68,17 @@ class TwoWorkers:
         return file.stat().st_size if file.exists() else 0
 
     def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(40)
+        self.server.stop()
 
 
 @pytest.fixture
 def workers(stack, tmp_path) -> Iterator[TwoWorkers]:
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    with Issuer(aud=f"{url}/mcp", scope="claims:read", tenant_id="broker-a").running() as issuer:
-        config = tmp_path / "settings.toml"
-        config.touch(mode=0o600)
-        config.write_text(
-            f'resource_url = "{url}/mcp"\nport = {port}\nworkers = 2\ncatalog = ["sample"]\n'
-            f'[[issuers]]\nissuer = "{issuer.url}"\naudiences = ["x"]\n'
-            f'[database]\nurl = "{stack.settings.database.url.get_secret_value()}"\n'
-            f'context_keys = ["{stack.settings.database.context_keys[0].get_secret_value()}"]\n'
-            f'[audit]\npath = "trails/audit.jsonl"\nsigning_key = "{KEY.text()}"\ncheckpoint_records = 5\n',
-            encoding="utf-8",
-        )
-        (tmp_path / "trails").mkdir()
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("TENANTGATE_")}
-        with (tmp_path / "log").open("wb") as log:
-            command = [sys.executable, "-m", "server", "serve", "--config", str(config)]
-            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=tmp_path)
-        running = TwoWorkers(url, issuer, process, tmp_path / "trails" / "audit.jsonl")
+    audit = {"path": "trails/audit.jsonl", "signing_key": KEY.text(), "checkpoint_records": 5}
+    with beside(stack, tmp_path, workers=2, limits=None, audit=audit) as server:
+        server.start()
+        running = TwoWorkers(server)
         running.until(lambda: running.size("audit.jsonl") > 0 and running.size("audit.1.jsonl") > 0)
         yield running
-        running.stop()
 
 
 @pytest.mark.slow

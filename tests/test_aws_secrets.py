@@ -169,8 +169,8 @@ REFUSED = {
     "no text": ("aws-secret:rds!cluster-1#port", 'has no text "port"'),
     "no JSON": ("aws-secret:tenantgate/url#password", 'has no text "password"'),
     "binary": ("aws-secret:binary", "the secret binary is empty or binary"),
-    "no name": ("aws-secret:", "names no secret; write aws-secret:NAME"),
-    "a blank": ("postgresql://app_user:{aws-secret:a b}@h/d", "names no secret"),
+    "no name": ("aws-secret:", "is not a reference to a secret; write aws-secret:NAME"),
+    "a blank": ("postgresql://app_user:{aws-secret:a b}@h/d", "is not a reference to a secret"),
 }
 
 

@@ -47,7 +47,7 @@ def test_r100_who_is_refused_is_admitted_after_the_time_that_they_were_told(late
     budget = Budget("person", 1, clock)
     budget.spend("mike")
     clock.now += later
-    with pytest.raises(LimitError, match=f"Too many calls of this person; retry in {seconds} s.") as refused:
+    with pytest.raises(LimitError, match=f"Too many calls from this person; retry in {seconds} s.") as refused:
         budget.spend("mike")
     clock.now += refused.value.retry_after_s
     budget.spend("mike")

@@ -55,7 +55,7 @@ FITTING = {
     "span": 'type = "text"',
 }
 UNFITTING = {
-    "id": ('type = "text", filter = true', "is bigint, which can be shown but not filtered, sorted or grouped"),
+    "id": ('type = "text", filter = true', "is bigint, which cannot be filtered, sorted or grouped"),
     "code": ('type = "integer"', "is declared integer and is character varying(10); declare text"),
     "state": ('type = "boolean"', "is declared boolean and is compared.state; declare text"),
     "price": ('type = "integer"', "is declared integer and is compared.money; declare decimal"),
@@ -68,8 +68,8 @@ UNFITTING = {
     "doc": ('type = "text[]"', "is declared text[] and is jsonb; declare json"),
     "tags": ('type = "text"', "is declared text and is text[]; declare text[]"),
     "numbers": ('type = "integer"', "is declared integer and is integer[]; declare integer[]"),
-    "place": ('type = "text", sort = true', "is inet, which can be shown but not filtered, sorted or grouped"),
-    "letter": ('type = "text", nullable = false', "is declared nullable = false and may be NULL"),
+    "place": ('type = "text", sort = true', "is inet, which cannot be filtered, sorted or grouped"),
+    "letter": ('type = "text", nullable = false', "is declared nullable = false but may be NULL"),
     "gone": ('type = "text"', "the relation has no column gone; correct its name"),
     "renamed": ('type = "text", column = "kode"', "the relation has no column kode; correct its name"),
 }
@@ -99,7 +99,7 @@ WRONG = [
     (listed("every", 'key = ["number"]'), "compared.every: key: the relation has no column number; correct its name"),
     (
         listed("odd_key"),
-        "compared.odd_key: key: span is interval, which a cursor cannot carry; name other columns",
+        "compared.odd_key: key: span is interval, which a cursor cannot contain; name other columns",
     ),
 ]
 RIGHT = [

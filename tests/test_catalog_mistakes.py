@@ -60,14 +60,14 @@ catalog/ten.toml: table shop.orders: columns.placed.type: must be one of {TYPES}
 catalog/ten.toml: table shop.orders: columns.price.measure: is not a key of the catalog; correct its name or remove it
 catalog/ten.toml: table shop.products: scope: is missing; add it
 catalog/ten.toml: table shop.products: tenant.parent: is missing; add it
-catalog/ten.toml: table shop.stock: say whose rows these are: either tenant = "its column", or shared = true when they \
-are for every tenant
-catalog/ten.toml: table shop.stock: list.sort: counted_on is no column with sort = true; declare it so, or sort by \
-another
+catalog/ten.toml: table shop.stock: has neither tenant nor shared; write tenant = "its column", or shared = true for \
+rows of every tenant
+catalog/ten.toml: table shop.stock: list.sort: counted_on is not a column with sort = true; set that, or sort by \
+another column
 catalog/ten.toml: table shop.stock: timezone: Berlin is not known; write one such as Europe/Berlin or UTC
-catalog/ten.toml: tool best_customers: sql: :since is not declared; add it under parameters, or, for a slice, write \
+catalog/ten.toml: tool best_customers: sql: :since is not declared; add it under parameters, or, for a slice, put \
 a blank after the colon
-catalog/ten.toml: tool query_stock: sql: must be one SELECT; it begins with another word
+catalog/ten.toml: tool query_stock: sql: must be one SELECT; it starts with another word
 catalog/ten.toml: tool query_stock: is declared 2 times; rename or remove all but one
 """
 CODE = """
@@ -96,17 +96,17 @@ OTHER_CODE = {
     ),
     "defines no tool": (
         CODE.replace("TOOL =", "TOOLS ="),
-        "defines no TOOL; assign a server.catalog.tool.CodeTool to it, or move the file away",
+        "does not define TOOL; assign a server.catalog.tool.CodeTool to it, or move the file away",
     ),
     "defines something else": (
         "TOOL = 'one'",
-        "defines no TOOL; assign a server.catalog.tool.CodeTool to it, or move the file away",
+        "does not define TOOL; assign a server.catalog.tool.CodeTool to it, or move the file away",
     ),
     "reaches around its handle": (
         "from server.app import create_app\n" + CODE,
         (
-            "imports server.app; of this program a tool may import server.catalog.tool, server.database.statement, "
-            "server.errors alone"
+            "imports server.app; of this program's modules a tool may import only server.catalog.tool, "
+            "server.database.statement, server.errors"
         ),
     ),
     "lacks a title": (
@@ -115,13 +115,16 @@ OTHER_CODE = {
     ),
     "has a wrong name": (
         CODE.replace('name="one"', 'name="one tool"'),
-        "does not run: ValueError: the name 'one tool' does not have the form ^[A-Za-z][A-Za-z0-9_-]{0,63}$",
+        (
+            "does not run: ValueError: the name 'one tool' does not have the form ^[A-Za-z][A-Za-z0-9_-]{0,63}$; "
+            "rename the tool"
+        ),
     ),
     "has two scopes": (
         CODE.replace("one:read", "one:read two:read"),
         (
             "does not run: ValueError: the scope 'one:read two:read' must be one word without blanks, quotes and "
-            "backslashes"
+            "backslashes; rename it"
         ),
     ),
     "asks for a tenant": (
@@ -225,8 +228,8 @@ def test_a_path_that_leads_nowhere_is_named(tmp_path) -> None:
     with pytest.raises(CatalogError) as refused:
         load_catalog([str(tmp_path / "no-such"), str(tmp_path / "notes.md"), str(tmp_path / "bytes.toml")])
     nowhere, notes, unreadable = refused.value.problems
-    assert nowhere == f"catalog: {tmp_path}/no-such is no folder and no .toml or .py file; correct its path"
-    assert notes == f"catalog: {tmp_path}/notes.md is no folder and no .toml or .py file; correct its path"
+    assert nowhere == f"catalog: {tmp_path}/no-such is not a folder, a .toml file or a .py file; correct its path"
+    assert notes == f"catalog: {tmp_path}/notes.md is not a folder, a .toml file or a .py file; correct its path"
     assert re.fullmatch(
         rf"{tmp_path.name}/bytes.toml: cannot be read \(.*\); correct the file or its rights", unreadable
     )

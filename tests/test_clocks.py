@@ -8,9 +8,9 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 from support.gate import Served
 from support.issuer import Issuer, answer, private_key
+from support.logs import own_logs
 
 from server.auth.times import NOTICED_S
 from server.auth.verifier import TokenVerifier
@@ -77,7 +77,7 @@ def refused(issuer: Issuer, token: str) -> tuple[TokenRefusedError, list[Any]]:
             await verifier.close()
         return caught.value
 
-    with capture_logs() as lines:
+    with own_logs() as lines:
         return asyncio.run(verified()), lines
 
 

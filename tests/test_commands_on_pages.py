@@ -13,7 +13,10 @@ from typer.testing import CliRunner
 from server.__main__ import cli
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "SECURITY.md"]
+PAGES = [
+    *sorted((ROOT / "docs").glob("*.md")),
+    *(ROOT / f"{name}.md" for name in ("README", "SECURITY", "CONTRIBUTING")),
+]
 # In a block of code: a line that begins with the command. In a text: what stands between backticks.
 IN_A_BLOCK = re.compile(r"(?m)^\s*(?:\$ )?(tenantgate [a-z][^\n#|&>]*)")
 IN_A_TEXT = re.compile(r"`(tenantgate\s[a-z][^`]*)`")

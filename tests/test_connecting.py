@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from pydantic import SecretStr, ValidationError
-from structlog.testing import capture_logs
+from support.logs import own_logs
 from support.pooler import proxy, refuses_options, through
 from support.ports import free_port
 from support.server_of_its_own import server_of_its_own
@@ -94,7 +94,7 @@ def test_case_01_options_of_the_url_that_a_proxy_refuses_are_named_at_the_start(
         with pytest.raises(StartupError) as refused:
             require_isolation(settings, _catalog(settings))
     assert str(refused.value) == (
-        "RDS Proxy accepts no `options`; take options out of database.url, and unset PGOPTIONS"
+        "RDS Proxy accepts no `options`; remove options from database.url, and unset PGOPTIONS"
     )
     assert not isinstance(refused.value, UnreachableError)
 
@@ -209,7 +209,7 @@ def test_no_log_or_error_repeats_a_password_that_the_database_refuses(stack, cap
     caplog.set_level(logging.DEBUG)
     wrong = stack.addresses.database_url.replace("app_user:", "app_user:wrong%20s3cr3t-")
     settings = settings_with(stack, wrong)
-    with capture_logs() as lines:
+    with own_logs() as lines:
         assert require_isolation(settings, _catalog(settings)) is None
         with pytest.raises(psycopg.OperationalError) as refused:
             asyncio.run(one_row(settings.database))

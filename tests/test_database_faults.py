@@ -228,3 +228,12 @@ def test_a_database_that_does_not_confirm_the_tenant_is_critical_and_releases_no
         critical = [line for line in logs if line["log_level"] == "critical"]
         assert [line["event"] for line in critical] == [event, event]
         assert [line["statement"] for line in critical] == ["list app.claims", "summarize app.claims"]
+
+
+def test_a_page_with_rows_of_two_tenants_is_withheld_even_without_row_level_security(stack, own) -> None:
+    """R246: the rows' own tenants are compared, so a policy that is switched off while serving shows nothing."""
+    with own.server(stack) as server:
+        assert numbers(server) == OF_MIKE
+        own.execute("ALTER TABLE app.claims DISABLE ROW LEVEL SECURITY")
+        for arguments in ({}, {"limit": 3}, {"sort": "amount"}):
+            assert text_of(server, **arguments) == WITHHELD

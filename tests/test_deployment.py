@@ -1,6 +1,6 @@
 """What deploy/ hands out fits the server: its settings, its locks, its rights; linters look at it where installed.
 
-A linter is looked for below `.tools`, where `make deploy-tools` installs each , and on the PATH.
+A linter is looked for below `.tools`, where `make deploy-tools` installs each, and on the PATH.
 """
 
 import json
@@ -18,6 +18,7 @@ import yaml
 
 from server import aws_secrets
 from server.configuration import SERVING, load_settings
+from server.secret_files import FOLDER_VARIABLE
 from server.settings import PREFIX
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +40,8 @@ STAND_INS = {
     "ContextKeySecret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:tenantgate/context-key-Ab12Cd",
 }
 KEY = "key-1:" + "A" * 43 + "="
+# How many checks of checkov's are skipped, by comments beside what they are about.
+SKIPPED = {"cloudformation": 3, "dockerfile": 1, "kubernetes": 2}
 
 
 class _Template(yaml.SafeLoader):
@@ -70,6 +73,10 @@ def manifest():
     return {one["kind"]: one for one in yaml.safe_load_all(MANIFEST.read_text("utf-8"))}
 
 
+def pod():
+    return manifest()["Deployment"]["spec"]["template"]["spec"]
+
+
 def filled(value: Any) -> str:
     """Return a value of a template as a deployment could fill it."""
     if isinstance(value, dict):
@@ -90,11 +97,26 @@ def variables_of_the_runtime():
     return servers["ServerRuntime"]["EnvironmentVariables"], servers["AgentRuntime"]["EnvironmentVariables"]
 
 
-def variables_of_kubernetes():
-    secrets = {one["secretKey"] for one in manifest()["ExternalSecret"]["spec"]["data"]}
-    assert secrets == {"TENANTGATE_DATABASE__URL", "TENANTGATE_DATABASE__CONTEXT_KEYS"}
-    secret = {"TENANTGATE_DATABASE__URL": "postgresql://app_user:x@db.example.com/tenantgate?sslmode=verify-full"}
-    return manifest()["ConfigMap"]["data"] | secret | {"TENANTGATE_DATABASE__CONTEXT_KEYS": json.dumps([KEY])}
+def variables_of_the_server(_folder):
+    return variables_of_the_runtime()[0]
+
+
+def variables_of_kubernetes(folder):
+    """Return them with the folder of secrets somewhere else, and in it the files that the cluster would put there."""
+    variables = manifest()["ConfigMap"]["data"]
+    mounts = {one["name"]: one for one in pod()["containers"][0]["volumeMounts"]}
+    assert mounts["secrets"]["mountPath"] == variables[FOLDER_VARIABLE]
+    assert mounts["secrets"]["readOnly"]
+    known = {
+        "database__url": "postgresql://app_user:x@db.example.com/tenantgate?sslmode=verify-full",
+        "database__context_keys": KEY,
+    }
+    for one in manifest()["ExternalSecret"]["spec"]["data"]:
+        file = folder / one["secretKey"]
+        file.write_text(known.pop(one["secretKey"]), "utf-8")
+        file.chmod(0o600)
+    assert not known
+    return variables | {FOLDER_VARIABLE: str(folder)}
 
 
 def variables_of_the_migration():
@@ -114,9 +136,11 @@ def loaded(monkeypatch, variables, needs=()):
     return load_settings(None, needs)
 
 
-@pytest.mark.parametrize("variables", [lambda: variables_of_the_runtime()[0], variables_of_kubernetes])
-def test_every_setting_of_a_deployment_is_one_that_the_server_knows_and_none_is_missing(monkeypatch, variables):
-    settings = loaded(monkeypatch, variables(), SERVING)
+@pytest.mark.parametrize("variables", [variables_of_the_server, variables_of_kubernetes])
+def test_every_setting_of_a_deployment_is_one_that_the_server_knows_and_none_is_missing(
+    monkeypatch, tmp_path, variables
+):
+    settings = loaded(monkeypatch, variables(tmp_path), SERVING)
     assert (settings.host, settings.port) == ("0.0.0.0", 8000)
     assert settings.documents is not None
     assert settings.tenancy.tiers == ("regular", "platinum")
@@ -232,7 +256,7 @@ def test_no_image_names_a_registry():
         re.findall(r"^ARG BASE=(\S+)$", text, re.MULTILINE)
     )
     assert bases - stages == {"${BASE}", "python:3.13-slim"}
-    images = [one["image"] for one in manifest()["Deployment"]["spec"]["template"]["spec"]["containers"]]
+    images = [one["image"] for one in pod()["containers"]]
     assert not [image for image in images if "/" in image]
     assert "# syntax" not in text
 
@@ -243,7 +267,7 @@ def test_the_image_runs_without_rights_and_writes_nothing():
     assert text.count("HEALTHCHECK") == 2
     assert "cyclonedx-py environment" in text
     assert text.count("--require-hashes --only-binary=:all:") == 3
-    (container,) = manifest()["Deployment"]["spec"]["template"]["spec"]["containers"]
+    (container,) = pod()["containers"]
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
@@ -255,7 +279,8 @@ def test_the_image_runs_without_rights_and_writes_nothing():
 
 def linter(name):
     """Return the path of a linter, or skip with the sentence that names it."""
-    found = shutil.which(name, path=f"{ROOT / '.tools' / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    own = [str(ROOT / ".tools" / folder / "bin") for folder in ("", "checkov")]
+    found = shutil.which(name, path=os.pathsep.join([*own, os.environ["PATH"]]))
     if found is None:
         pytest.skip(f"{name} is not installed; `make deploy-tools` installs it")
     return found
@@ -278,11 +303,11 @@ def test_cloudformation_templates_hold_before_cfn_lint(tmp_path):
 
 
 def test_kubernetes_manifests_hold_before_kubernetes_validate(tmp_path):
-    """ExternalSecret is a kind of an operator's, so it alone may be unknown."""
+    """ExternalSecret and PodMonitor are kinds of operators, so they alone may be unknown."""
     validate = linter("kubernetes-validate")
     code, said = linted(validate, "--strict", str(MANIFEST))
     unknown = re.findall(r"find schema for kind (\w+)", said)
-    assert (code, unknown) == (0, ["ExternalSecret"]), said
+    assert (code, unknown) == (0, ["ExternalSecret", "PodMonitor"]), said
     broken = tmp_path / "broken.yaml"
     broken.write_text(MANIFEST.read_text("utf-8").replace("readOnlyRootFilesystem", "readonlyRootFilesystem"))
     assert linted(validate, "--strict", str(broken))[0] != 0
@@ -294,3 +319,42 @@ def test_the_dockerfile_holds_before_hadolint(tmp_path):
     broken = tmp_path / "Dockerfile"
     broken.write_text(DOCKERFILE.read_text("utf-8").replace("WORKDIR /build", "RUN cd /build"))
     assert linted(hadolint, str(broken))[0] != 0
+
+
+@pytest.mark.slow
+def test_everything_to_deploy_passes_checkov(tmp_path):
+    """Each check that is skipped says why beside what it is about; an open bucket is found, so checkov does look."""
+    checkov = linter("checkov")
+    folder = shutil.copytree(DEPLOY, tmp_path / "deploy")
+    command = [checkov, "--directory", str(folder), "--skip-download", "--quiet", "--compact", "--output", "json"]
+    command += ["--framework", "cloudformation", "dockerfile", "kubernetes"]
+    reports = {one["check_type"]: one["summary"] for one in json.loads(linted(*command)[1])}
+    assert {kind: (one["failed"], one["parsing_errors"]) for kind, one in reports.items()} == {
+        "cloudformation": (0, 0),
+        "dockerfile": (0, 0),
+        "kubernetes": (0, 0),
+    }
+    assert {kind: one["skipped"] for kind, one in reports.items()} == SKIPPED
+    bucket = folder / "cloudformation" / "documents.yaml"
+    bucket.write_text(bucket.read_text("utf-8").replace("BlockPublicPolicy: true", "BlockPublicPolicy: false"))
+    code, said = linted(*command)
+    assert code != 0
+    assert "CKV_AWS_54" in said
+
+
+def test_metrics_are_open_to_the_scraper_alone():
+    """The metrics port asks for no token, so the network says who may read it."""
+    variables = manifest()["ConfigMap"]["data"]
+    port = int(variables["TENANTGATE_TELEMETRY__METRICS_PORT"])
+    names = {one["name"]: one["containerPort"] for one in pod()["containers"][0]["ports"]}
+    assert names["metrics"] == port
+    (endpoint,) = manifest()["PodMonitor"]["spec"]["podMetricsEndpoints"]
+    assert (endpoint["port"], endpoint["path"]) == ("metrics", "/metrics")
+    assert manifest()["PodMonitor"]["spec"]["selector"] == manifest()["NetworkPolicy"]["spec"]["podSelector"]
+    allowed = {
+        one["port"]: rule["from"] for rule in manifest()["NetworkPolicy"]["spec"]["ingress"] for one in rule["ports"]
+    }
+    assert allowed.keys() == {names["http"], port}
+    (scraper,) = allowed[port]
+    assert scraper.keys() == {"namespaceSelector", "podSelector"}
+    assert manifest()["Service"]["spec"]["ports"] == [{"name": "http", "port": 80, "targetPort": "http"}]

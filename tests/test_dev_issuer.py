@@ -1,11 +1,9 @@
 """The development identity provider, driven over HTTP as its clients drive it."""
 
 import base64
-import contextlib
 import hashlib
 import re
 import secrets
-import socket
 import stat
 import threading
 import time
@@ -18,10 +16,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx2
 import jwt
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
+from support.listening import bound, listening
 
 from server.dev.issuer import application
 from server.dev.issuer.application import DevelopmentIssuer
@@ -38,42 +36,16 @@ SCOPES = ("claims:read", "policies:read")
 JOHN, SARAH = PEOPLE[0], PEOPLE[1]
 
 
-class ThreadServer(uvicorn.Server):
-    """uvicorn without signal handlers, which only the main thread may install."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-
-@contextlib.contextmanager
-def served(app: Any, listener: socket.socket) -> Generator[None]:
-    server = ThreadServer(uvicorn.Config(app, log_level="warning", lifespan="off", ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listener.close()
-
-
-def listen() -> tuple[socket.socket, str]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    return listener, f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
 def issuer_in(folder: Path, url: str = "http://127.0.0.1:1") -> DevelopmentIssuer:
     return DevelopmentIssuer(url, folder, [RESOURCE], PEOPLE, SCOPES)
 
 
 @pytest.fixture(scope="module")
 def issuer(tmp_path_factory: pytest.TempPathFactory) -> Generator[DevelopmentIssuer]:
-    listener, url = listen()
+    listener, url = bound()
     keys = tmp_path_factory.mktemp("keys")
     built = DevelopmentIssuer(url, keys, [RESOURCE, SECOND_RESOURCE], PEOPLE, SCOPES, without_a_page=True)
-    with served(built.app, listener):
+    with listening(built.app, listener):
         yield built
 
 
@@ -634,7 +606,7 @@ def test_registration_gives_no_right_to_act_without_a_person(http: httpx2.Client
 
 
 def test_a_client_may_be_the_address_of_its_own_document(http: httpx2.Client):
-    listener, base = listen()
+    listener, base = bound()
     redirect_uri = "http://localhost/callback"
 
     def document(name: str, **members: Any) -> Route:
@@ -651,7 +623,7 @@ def test_a_client_may_be_the_address_of_its_own_document(http: httpx2.Client):
         Route("/moved", RedirectResponse("/target")),
         document("greedy", any_loopback_redirect=True, grant_types=["authorization_code", "client_credentials"]),
     ]
-    with served(Starlette(routes=documents), listener):
+    with listening(Starlette(routes=documents), listener):
         flow = Flow(http, f"{base}/good", redirect_uri="http://localhost:4242/callback")
         assert verified(http, flow.tokens()["access_token"], RESOURCE)["client_id"] == f"{base}/good"
         for name in ("other", "secret", "evil", "large", "moved", "missing"):

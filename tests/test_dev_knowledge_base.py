@@ -3,15 +3,14 @@
 import contextlib
 import http.client
 import json
-import socket
 import threading
 import time
 from typing import Any
 
 import boto3
 import pytest
-import uvicorn
 from botocore.config import Config
+from support.listening import listening
 
 from server.dev.knowledge_base.corpus import Corpus
 from server.dev.knowledge_base.service import KNOWLEDGE_BASE_ID, Faults, create_knowledge_base
@@ -22,28 +21,6 @@ REGULAR = {"equals": {"key": "tier", "value": "regular"}}
 PLATINUM = {"equals": {"key": "tier", "value": "platinum"}}
 QUESTION = "What is the deductible for auto insurance?"
 PATH = f"/knowledgebases/{KNOWLEDGE_BASE_ID}/retrieve"
-
-
-class BackgroundServer(uvicorn.Server):
-    """uvicorn off the main thread, where signals cannot be handled."""
-
-    @contextlib.contextmanager
-    def capture_signals(self):
-        yield
-
-
-@contextlib.contextmanager
-def served(application):
-    """Serve on a free loopback port; yields the port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = BackgroundServer(uvicorn.Config(application, log_config=None, lifespan="off", ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @contextlib.contextmanager
@@ -68,8 +45,8 @@ def faults():
 @pytest.fixture(scope="module")
 def port(faults, tmp_path_factory):
     corpus = Corpus.load(SAMPLE_DOCUMENTS, tmp_path_factory.mktemp("embeddings"))
-    with served(create_knowledge_base(corpus, faults=faults)) as port:
-        yield port
+    with listening(create_knowledge_base(corpus, faults=faults)) as running:
+        yield running.port
 
 
 @pytest.fixture(scope="module")
@@ -364,7 +341,7 @@ def typed(tmp_path_factory):
             }
             (folder / f"{name}.txt.metadata.json").write_text(json.dumps({"metadataAttributes": written}))
     corpus = Corpus.load(folder, tmp_path_factory.mktemp("embeddings"))
-    with served(create_knowledge_base(corpus)) as port, client_of(port) as client:
+    with listening(create_knowledge_base(corpus)) as running, client_of(running.port) as client:
         yield client
 
 
@@ -471,8 +448,8 @@ def test_a_defect_of_our_own_is_an_internal_server_exception():
         def search(self, *_, **__):
             raise RuntimeError("a secret detail")
 
-    with served(create_knowledge_base(BrokenCorpus())) as port:  # pyright: ignore[reportArgumentType]
-        status, headers, content = send(port, query())
+    with listening(create_knowledge_base(BrokenCorpus())) as running:  # pyright: ignore[reportArgumentType]
+        status, headers, content = send(running.port, query())
     assert (status, headers["x-amzn-errortype"]) == (500, "InternalServerException")
     assert "secret" not in content["message"]
 

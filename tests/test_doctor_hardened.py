@@ -68,7 +68,7 @@ def test_a_check_that_cannot_be_made_is_an_offence_with_the_databases_own_words(
     found = {one.name: one for one in report.failed}
     (offender,) = found[check].offenders
     assert offender.object == check
-    assert offender.problem == f"this check cannot be made: {words}"
+    assert offender.problem == f"this check cannot run: {words}"
     assert offender.remedy.startswith("let app_user ")
     assert examined.offenders() == {}
 

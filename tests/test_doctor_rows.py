@@ -76,7 +76,7 @@ def test_a_policy_that_hides_rows_is_found_by_the_administrators_count(examined)
     with rewritten(examined, "desk.tickets", condition):
         found = problems(examined.report(admin=True))
     assert (
-        found["counts", "desk.tickets"] == "as the tenant broker-c, 10 rows are seen, and the administrator counts 20"
+        found["counts", "desk.tickets"] == "as the tenant broker-c, 10 rows are seen, but the administrator counts 20"
     )
     assert ("counts", "desk.notes") in found
     assert ("counts", "app.claims") not in found
@@ -90,7 +90,7 @@ def test_the_administrator_finds_tenants_in_the_data_and_in_the_registry(examine
         report = examined.report(admin=True)
     assert report.holds, report.failed
     assert report.tenants == 4
-    assert report.notices == ("desk.ticket_counts: not counted, for the view reads its tables as desk_views",)
+    assert report.notices == ("desk.ticket_counts: not counted, because the view reads its tables as desk_views",)
 
 
 def test_twenty_tenants_of_many_are_counted_for_each_relation(examined) -> None:
@@ -126,7 +126,7 @@ def test_an_administrator_that_policies_bind_is_a_notice_and_no_wrong_count(exam
     assert report.holds, report.failed
     assert "app.claims: not counted: permission denied for schema app" in report.notices
     (said,) = [one for one in report.notices if one.startswith("desk.tickets: ")]
-    assert said.endswith("20 rows are seen, and the administrator counts 0, whom policies bind too")
+    assert said.endswith("20 rows are seen, but the administrator counts 0, whom policies bind too")
 
 
 def test_without_the_registry_no_real_tenant_is_known_but_to_the_administrator(examined) -> None:
@@ -157,7 +157,7 @@ def test_rows_that_take_too_long_to_count_are_sampled_and_a_notice_says_so(exami
         quick = examine(settings, catalog, exact=False)
     assert report.holds, report.failed
     assert report.notices == (
-        "desk.slow_tickets: 1,000 rows per tenant were looked at, for all of them would have taken too long",
+        "desk.slow_tickets: 1,000 rows per tenant were checked, because all of them would have taken too long",
     )
     assert "desk.slow_tickets (view, own column tenant)" in report.summary
     assert quick.holds
@@ -184,6 +184,6 @@ def test_a_table_that_somebody_changes_just_now_is_neither_proved_nor_an_offence
     """A running server goes on as the last proof left it, and one that starts waits."""
     with psycopg.connect(examined.admin_url) as connection:
         connection.execute("LOCK TABLE desk.events IN ACCESS EXCLUSIVE MODE")
-        with pytest.raises(UnreachableError, match=r"cannot be made now \(canceling statement due to lock timeout\)"):
+        with pytest.raises(UnreachableError, match=r"cannot run now \(canceling statement due to lock timeout\)"):
             examined.report()
         assert require_isolation(examined.settings(), examined.catalog) is None

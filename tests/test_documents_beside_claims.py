@@ -1,38 +1,18 @@
 """Slow documents do not slow claims: the event loop never waits for the store."""
 
-import contextlib
 import statistics
 import threading
 import time
 
 import pytest
 from conftest import ACCEPT
+from support.listening import serving
 from support.scripted_store import answer, scripted_store, wait
 
-from server.app import create_app
 from server.documents.store import SEARCHES_AT_ONCE
-from server.http.serving import Server, listen, server_config
 
 PASSAGE = {"content": {"text": "x"}, "metadata": {"tier": "regular"}}
 SLOW_SECONDS = 1.5
-
-
-@contextlib.contextmanager
-def second_server(stack, **changed):
-    """Serve on the same database with other settings; yields the address."""
-    listener = listen("127.0.0.1", 0)
-    host = f"127.0.0.1:{listener.getsockname()[1]}"
-    server = Server(server_config(create_app(stack.settings.model_copy(update={"allowed_hosts": (host,), **changed}))))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    try:
-        yield f"http://{host}/mcp"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture
@@ -40,8 +20,8 @@ def beside(stack, monkeypatch):
     """The address of a server whose document store takes its time."""
     with scripted_store(wait(SLOW_SECONDS, answer({"retrievalResults": [PASSAGE]}))) as store:
         monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME", store.url)
-        with second_server(stack) as url:
-            yield url
+        with serving(stack.settings) as running:
+            yield f"{running.url}/mcp"
 
 
 def test_claims_are_answered_at_once_while_searches_use_every_place_of_the_tenant(beside, caller, http):
@@ -82,10 +62,12 @@ def test_claims_are_answered_at_once_while_searches_use_every_place_of_the_tenan
 
 def test_without_a_document_store_there_is_no_tool_for_it(stack, caller, http):
     headers = {"authorization": f"Bearer {caller('john-regular').token}", "accept": ACCEPT}
-    with second_server(stack, documents=None) as url:
-        listed = http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=headers).json()
+    with serving(stack.settings.model_copy(update={"documents": None})) as running:
+        listed = http.post(
+            f"{running.url}/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=headers
+        ).json()
         call = {"name": "search_policies", "arguments": {"query": "x"}}
         body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
-        unknown = http.post(url, json=body, headers=headers).json()
+        unknown = http.post(f"{running.url}/mcp", json=body, headers=headers).json()
     assert "search_policies" not in {tool["name"] for tool in listed["result"]["tools"]}
-    assert unknown["error"]["message"].startswith("Unknown tool 'search_policies'. There are: ")
+    assert unknown["error"]["message"].startswith("Unknown tool 'search_policies'. Use one of: ")

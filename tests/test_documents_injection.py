@@ -5,24 +5,22 @@ it depends on, into a folder that git ignores.
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-import threading
 import zipfile
 from pathlib import Path
 
 import pytest
+from support.listening import listening
 
 from server.dev.knowledge_base.corpus import Corpus
 from server.dev.knowledge_base.service import create_knowledge_base
 from server.dev.sample import SAMPLE_DOCUMENTS
 from server.documents.bedrock.client import KnowledgeBase
 from server.documents.tenant_documents import TenantDocuments
-from server.http.serving import Server, listen, server_config
 from server.settings import DocumentsSettings
 from server.tenancy.context import TenantContext
 
@@ -112,27 +110,13 @@ def poisoned(texts, request, tmp_path_factory):
     return Corpus.load(folder, tmp_path_factory.mktemp("embeddings"))
 
 
-@contextlib.contextmanager
-def served(application):
-    """Serve on a free loopback port; yields the address."""
-    listener = listen("127.0.0.1", 0)
-    server = Server(server_config(application))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
 def test_in_the_documents_they_change_nothing(poisoned, texts, request, monkeypatch):
     """R94, R99: the text of a document stays data, and its labels alone say who finds it."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "worthless")
     settings = DocumentsSettings(knowledge_base_id="TENANTGATE", region="us-east-1")
-    with served(create_knowledge_base(poisoned)) as url, monkeypatch.context() as environment:
-        environment.setenv("AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME", url)
+    with listening(create_knowledge_base(poisoned)) as store, monkeypatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME", store.url)
         documents = KnowledgeBase(settings)
         for tier in TIERS:
             context = TenantContext("broker-a", tier, None)  # pyright: ignore[reportArgumentType]

@@ -23,7 +23,7 @@ DOWN = "The document search is not available; nothing was read. Retry in a few s
 SLOW = "The document search took too long; nothing was read. Retry, or ask for fewer passages."
 GARBLED = (
     "The document store's answer could not be understood; nothing of it was used. Retry in a few seconds; "
-    "if it stays so, tell your administrator."
+    "if that does not help, tell your administrator."
 )
 LARGE = "The document store's answer was too large; nothing of it was used. Ask for fewer passages."
 MISCONFIGURED = (

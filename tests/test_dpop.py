@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from structlog.testing import capture_logs
 from support.dpop import KEY, RESOURCE, bound, jwk_of, proof, thumbprint
 from support.gate import BODY
 from support.issuer import Issuer, private_jwk, private_key, signed
+from support.logs import own_logs
 
 from server.auth import used_proofs
 from server.auth.metadata import ResourceMetadata
@@ -167,7 +167,7 @@ def test_a_proof_that_does_not_fit_is_refused_with_one_answer(issuer, case) -> N
     """R61, R63: the log has the reason."""
     make, reason = BAD[case]
     token = bound(issuer)
-    with capture_logs() as lines:
+    with own_logs() as lines:
         (answer,) = answers(settings_of(issuer), (token, make(token)))
     assert answer.status_code == 401
     assert answer.json()["error"]["message"] == (
@@ -299,7 +299,7 @@ def test_the_metadata_and_the_challenge_say_what_is_demanded(issuer, modes, docu
 def test_a_clock_of_a_client_that_is_wrong_is_named_in_the_log(issuer) -> None:
     token = bound(issuer)
     for seconds, told in ((-3600, "3600 s behind this server's clock"), (3601, "s ahead of this server's clock")):
-        with capture_logs() as lines:
+        with own_logs() as lines:
             answers(settings_of(issuer), (token, proof(token, iat=int(time.time()) + seconds)))
         assert told.removeprefix("3600 ") in next(line["cause"] for line in lines if line["event"] == "request")
 

@@ -1,15 +1,14 @@
 """A body that is there already, and an answer in one piece; whatever is unusual goes uvicorn's own way."""
 
 import socket
-import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 
 from starlette.types import Receive, Scope, Send
+from support.listening import listening
 
 from server.http.exchange import answer_at_once, whole_body
-from server.http.serving import Server, listen, server_config
 
 HEAD = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n"
 
@@ -43,16 +42,8 @@ class Echo:
 
 @contextmanager
 def connected(app: Echo) -> Generator[socket.socket]:
-    listener = listen("127.0.0.1", 0)
-    server = Server(server_config(app))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        with socket.create_connection(listener.getsockname(), timeout=5) as connection:
-            yield connection
-    finally:
-        server.should_exit = True
-        thread.join()
+    with listening(app) as server, socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        yield connection
 
 
 def answer(connection: socket.socket, *pieces: bytes) -> bytes:

@@ -176,7 +176,7 @@ def test_more_than_so_many_waiting_calls_of_one_tenant_are_refused_with_the_time
         await queue.take("a")
         waiting = [asyncio.create_task(queue.take("a")) for _ in range(WAITING)]
         await asyncio.sleep(0)
-        with pytest.raises(LimitError, match="Too many calls of this tenant") as refused:
+        with pytest.raises(LimitError, match="Too many calls from this tenant") as refused:
             await queue.take("a")
         assert refused.value.retry_after_s >= 1
         # Nobody else is refused for it.

@@ -43,9 +43,9 @@ def test_a_passage_of_another_tier_is_found() -> None:
     ("status", "message", "is_documented"),
     [
         (503, "The identity provider's keys cannot be reached; retry in a few seconds.", True),
-        (429, "Too many calls of this person; retry in 3 s.", True),
+        (429, "Too many calls from this person; retry in 3 s.", True),
         (503, "Something else.", False),
-        (500, "Internal error; the error was logged.", False),
+        (500, "Internal error; it was logged. Retry once; if it fails again, tell your administrator.", False),
         (401, "The access token was refused.", False),
     ],
 )

@@ -6,22 +6,21 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
-from support.issuer import Issuer
-from support.ports import free_port
+from support.real_server import RealServer, beside
 
 from server.audit.files import trail_files
+from server.dev.stack import Stack
 from server.logs import Lines, Repeated
 
 
 @pytest.fixture
-def small_disk(tmp_path) -> Iterator[Path]:
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KB, which only root can mount."""
     place = tmp_path / "disk"
     place.mkdir()
@@ -45,101 +44,68 @@ def fill_up(place: Path) -> None:
 
 
 @pytest.fixture
-def serving(stack, small_disk, tmp_path):
-    """Return a function that serves with the audit trail and the log at the places given."""
-    running: list[subprocess.Popen[bytes]] = []
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    issuer = Issuer(aud=f"{url}/mcp", scope="claims:read", tenant_id="broker-a")
-
-    def serve(trail: Path, log: Path) -> str:
-        config = tmp_path / "settings.toml"
-        config.touch(mode=0o600)
-        config.write_text(
-            f'resource_url = "{url}/mcp"\nport = {port}\ncatalog = ["sample"]\n'
-            f'[[issuers]]\nissuer = "{issuer.url}"\naudiences = ["x"]\n'
-            f'[database]\nurl = "{stack.settings.database.url.get_secret_value()}"\n'
-            f'context_keys = ["{stack.settings.database.context_keys[0].get_secret_value()}"]\n'
-            f'[audit]\npath = "{trail}"\n',
-            encoding="utf-8",
-        )
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("TENANTGATE_")}
-        with log.open("ab") as written:
-            command = [sys.executable, "-m", "server", "serve", "--config", str(config)]
-            running.append(subprocess.Popen(command, stdout=written, stderr=written, env=environment, cwd=tmp_path))
-        wait_for(url, 200, running[0])
-        return url
-
-    with issuer.running():
-        yield serve, issuer, running
-    for one in running:
-        one.terminate()
-        one.wait(20)
+def server(stack: Stack, small_disk: Path, tmp_path: Path) -> Iterator[RealServer]:
+    """Stopped before the disk is taken away."""
+    with beside(stack, tmp_path) as server:
+        yield server
 
 
-def wait_for(url: str, status: int, process: subprocess.Popen[bytes] | None = None) -> None:
-    deadline = time.monotonic() + 40
-    while True:
-        assert time.monotonic() < deadline
-        assert process is None or process.poll() is None
-        try:
-            if httpx2.get(f"{url}/readyz").status_code == status:
-                return
-        except httpx2.HTTPError:
-            pass
-        time.sleep(0.05)
+def serve(server: RealServer, trail: Path, log: Path) -> None:
+    """Start with the audit trail and the log at the places given."""
+    server.log_file = log
+    server.write(audit={"path": str(trail)})
+    server.start()
+    server.ready()
 
 
-def call(url: str, issuer: Issuer) -> httpx2.Response:
+def call(server: RealServer) -> httpx2.Response:
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "query_claims", "arguments": {}}}
-    headers = {"authorization": f"Bearer {issuer.token()}", "accept": "application/json"}
-    return httpx2.post(f"{url}/mcp", json=body, headers=headers, timeout=20)
+    headers = {"authorization": f"Bearer {server.issuer.token()}", "accept": "application/json"}
+    return httpx2.post(f"{server.url}/mcp", json=body, headers=headers, timeout=20)
 
 
-def test_r106_a_full_disk_under_the_trail_stops_the_service_until_there_is_room(serving, small_disk, tmp_path) -> None:
+def test_r106_a_full_disk_under_the_trail_stops_the_service_until_there_is_room(server, small_disk, tmp_path) -> None:
     """R106."""
-    serve, issuer, _ = serving
     log = tmp_path / "log"
-    url = serve(small_disk / "audit.jsonl", log)
-    assert call(url, issuer).status_code == 200
+    serve(server, small_disk / "audit.jsonl", log)
+    assert call(server).status_code == 200
     fill_up(small_disk)
-    answers = [call(url, issuer) for _ in range(20)]
+    answers = [call(server) for _ in range(20)]
     # The last block of the file may have room for a few.
     refused = [one for one in answers if one.status_code != 200]
     assert [one.status_code for one in answers] == [200] * (20 - len(refused)) + [503] * len(refused)
     assert refused
     assert "cannot record" in refused[0].json()["error"]["message"]
-    ready = httpx2.get(f"{url}/readyz")
+    ready = httpx2.get(f"{server.url}/readyz")
     assert (ready.status_code, ready.json()["reason"]) == (503, "The audit trail cannot be written.")
-    assert httpx2.post(f"{url}/mcp").status_code == 503
+    assert httpx2.post(f"{server.url}/mcp").status_code == 503
     logged = log.read_text()
     assert logged.count("the audit trail cannot be written") == 1
     assert "No space left on device" in logged
     (small_disk / "filling").unlink()
-    wait_for(url, 200)
-    assert call(url, issuer).status_code == 200
+    server.ready()
+    assert call(server).status_code == 200
     lines = [json.loads(line) for line in (small_disk / "audit.jsonl").read_text().splitlines()]
     assert sum(one.get("status") == 200 for one in lines) == 22 - len(refused)
     assert "the audit trail is written again" in log.read_text()
 
 
-def test_a_full_disk_under_the_log_stops_nothing(serving, small_disk, tmp_path) -> None:
+def test_a_full_disk_under_the_log_stops_nothing(server, small_disk, tmp_path) -> None:
     """R153."""
-    serve, issuer, running = serving
-    url = serve(tmp_path / "audit.jsonl", small_disk / "log")
+    serve(server, tmp_path / "audit.jsonl", small_disk / "log")
     fill_up(small_disk)
-    assert [call(url, issuer).status_code for _ in range(20)] == [200] * 20
-    assert httpx2.get(f"{url}/readyz").status_code == 200
+    assert [call(server).status_code for _ in range(20)] == [200] * 20
+    assert httpx2.get(f"{server.url}/readyz").status_code == 200
     (small_disk / "filling").unlink()
-    assert call(url, issuer).status_code == 200
+    assert call(server).status_code == 200
     assert "log lines were dropped" in (small_disk / "log").read_text()
     # A server of one worker is here already: SIGHUP begins a new file of the trail, and ends nothing.
-    running[0].send_signal(signal.SIGHUP)
+    server.tell(signal.SIGHUP)
     deadline = time.monotonic() + 20
     while len(trail_files(tmp_path / "audit.jsonl")) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert call(url, issuer).status_code == 200
+    assert call(server).status_code == 200
 
 
 def test_a_log_that_cannot_be_written_says_afterwards_how_much_is_missing(tmp_path, monkeypatch) -> None:

@@ -305,7 +305,10 @@ def test_an_unforeseen_failure_is_answered_without_its_text_and_the_server_lives
     settings = stack.settings.model_copy(update={"allowed_hosts": ("test",)})
     response = ask_a_gate(settings, stack.issuer.mint("mike-broker-a"))
     assert response.status_code == 500
-    assert error_of(response) == {"code": -32603, "message": "Internal error; the error was logged."}
+    assert error_of(response) == {
+        "code": -32603,
+        "message": "Internal error; it was logged. Retry once; if it fails again, tell your administrator.",
+    }
 
 
 def test_an_issuer_whose_keys_cannot_be_had_is_an_outage_not_a_refusal(stack: Stack) -> None:

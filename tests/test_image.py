@@ -1,4 +1,4 @@
-"""The image is built from its Dockerfile and started as AgentCore starts it; the base is Debian's, made here.
+"""Both images are built from their Dockerfile and started as AgentCore starts them; the base is Debian's, made here.
 
 Slow, and only where buildah and mmdebstrap are installed and may run as root.
 """
@@ -6,6 +6,7 @@ Slow, and only where buildah and mmdebstrap are installed and may run as root.
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,26 +28,35 @@ pytestmark = [
 ]
 # What pip needs to know on a machine with an index of its own.
 MOUNTED = [path for path in ("/etc/ssl/certs", "/etc/pip.conf") if Path(path).exists()]
+TARGETS = ("server", "agent")
+# An address of this machine that a process on 127.0.0.1 alone does not answer.
+ELSEWHERE = "127.0.0.2"
 ARM = ["--platform", "manylinux_2_28_aarch64", "--platform", "manylinux2014_aarch64", "--python-version", "3.13"]
 
 
 @pytest.fixture(scope="module")
 def buildah(tmp_path_factory):
-    """A function that runs buildah with a store of its own, and the image `tenantgate` in it."""
+    """A function that runs buildah with a store of its own, and the images `server` and `agent` in it."""
     folder = tmp_path_factory.mktemp("image")
     (folder / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
-    (folder / "storage.conf").write_text(
-        f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/store"\nrunroot = "{folder}/run"\n'
-    )
     environment = os.environ | {"CONTAINERS_STORAGE_CONF": str(folder / "storage.conf")}
 
-    def run(*arguments):
-        done = subprocess.run(
+    def tried(*arguments):
+        return subprocess.run(
             ["buildah", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
         )
+
+    def run(*arguments):
+        done = tried(*arguments)
         assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-2_000:]
         return done.stdout
 
+    # Copies of whole layers work everywhere; overlays are several times as fast.
+    for driver in ("overlay", "vfs"):
+        store = f'[storage]\ndriver = "{driver}"\ngraphroot = "{folder}/{driver}"\nrunroot = "{folder}/run"\n'
+        (folder / "storage.conf").write_text(store)
+        if tried("info").returncode == 0:
+            break
     packages = "--include=python3,python3-venv,ca-certificates"
     subprocess.run(["mmdebstrap", "--variant=minbase", packages, "bookworm", folder / "root"], check=True)
     (folder / "Base").write_text("FROM scratch\nCOPY root/ /\n")
@@ -54,49 +64,46 @@ def buildah(tmp_path_factory):
     run(*build, "--file", str(folder / "Base"), "--tag", "base", str(folder))
     volumes = [f"--volume={path}:{path}:ro" for path in MOUNTED]
     ignored = ("--ignorefile", "deploy/Dockerfile.dockerignore")
-    run(
-        *build,
-        *volumes,
-        *ignored,
-        "--build-arg=BASE=localhost/base",
-        "--file=deploy/Dockerfile",
-        "--tag=tenantgate",
-        ".",
-    )
+    ours = (*build, "--layers", *volumes, *ignored, "--build-arg=BASE=localhost/base", "--file=deploy/Dockerfile")
+    for target in TARGETS:
+        run(*ours, f"--target={target}", f"--tag={target}", ".")
     yield run, environment
     run("rm", "--all")
 
 
-def in_image(buildah, *command, variables=()):
+def in_image(buildah, *command, variables=(), image="server"):
     """Return the command line that runs `command` in a container of the image."""
     run, _ = buildah
-    container = run("from", "--pull-never", "tenantgate").strip()
+    container = run("from", "--pull-never", image).strip()
     options = [f"--env={name}={value}" for name, value in variables]
     return ["buildah", "run", "--isolation", "chroot", *options, container, "--", *command]
 
 
-def said(buildah, *command):
-    done = subprocess.run(
-        in_image(buildah, *command), env=buildah[1], capture_output=True, text=True, timeout=120, check=False
-    )
+def said(buildah, *command, image="server"):
+    line = in_image(buildah, *command, image=image)
+    done = subprocess.run(line, env=buildah[1], capture_output=True, text=True, timeout=120, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
-def test_the_image_has_no_installer_and_no_rights(buildah):
-    assert said(buildah, "/opt/tenantgate/bin/python", "-c", "import os; print(os.getuid())") == (0, "65532\n")
-    code, text = said(buildah, "/opt/tenantgate/bin/python", "-m", "pip", "--version")
+@pytest.mark.parametrize("image", TARGETS)
+def test_an_image_has_no_installer_and_no_rights(buildah, image):
+    python = "/opt/tenantgate/bin/python"
+    assert said(buildah, python, "-c", "import os; print(os.getuid())", image=image) == (0, "65532\n")
+    code, text = said(buildah, python, "-m", "pip", "--version", image=image)
     assert code != 0
     assert "No module named pip" in text
-    assert said(buildah, "sh", "-c", "command -v gcc cc make")[0] != 0
-    assert said(buildah, "sh", "-c", "touch /opt/tenantgate/x /etc/tenantgate/x")[0] != 0
+    assert said(buildah, "sh", "-c", "command -v gcc cc make", image=image)[0] != 0
+    assert said(buildah, "sh", "-c", "touch /opt/tenantgate/x /etc/tenantgate/x", image=image)[0] != 0
 
 
-def test_the_image_says_what_it_is_made_of(buildah):
-    code, text = said(buildah, "cat", "/usr/share/tenantgate/materials/python.cdx.json")
+@pytest.mark.parametrize("image", TARGETS)
+def test_an_image_says_what_it_is_made_of(buildah, image):
+    code, text = said(buildah, "cat", "/usr/share/tenantgate/materials/python.cdx.json", image=image)
     assert code == 0
     components = {one["name"] for one in json.loads(text)["components"]}
     assert {"tenantgate", "mcp", "psycopg", "boto3"} <= components
-    assert "libc6 " in said(buildah, "cat", "/usr/share/tenantgate/materials/debian.txt")[1]
+    assert ("strands-agents" in components) == (image == "agent")
+    assert "libc6 " in said(buildah, "cat", "/usr/share/tenantgate/materials/debian.txt", image=image)[1]
 
 
 def test_without_settings_the_image_says_what_is_missing(buildah):
@@ -106,16 +113,15 @@ def test_without_settings_the_image_says_what_is_missing(buildah):
     assert "Traceback" not in text
 
 
-def test_the_image_serves_as_agentcore_starts_it(buildah, stack, caller):
+def test_the_servers_image_serves_as_agentcore_starts_it(buildah, stack, caller):
     """`0.0.0.0:8000/mcp` (another port here), session headers of the platform, `/ping`."""
-    with contextlib.closing(listen("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     settings = stack.settings
     (issuer,) = settings.issuers
     known = issuer.model_dump(mode="json", exclude_defaults=True)
     variables = {
         "RESOURCE_URL": settings.resource_url,
-        "ALLOWED_HOSTS": json.dumps([f"127.0.0.1:{port}"]),
+        "ALLOWED_HOSTS": json.dumps([f"{ELSEWHERE}:{port}"]),
         "HOST": "0.0.0.0",
         "PORT": str(port),
         "CATALOG": '["sample"]',
@@ -135,25 +141,60 @@ def test_the_image_serves_as_agentcore_starts_it(buildah, stack, caller):
     }
     call = {"name": "query_claims", "arguments": {}}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
-    with subprocess.Popen(
-        command, env=buildah[1], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as server:
-        try:
-            base = f"http://127.0.0.1:{port}"
-            until = time.monotonic() + 120
-            while not answers(f"{base}/ping"):
-                assert server.poll() is None, server.stdout and server.stdout.read()
-                assert time.monotonic() < until
-                time.sleep(0.2)
-            answer = httpx2.post(f"{base}/mcp", json=body, headers=headers, timeout=60).json()
-        finally:
-            # buildah passes no signal on: the server itself is asked, by its own id.
-            for process in processes_below(server.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process, 15)
-            server.wait(60)
+    with running(buildah, command, port) as base:
+        answer = httpx2.post(f"{base}/mcp", json=body, headers=headers, timeout=60).json()
     numbers = [one["claim_number"] for one in answer["result"]["structuredContent"]["claims"]]
     assert sorted(numbers) == ["CLM-A-001", "CLM-A-002", "CLM-A-003"]
+
+
+def test_the_agents_image_answers_as_agentcore_starts_it(buildah, stack, caller):
+    """`0.0.0.0:8080` (another port here), `/ping`, `/invocations` with the person's token; without one, a status."""
+    port = free_port()
+    image = json.loads(buildah[0]("inspect", "--type=image", "agent"))["OCIv1"]
+    command = in_image(
+        buildah,
+        *image["config"]["Entrypoint"],
+        f"--port={port}",
+        image="agent",
+        variables=[("TENANTGATE_MCP_URL", stack.addresses.mcp_url), ("TENANTGATE_DEMO_MODEL", "offline")],
+    )
+    session = {"x-amzn-bedrock-agentcore-runtime-session-id": "s" * 40, "accept": "text/event-stream"}
+    known = session | {"authorization": f"Bearer {caller('mike-broker-a').token}"}
+    with running(buildah, command, port) as base:
+        assert httpx2.get(f"{base}/ping", timeout=60).json()["status"] == "Healthy"
+        asked = {"prompt": "Show me all claims"}
+        answer = httpx2.post(f"{base}/invocations", json=asked, headers=known, timeout=60)
+        nobody = httpx2.post(f"{base}/invocations", json=asked, headers=session, timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert set(re.findall(r"CLM-[AB]-\d{3}", answer.text)) == {"CLM-A-001", "CLM-A-002", "CLM-A-003"}
+    assert nobody.status_code == 401
+
+
+def free_port():
+    with contextlib.closing(listen("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(buildah, command, port):
+    """Start a container and yield its address: one that answers only where it listens on all addresses."""
+    base = f"http://{ELSEWHERE}:{port}"
+    with subprocess.Popen(
+        command, env=buildah[1], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as started:
+        try:
+            until = time.monotonic() + 120
+            while not answers(f"{base}/ping"):
+                assert started.poll() is None, started.stdout and started.stdout.read()
+                assert time.monotonic() < until
+                time.sleep(0.2)
+            yield base
+        finally:
+            # buildah passes no signal on: the process itself is asked, by its own id.
+            for process in processes_below(started.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, 15)
+            started.wait(60)
 
 
 def answers(url):

@@ -104,10 +104,10 @@ def test_the_discovery_document_of_an_issuer_is_filled_in(tmp_path, settings_of,
 WRONG = {
     "another issuer": (
         {"issuer": "https://other.example", "jwks_uri": "https://other.example/keys"},
-        "is of the issuer",
+        "names the issuer",
     ),
-    "no key set": ({"jwks_uri": "http://keys.example"}, "names no https key set"),
-    "nothing": ({}, "answers with status 404; correct --issuer"),
+    "no key set": ({"jwks_uri": "http://keys.example"}, "has no jwks_uri with https"),
+    "nothing": ({}, "answered with HTTP status 404; correct --issuer"),
 }
 
 

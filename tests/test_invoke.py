@@ -52,8 +52,8 @@ def agentcore(answer: Response) -> Generator[tuple[str, list[tuple[Request, byte
         return answer
 
     app = Starlette(routes=[Route("/{path:path}", endpoint, methods=["GET", "POST"])])
-    with listening(app) as address:
-        yield address, received
+    with listening(app) as running:
+        yield running.url, received
 
 
 def command(*arguments: str, token: str | None = TOKEN, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -129,9 +129,9 @@ def test_the_token_may_come_from_standard_input_and_never_from_an_argument():
 
 
 def test_the_real_runtime_answers_the_same_command(stack):
-    with listening(create_runtime(stack.addresses.mcp_url)) as address:
-        done = command("--url", address, LAST_WEEK, token=stack.issuer.mint("emma-broker-b"))
-        refused = command("--url", address, LAST_WEEK, token=stack.issuer.mint("emma-broker-b", lifetime_s=-1))
+    with listening(create_runtime(stack.addresses.mcp_url)) as running:
+        done = command("--url", running.url, LAST_WEEK, token=stack.issuer.mint("emma-broker-b"))
+        refused = command("--url", running.url, LAST_WEEK, token=stack.issuer.mint("emma-broker-b", lifetime_s=-1))
     assert done.stdout.startswith("1 claim was filed last week")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "has expired; sign in again" in refused.stderr
@@ -142,7 +142,7 @@ def test_the_real_runtime_answers_the_same_command(stack):
     [
         (401, {"message": "Claim 'client_id' mismatch"}, RefusedError, r"sign in again.*: Claim 'client_id' mismatch"),
         (403, {"message": "denied"}, RefusedError, r"SigV4.*: denied"),
-        (404, {"message": "No endpoint"}, AgentError, r"check the ARN, the region and --qualifier: No endpoint"),
+        (404, {"message": "No endpoint"}, AgentError, r"correct the ARN, the region or --qualifier: No endpoint"),
         (429, {"message": "Slow down"}, AgentError, r"wait and retry: Slow down"),
         (500, "<html>broken</html>", AgentError, r"HTTP 500; retry in a few seconds: .*broken"),
         (503, {"error": "The MCP server is down"}, AgentError, r"HTTP 503; retry.*: The MCP server is down"),
@@ -170,7 +170,7 @@ def test_an_agent_that_fails_half_way_is_a_failure_of_the_command():
 
 
 def test_a_stream_that_breaks_off_is_not_taken_for_an_answer():
-    with pytest.raises(AgentError, match="broke off"):
+    with pytest.raises(AgentError, match="ended too early"):
         list(read_events(['data: {"type": "text", "text": "2 cl"}', ""]))
 
 
@@ -198,9 +198,9 @@ def test_what_no_token_holds_is_not_sent(token):
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        ((LAST_WEEK,), 2, "Name either --arn or --url."),
-        (("--arn", ARN, "--url", "http://127.0.0.1:1", LAST_WEEK), 2, "Name either --arn or --url."),
-        (("--arn", "arn:aws:lambda:eu-west-1:123456789012:function:f", LAST_WEEK), 1, "is no runtime's ARN"),
+        ((LAST_WEEK,), 2, "Pass exactly one of --arn and --url."),
+        (("--arn", ARN, "--url", "http://127.0.0.1:1", LAST_WEEK), 2, "Pass exactly one of --arn and --url."),
+        (("--arn", "arn:aws:lambda:eu-west-1:123456789012:function:f", LAST_WEEK), 1, "is not the ARN of a runtime"),
     ],
 )
 def test_wrong_usage_names_the_remedy(arguments, code, says):

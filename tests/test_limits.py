@@ -29,7 +29,7 @@ def test_r100_a_person_over_budget_is_told_when_to_come_back_and_colleagues_are_
         assert refused.status_code == 429
         assert 1 <= int(refused.headers["retry-after"]) <= 60
         assert refused.json()["error"]["code"] == -32004
-        assert "Too many calls of this person" in refused.json()["error"]["message"]
+        assert "Too many calls from this person" in refused.json()["error"]["message"]
         colleague = type(server)(server.url, stack.issuer.mint("john-regular"))
         assert colleague.post("query_claims").status_code == 200
 
@@ -39,7 +39,7 @@ def test_r100_a_tenant_over_budget_leaves_other_tenants_theirs(stack) -> None:
     with server_of_its_own(stack, limits=LimitsSettings(calls_per_minute_per_tenant=2)) as server:
         colleague = type(server)(server.url, stack.issuer.mint("john-regular"))
         assert [server.post("whoami").status_code, colleague.post("whoami").status_code] == [200, 200]
-        assert "Too many calls of this tenant" in colleague.post("whoami").json()["error"]["message"]
+        assert "Too many calls from this tenant" in colleague.post("whoami").json()["error"]["message"]
         other = type(server)(server.url, stack.issuer.mint("emma-broker-b"))
         assert other.post("query_claims").status_code == 200
 

@@ -1,10 +1,7 @@
 """What a serving process writes: one JSON object a line, whatever it was sent, and never a token or an argument."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -13,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from support.issuer import Issuer
-from support.ports import free_port
+from support.real_server import beside
 
 from server.dev.stack import Stack
 
@@ -47,48 +44,10 @@ class Process:
 
 @pytest.fixture(scope="module")
 def process(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Generator[Process]:
-    folder = tmp_path_factory.mktemp("serve")
-    port = free_port()
-    database = stack.settings.database
-    with Issuer(aud=f"http://127.0.0.1:{port}/mcp", scope="claims:read", tenant_id="broker-a").running() as issuer:
-        config = folder / "settings.toml"
-        config.touch(mode=0o600)
-        config.write_text(
-            f'resource_url = "http://127.0.0.1:{port}/mcp"\nport = {port}\ncatalog = ["sample"]\n'
-            f'[[issuers]]\nissuer = "{issuer.url}"\naudiences = ["x"]\n'
-            f'[database]\nurl = "{database.url.get_secret_value()}"\n'
-            f'context_keys = ["{database.context_keys[0].get_secret_value()}"]\n',
-            encoding="utf-8",
-        )
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("TENANTGATE_")}
-        log = folder / "log"
-        with log.open("wb") as written:
-            running = subprocess.Popen(
-                [sys.executable, "-m", "server", "serve", "--config", str(config)],
-                stdout=written,
-                stderr=written,
-                env=environment,
-                cwd=folder,
-            )
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/readyz", running, log)
-            yield Process(f"http://127.0.0.1:{port}/mcp", log, issuer)
-        finally:
-            running.terminate()
-            running.wait(20)
-
-
-def _wait_for(url: str, running: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        assert running.poll() is None, log.read_text(encoding="utf-8")
-        try:
-            if httpx2.get(url).status_code == 200:
-                return
-        except httpx2.HTTPError:
-            pass
-        time.sleep(0.05)
-    raise AssertionError(log.read_text(encoding="utf-8"))
+    with beside(stack, tmp_path_factory.mktemp("serve"), audit=None) as server:
+        server.start()
+        server.ready()
+        yield Process(f"{server.url}/mcp", server.logged, server.issuer)
 
 
 def test_nothing_that_is_sent_leaves_more_than_one_json_line_or_any_secret(process: Process) -> None:

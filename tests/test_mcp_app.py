@@ -65,7 +65,7 @@ def test_a_client_without_the_extension_gets_the_same_figures_as_text(caller, er
 def test_an_unknown_resource_is_answered_with_the_known_ones(caller, uri) -> None:
     error = caller("mike-broker-a").post("resources/read", {"uri": uri}).json()["error"]
     assert error["code"] == -32602
-    assert f"There are: {URI}." in error["message"]
+    assert f"Use one of: {URI}." in error["message"]
 
 
 def test_each_tool_has_an_address_of_its_own() -> None:

@@ -7,23 +7,23 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
+import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from support.issuer import Issuer
 from support.ports import free_port
+from support.real_server import beside
 from support.server_of_its_own import OwnServer, server_of_its_own
 from support.telemetry import variables, wait_until
 
 from server.dev.stack import Stack
 from server.http.outcome import Decision, Outcome
-from server.settings import AuditSettings, TelemetrySettings
+from server.http.paced_refusals import PER_PERSON
+from server.settings import AuditSettings, LimitsSettings, TelemetrySettings
 from server.telemetry.answers import REASONS
 from server.telemetry.exposition import DEPARTED, WORKERS, combined
 from server.telemetry.histogram import MOST_SERIES, Histogram
@@ -268,7 +268,9 @@ async def _until(holds: Callable[[], bool]) -> None:
 @pytest.mark.slow
 def test_two_workers_share_one_endpoint(stack: Stack, tmp_path: Path) -> None:
     metrics = free_port()
-    with _two_workers(stack, tmp_path, free_port(), metrics) as (server, process):
+    with beside(stack, tmp_path, workers=2, audit=None, telemetry={"metrics_port": metrics}) as running:
+        running.start()
+        server = OwnServer(running.url, running.issuer.token())
         wait_until(lambda: _shown(metrics, WORKERS) == 2, 60)
         for _ in range(20):
             server.call("query_claims")
@@ -276,7 +278,7 @@ def test_two_workers_share_one_endpoint(stack: Stack, tmp_path: Path) -> None:
         text = scraped(metrics).text
         assert total(text, CALLS) == 20
         assert len([name for name, _ in samples(text) if name == "process_resident_memory_bytes"]) == 2
-        os.kill(_children(process)[-1], signal.SIGKILL)
+        os.kill(_children(running.pid)[-1], signal.SIGKILL)
         wait_until(lambda: _shown(metrics, DEPARTED) == 1 and _shown(metrics, WORKERS) == 2, 60)
         assert total(scraped(metrics).text, CALLS) == 20
         assert _shown(metrics, WORKERS) == 2
@@ -295,29 +297,26 @@ def _children(process: int) -> list[int]:
     return [one for one in found if b"server.workers" in Path(f"/proc/{one}/cmdline").read_bytes()]
 
 
-@contextmanager
-def _two_workers(stack: Stack, folder: Path, port: int, metrics: int) -> Generator[tuple[OwnServer, int]]:
-    """Serve with two workers; yield how to call them, and the process that has started them."""
-    url, database = f"http://127.0.0.1:{port}", stack.settings.database
-    with Issuer(aud=f"{url}/mcp", scope="claims:read", tenant_id="broker-a").running() as issuer:
-        config = folder / "settings.toml"
-        config.touch(mode=0o600)
-        config.write_text(
-            f'resource_url = "{url}/mcp"\nport = {port}\nworkers = 2\ncatalog = ["sample"]\n'
-            f'[[issuers]]\nissuer = "{issuer.url}"\naudiences = ["x"]\n'
-            f'[database]\nurl = "{database.url.get_secret_value()}"\n'
-            f'context_keys = ["{database.context_keys[0].get_secret_value()}"]\n'
-            f"[telemetry]\nmetrics_port = {metrics}\n",
-            encoding="utf-8",
-        )
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("TENANTGATE_", "OTEL_"))
-        }
-        with (folder / "log").open("wb") as log:
-            command = [sys.executable, "-m", "server", "serve", "--config", str(config)]
-            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
-        try:
-            yield OwnServer(url, issuer.token()), process.pid
-        finally:
-            process.terminate()
-            process.wait(40)
+def test_r214_refusals_that_are_held_back_are_shown(stack: Stack) -> None:
+    """R214: a hundred at once of one person, who waits for them two seconds."""
+    port, limits = free_port(), LimitsSettings(calls_per_minute_per_person=1)
+    changed = {"telemetry": TelemetrySettings(metrics_port=port)}
+
+    async def flood(server: OwnServer) -> None:
+        headers, body = server.request("whoami")
+        async with httpx2.AsyncClient(timeout=30) as http:
+            await asyncio.gather(*(http.post(f"{server.url}/mcp", headers=headers, json=body) for _ in range(100)))
+
+    with variables(), server_of_its_own(stack, limits=limits, changed=changed) as server:
+        assert server.post("whoami").status_code == 200
+        flooding = threading.Thread(target=asyncio.run, args=[flood(server)])
+        flooding.start()
+        wait_until(lambda: total(scraped(port).text, "tenantgate_refusals_held") > 0)
+        assert 0 < total(scraped(port).text, "tenantgate_refusals_held") <= PER_PERSON
+        flooding.join()
+        wait_until(lambda: total(scraped(port).text, "tenantgate_refusals_held") == 0)
+        text = scraped(port).text
+        assert total(text, "tenantgate_refusals_held") == 0
+        # All had room.
+        assert ("tenantgate_refusals_unheld_total", "") in samples(text)
+        assert total(text, "tenantgate_refusals_unheld_total") == 0

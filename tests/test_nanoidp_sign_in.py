@@ -1,6 +1,5 @@
 """A person signs in at an identity provider that others wrote, NanoIDP, and the MCP SDK's client does all the rest."""
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,13 +11,14 @@ from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 from support.browser import query
 from support.desktop import Desktop
+from support.listening import listening
 from support.nanoidp import free_address, nanoidp_running
 
 from server.app import create_app
 from server.dev.people import Person
 from server.dev.sample import PEOPLE
 from server.dev.stack import Stack
-from server.http.serving import Server, listen, server_config
+from server.http.serving import listen
 from server.settings import Settings
 
 SCOPES = ["openid", "profile", "offline_access", "claims:read", "policies:read"]
@@ -95,13 +95,11 @@ def served_with_nanoidp(stack: Stack, tmp_path_factory: pytest.TempPathFactory) 
         }
     )
     users = {person.name: user(person) for person in PEOPLE}
-    with nanoidp_running(tmp_path_factory.mktemp("nanoidp"), issuer, identity_provider, users):
-        server = Server(server_config(create_app(settings)))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
+    with (
+        nanoidp_running(tmp_path_factory.mktemp("nanoidp"), issuer, identity_provider, users),
+        listening(create_app(settings), listener),
+    ):
         yield Served(url, issuer)
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture

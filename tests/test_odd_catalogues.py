@@ -79,7 +79,9 @@ def test_case_04_where_nothing_can_be_asked_the_start_ends_with_the_databases_wo
     revoked = f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC"
     with (
         examined.broken(revoked, revoked.replace("REVOKE", "GRANT").replace("FROM", "TO")),
-        pytest.raises(StartupError, match=r"the database cannot be asked \(permission denied for function") as refused,
+        pytest.raises(
+            StartupError, match=r"the database cannot be queried \(permission denied for function"
+        ) as refused,
     ):
         examined.report()
     assert not isinstance(refused.value, UnreachableError)

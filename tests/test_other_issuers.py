@@ -5,7 +5,6 @@ run nowhere but in the cloud, tokens of their published shape, signed with a key
 """
 
 import re
-import threading
 import time
 import tomllib
 from collections.abc import Iterator
@@ -19,11 +18,10 @@ import psycopg
 import pytest
 from conftest import ACCEPT
 from support.dpop import KEY, proof, thumbprint
+from support.listening import serving
 from support.nanoidp import free_address, nanoidp_running
 
-from server.app import create_app
 from server.dev.stack import Stack
-from server.http.serving import Server, listen, server_config
 from server.settings import Settings
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "identity.md").read_text(encoding="utf-8")
@@ -160,8 +158,6 @@ class Everyone:
 
 @pytest.fixture(scope="module")
 def server(stack: Stack, cognito: Cognito, nanoidp: NanoIdp) -> Iterator[Everyone]:
-    listener = listen("127.0.0.1", 0)
-    host = f"127.0.0.1:{listener.getsockname()[1]}"
     keys = f"{stack.addresses.issuer}/.well-known/jwks.json"
     placed = {
         COGNITO_API: {
@@ -176,7 +172,6 @@ def server(stack: Stack, cognito: Cognito, nanoidp: NanoIdp) -> Iterator[Everyon
     settings = Settings.model_validate(
         {
             "resource_url": RESOURCE,
-            "allowed_hosts": [host],
             "issuers": issuers,
             "tenancy": BLOCKS[COGNITO_API]["tenancy"],
             "catalog": stack.settings.catalog,
@@ -184,12 +179,8 @@ def server(stack: Stack, cognito: Cognito, nanoidp: NanoIdp) -> Iterator[Everyon
             "documents": stack.settings.documents,
         }
     )
-    serving = Server(server_config(create_app(settings)))
-    thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield Everyone(f"http://{host}/mcp")
-    serving.should_exit = True
-    thread.join()
+    with serving(settings) as running:
+        yield Everyone(f"{running.url}/mcp")
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ MATRIX = (
         "refused",
         bouncer("session"),
         query="?options=-c%20geqo%3Doff",
-        refused="take it out of database.url and of PGOPTIONS, or name it in ignore_startup_parameters",
+        refused="remove it from database.url and from PGOPTIONS, or name it in ignore_startup_parameters",
     ),
     Row("RDS Proxy", "", "works", sharing_proxy),
     Row(
@@ -126,7 +126,7 @@ MATRIX = (
         "refused",
         small_proxy(refuses_options),
         query="?options=-c%20geqo%3Doff",
-        refused="take options out of database.url, and unset PGOPTIONS",
+        refused="remove options from database.url, and unset PGOPTIONS",
     ),
     Row(
         "Neon's proxy, without a name by TLS",

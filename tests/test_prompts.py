@@ -46,10 +46,13 @@ def test_the_weekly_review_leads_to_calls_that_the_server_answers(caller, era) -
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"name": "drop_table"}, "Unknown prompt 'drop_table'. There are: coverage_question, weekly_claims_review."),
+        ({"name": "drop_table"}, "Unknown prompt 'drop_table'. Use one of: coverage_question, weekly_claims_review."),
         ({"name": "coverage_question"}, "topic: Field required"),
         ({"name": "coverage_question", "arguments": {"topic": ""}}, "topic: "),
-        ({"name": "coverage_question", "arguments": {"topic": "a\u202eb"}}, "topic: must hold no control characters"),
+        (
+            {"name": "coverage_question", "arguments": {"topic": "a\u202eb"}},
+            "topic: must not contain control characters; remove them",
+        ),
         ({"name": "coverage_question", "arguments": {"topic": "a" * 301}}, "topic: "),
         ({"name": "coverage_question", "arguments": {"topic": "a", "tenant": "b"}}, "unknown argument 'tenant'"),
         (

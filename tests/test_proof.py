@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx2
 import psycopg
 import pytest
-from structlog.testing import capture_logs
+from support.logs import own_logs
 
 from server.app import create_app
 from server.catalog.loading import load_catalog
@@ -143,12 +143,12 @@ def test_the_log_says_what_was_proved_at_the_start_and_again_when_it_changes(los
             await asyncio.to_thread(administer, text)
             await until(lambda: len(told("isolation is proved")) == 2)
 
-    with capture_logs() as logs:
+    with own_logs() as logs:
         asyncio.run(run())
     relations = "app.claims (own column tenant_id), app.claims_by_day (own column tenant_id)"
     claims = f"2 relations proved with 2 real tenants: {relations}"
     assert told("isolation is proved") == [claims, f"{claims}, app.countries (accepted, not proved)"]
-    assert [one.partition(";")[0] for one in told("about the proof of isolation")] == [
+    assert [one.partition(";")[0] for one in told("a notice of the proof of isolation")] == [
         "app.countries is accepted by the settings and is not in reach",
         "app.countries is accepted by the settings: PUBLIC may read it, and it shows no row without a tenant context",
     ]

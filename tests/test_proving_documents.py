@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from conftest import ACCEPT
-from structlog.testing import capture_logs
+from support import listening
+from support.logs import own_logs
 from support.scripted_store import always, answer, scripted_store
 from support.searching import credentials as credentials  # noqa: PLC0414  # a fixture
 from test_document_store import LIBRARY, SHELVES, TIERS, AbsentStore, MemoryStore, MisbehavingStore, RawStore, found
-from test_documents_beside_claims import second_server
 from test_documents_proofs import SHARED, storing
 
 from server.doctor import proving_documents as module
@@ -155,7 +155,7 @@ def test_what_was_proved_is_said_once_and_again_when_it_changes():
             store.unproved = memory  # pyright: ignore[reportAttributeAccessIssue]
             await until(lambda: store.proved)
 
-    with capture_logs() as logs:
+    with own_logs() as logs:
         asyncio.run(run())
     assert told("isolation is not proved on the documents").count("documents_filter") == 1
 
@@ -189,8 +189,8 @@ def serving(stack, monkeypatch, handler):
     """Serve in front of a scripted knowledge base; yields a function that calls a tool and returns text and failure."""
     with scripted_store(handler) as store:
         monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME", store.url)
-        with second_server(stack) as url:
-            yield url
+        with listening.serving(stack.settings) as running:
+            yield f"{running.url}/mcp"
 
 
 def call(http, url, token, tool, **arguments):

@@ -26,8 +26,8 @@ WHO = b'{"action": "whoami"}'
 def port(request, stack: Stack) -> Iterator[int]:
     url = stack.addresses.mcp_url
     app = create_runtime(url) if request.param == "runtime" else create_web(discover(url, "tenantgate-web"), url)
-    with listening(app) as address:
-        yield int(address.rpartition(":")[2])
+    with listening(app) as running:
+        yield running.port
 
 
 def invocation(port: int, token: str, *lines: str, method: str = "POST", body: bytes = WHO) -> tuple[bytes, bytes]:

@@ -35,8 +35,8 @@ SESSION_HEADER = "X-Amzn-Bedrock-AgentCore-Runtime-Session-Id"
 
 @pytest.fixture(scope="module")
 def address(stack) -> Iterator[str]:
-    with listening(create_runtime(stack.addresses.mcp_url)) as url:
-        yield url
+    with listening(create_runtime(stack.addresses.mcp_url)) as running:
+        yield running.url
 
 
 @pytest.fixture
@@ -200,9 +200,9 @@ def test_a_session_id_that_agentcore_would_refuse_is_refused_here(stack, invoke,
 
 def test_a_server_that_is_down_is_503_and_never_500(stack, http):
     """R101: AgentCore takes a 500 for a container that does not start, and tries again for two minutes."""
-    with listening(create_runtime("http://127.0.0.1:1/mcp")) as url:
+    with listening(create_runtime("http://127.0.0.1:1/mcp")) as running:
         sent = {"Authorization": f"Bearer {stack.issuer.mint('mike-broker-a')}"}
-        response = http.post(f"{url}/invocations", json={"prompt": ALL_CLAIMS}, headers=sent)
+        response = http.post(f"{running.url}/invocations", json={"prompt": ALL_CLAIMS}, headers=sent)
     assert response.status_code == 503
     assert response.headers["retry-after"] == "5"
     assert "is it running?" in response.json()["error"]
@@ -211,9 +211,9 @@ def test_a_server_that_is_down_is_503_and_never_500(stack, http):
 def test_a_failure_after_the_start_is_the_last_event(stack, monkeypatch, http):
     """The status is spent by then; a model that cannot be reached is such a failure."""
     monkeypatch.setenv("TENANTGATE_DEMO_MODEL", "llamacpp:http://127.0.0.1:1")
-    with listening(create_runtime(stack.addresses.mcp_url)) as url:
+    with listening(create_runtime(stack.addresses.mcp_url)) as running:
         sent = {"Authorization": f"Bearer {stack.issuer.mint('mike-broker-a')}"}
-        response = http.post(f"{url}/invocations", json={"prompt": ALL_CLAIMS}, headers=sent)
+        response = http.post(f"{running.url}/invocations", json={"prompt": ALL_CLAIMS}, headers=sent)
     events = events_of(response)
     assert [event["type"] for event in events] == ["start", "error"]
     assert "could not answer" in events[1]["message"]

@@ -75,7 +75,7 @@ def test_a_scope_that_no_tool_has_is_one_line_with_the_known_ones(issuer, scopes
     with pytest.raises(SettingsError) as caught:
         check_scopes(settings_of(PLAIN, issuer), scopes)
     told = str(caught.value)
-    assert f"{key} of {issuer['issuer']} names the scope {scope}, which no tool has" in told
+    assert f"{key} of {issuer['issuer']} names the scope {scope}, which no tool requires" in told
     assert f"(the scopes of the tools: {', '.join(scopes) or 'none'})" in told
     assert "\n" not in told
 

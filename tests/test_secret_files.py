@@ -163,7 +163,7 @@ def test_a_secret_that_is_given_twice_or_is_none_is_refused(monkeypatch, tmp_pat
     assert "TENANTGATE_DATABASE__LOGIN_FILE is not a tenantgate setting" in refusal()
     monkeypatch.delenv("TENANTGATE_DATABASE__LOGIN_FILE")
     monkeypatch.setenv(secret_files.FOLDER_VARIABLE, str(tmp_path))
-    assert f"{file} is not a secret of tenantgate" in refusal()
+    assert f"{file} is not the name of a tenantgate secret" in refusal()
 
 
 SECRETS = {

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from server.setting_names import check_variable, field_at
 from server.settings import PREFIX, Settings
@@ -11,7 +12,7 @@ from server.settings import PREFIX, Settings
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs_site"))
 
-from settings_page import PAGE, sections, without_meaning, written  # noqa: E402
+from settings_page import PAGE, meanings, sections, without_meaning, written  # noqa: E402
 
 TEXT = PAGE.read_text(encoding="utf-8")
 KEYS = [(section.name, key) for section in sections() for key in section.fields]
@@ -49,8 +50,24 @@ def test_a_page_that_says_otherwise_is_found(change, found) -> None:
     assert (written(other) != other) is (found == "differs")
 
 
-def test_a_setting_without_a_row_gets_one_that_asks_for_its_meaning() -> None:
+def test_a_setting_that_the_page_does_not_have_gets_its_row_and_its_section() -> None:
     row = next(line for line in TEXT.splitlines(keepends=True) if line.startswith("| `keep_alive_s` |"))
-    assert without_meaning(written(TEXT.replace(row, ""))) == ["keep_alive_s"]
+    assert row in written(TEXT.replace(row, ""))
     section = TEXT[TEXT.index("## `[connections]`") : TEXT.index("## `[audit]`")]
-    assert "keep_alive_s" in without_meaning(written(TEXT.replace(section, "")))
+    assert row in written(TEXT.replace(section, ""))
+
+
+class Example(BaseModel):
+    explained: int = 1
+    """what it means,
+    on two lines"""
+    unexplained: int = 2
+    last: str = "a|b"
+    """one | other"""
+
+
+def test_the_meaning_of_a_setting_is_the_text_below_it() -> None:
+    assert meanings(Example) == {"explained": "what it means, on two lines", "last": r"one \| other"}
+    row = "| `keep_alive_s` |"
+    line = next(line for line in TEXT.splitlines() if line.startswith(row))
+    assert without_meaning(line.replace(line.split("|")[-2], " ")) == ["keep_alive_s"]

@@ -10,7 +10,7 @@ from support.tenancy import ISSUER, RESOURCE, Resolver, access_token, registry, 
 
 from server.errors import UnavailableError
 
-FOREIGN = "This address is not that of a tenant of yours; correct it, or ask your administrator."
+FOREIGN = "This address does not belong to one of your tenants; correct it, or ask your administrator."
 INACTIVE = "Your tenant is not active on this server; ask your administrator to activate it."
 DIFFERENT = (
     "Your access token and this server's registry give you different tenants; ask your administrator to make them "

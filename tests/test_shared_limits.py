@@ -1,10 +1,8 @@
 """Budgets that several processes count together in a Valkey or Redis server, and what holds while it is away."""
 
 import asyncio
-import os
 import signal
 import ssl
-import subprocess
 import sys
 import threading
 import time
@@ -18,9 +16,9 @@ from typing import Any
 import httpx2
 import pytest
 from pydantic import SecretStr, ValidationError
-from structlog.testing import capture_logs
 from support.issuer import Issuer
-from support.ports import free_port
+from support.logs import own_logs
+from support.real_server import beside
 from support.store import Store, running_store
 from support.timed import timed
 from test_tls_of_the_database import certificate
@@ -171,11 +169,11 @@ def test_r211_without_the_store_each_process_limits_on_its_own_until_it_is_back(
                 assert await admitted(6, lambda: late.admit(person())) == 4
                 assert shared(late).counted_locally == 11
 
-    with capture_logs() as lines:
+    with own_logs() as lines:
         asyncio.run(run())
     said = [line["event"] for line in lines]
-    assert said.count("the store of limits does not answer; each process limits on its own until it does") == 2
-    assert said.count("the store of limits answers again; they are shared") == 2
+    assert said.count("the limits store does not answer; until it does, each process counts on its own") == 2
+    assert said.count("the limits store answers again; limits are shared") == 2
     assert len(said) == 4
 
 
@@ -239,7 +237,7 @@ def test_r211_a_store_that_refuses_is_away(tmp_path, options) -> None:
             assert not shared(limits).is_shared
             assert await admitted(11, lambda: limits.admit(person())) == 10
 
-    with running_store(tmp_path / "store", *options) as store, capture_logs() as lines:
+    with running_store(tmp_path / "store", *options) as store, own_logs() as lines:
         asyncio.run(run(store.url.replace("//", "//:wr0ng@") if "s3cr3t" in options else store.url))
     (line,) = lines
     assert ("OutOfMemory" if "1" in options else "invalid username-password") in line["cause"]
@@ -294,7 +292,7 @@ def test_r212_the_store_is_reached_with_a_password_by_a_socket_and_by_tls(tmp_pa
 
     rights = ["evalsha", "script|load", "get", "set", "incrby", "pttl", "ping", "select"]
     login = ("--user", "tenantgate", "on", ">p@ss", "~{tenantgate}:*", *(f"+{right}" for right in rights))
-    with running_store(tmp_path / "store", "--requirepass", "p@ss", *login) as store, capture_logs() as lines:
+    with running_store(tmp_path / "store", "--requirepass", "p@ss", *login) as store, own_logs() as lines:
         authority = certificate(tmp_path, tmp_path)
         asyncio.run(run(store, tmp_path, authority))
     causes = " ".join(line["cause"] for line in lines)
@@ -315,12 +313,12 @@ async def carried(source: asyncio.StreamReader, target: asyncio.StreamWriter) ->
     [
         ("postgresql://x@y/z", "must look like valkeys://user:password@host:6379/0"),
         ("valkey://a:p/ss@b", "cannot be read"),
-        ("valkey://", "names no host"),
+        ("valkey://", "has no valid host"),
         ("unix://store.socket", "names no socket"),
         ("valkey://127.0.0.1/first", "names no database by its number"),
         ("valkeys://host?ssl_cert_reqs=none", "has an unknown option"),
         ("valkey://127.0.0.1?ssl_ca_certs=/x", "has an unknown option"),
-        ("valkey://:a b@127.0.0.1", "holds a blank"),
+        ("valkey://:a b@127.0.0.1", "contains a blank"),
         ("valkey://:s3cr3t@10.0.0.7", "10.0.0.7 is not on this machine"),
         ("redis://user:s3cr3t@Valkey.Example.com:6380/1", "valkey.example.com is not on this machine"),
     ],
@@ -354,28 +352,12 @@ def test_a_store_without_the_package_or_with_a_missing_file_is_one_line(monkeypa
 
 @contextmanager
 def replica(stack: Any, folder: Path, issuer: Issuer, resource: str, store: Store) -> Generator[str]:
-    """Run `tenantgate serve` in a process of its own; yield its address once it is ready."""
-    port = free_port()
+    """Run a server in a process of its own; yield its address."""
     folder.mkdir()
-    config = folder / "settings.toml"
-    config.touch(mode=0o600)
-    config.write_text(
-        f'resource_url = "{resource}"\nport = {port}\nallowed_hosts = ["127.0.0.1:{port}"]\ncatalog = ["sample"]\n'
-        f'[[issuers]]\nissuer = "{issuer.url}"\naudiences = ["x"]\n'
-        f'[database]\nurl = "{stack.settings.database.url.get_secret_value()}"\n'
-        f'context_keys = ["{stack.settings.database.context_keys[0].get_secret_value()}"]\n'
-        f'[limits]\nstore = "{store.url}"\ncalls_per_minute_per_person = 20\n',
-        encoding="utf-8",
-    )
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("TENANTGATE_")}
-    with (folder / "log").open("wb") as log:
-        command = [sys.executable, "-m", "server", "serve", "--config", str(config)]
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(40)
+    limits = {"store": store.url, "calls_per_minute_per_person": 20}
+    with beside(stack, folder, issuer, resource_url=resource, audit=None, limits=limits) as server:
+        server.start()
+        yield server.url
 
 
 def wait_for(reached: Callable[[], bool]) -> None:

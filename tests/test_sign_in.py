@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import secrets
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,8 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from support.browser import Browser, query
 from support.desktop import CALLBACK, Desktop
-
-from server.http.serving import Server, listen, server_config
+from support.listening import bound, listening
 
 DEDUCTIBLE = "What is the deductible for auto insurance?"
 
@@ -91,19 +89,15 @@ def test_a_missing_scope_leads_to_a_sign_in_that_asks_for_it_too(stack, desktop,
 @pytest.fixture
 def document() -> Iterator[str]:
     """A client ID metadata document, served on loopback by the client itself."""
-    listener = listen("127.0.0.1", 0)
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}/client.json"
+    listener, origin = bound()
+    url = f"{origin}/client.json"
 
     async def answer(_request: Request) -> Response:
         about: dict[str, Any] = {"client_id": url, "client_name": "Desktop", "redirect_uris": [CALLBACK]}
         return JSONResponse(about | {"token_endpoint_auth_method": "none"})
 
-    server = Server(server_config(Starlette(routes=[Route("/client.json", answer)])))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    yield url
-    server.should_exit = True
-    thread.join()
+    with listening(Starlette(routes=[Route("/client.json", answer)]), listener):
+        yield url
 
 
 def test_a_client_with_a_metadata_document_signs_in_without_registering(desktop, browser, document) -> None:

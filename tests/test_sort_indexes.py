@@ -1,14 +1,16 @@
 """Each declared sort has an index that PostgreSQL really uses, in both directions, or it is said that none can."""
 
 import re
+from dataclasses import replace
 
 import psycopg
 import pytest
-from support.protected import declared, protected_database, shop
+from support.protected import KEY, declared, protected_database, shop
 from support.second_server import MISSING, PROGRAMS, second_server
 
 from server.catalog.compile import CompiledTable
-from server.catalog.ordering import unserved_orders
+from server.catalog.ordering import slow_orders, unserved_orders
+from server.database.statement import read_rows
 
 COLUMNS = {
     "plain": ("text", {"type": "text", "max_length": 40}),
@@ -105,7 +107,8 @@ def test_the_index_that_is_proposed_has_the_rows_in_order_in_both_directions(pla
         for sort in COLUMNS:
             for descending in (False, True):
                 said = plan(place, compiled.listing((), sort, descending=descending, start="beginning"))
-                assert "Sort" not in said, f"{sort}, {descending}: {said}"
+                assert "->  Sort" not in said, f"{sort}, {descending}: {said}"
+                assert "Incremental Sort" not in said, f"{sort}, {descending}: {said}"
                 assert f"_{sort}" in said or sort == "placed_at", said
         assert "CREATE INDEX" not in place.sql(tables, table.name)
         # Numbers are compared after the policy, one by one: but in the index alone.
@@ -113,6 +116,82 @@ def test_the_index_that_is_proposed_has_the_rows_in_order_in_both_directions(pla
         assert "Index Only Scan" in deep, deep
         deep = plan(place, compiled.listing((), "limited", descending=False, start="value"))
         assert re.search(r"Index Cond: .*ROW\(", deep), deep
+        # A text that is not cut is found in the index; one that is cut is compared after the policy.
+        for sort in ("plain", "cut_local", "cut_varchar"):
+            deep = plan(place, compiled.listing((), sort, descending=False, start="value"))
+            assert "->  Sort" not in deep, deep
+            short, longer = re.findall(r"Index Scan.*? using \S+_(?:short|longer)_sorted.*(?:\n.*){2}", deep)[:2]
+            assert re.search(r"Index Cond: .*ROW\(", short), deep
+            assert re.search(r"Filter: .*ROW\(", longer), deep
+
+
+TEXTS = (
+    None,
+    "",
+    "a",
+    "ab",
+    "é",
+    "ab" * 5,
+    "ab" * 5 + "c",
+    "ab" * 5 + "cd",
+    "ab" * 5 + "c",
+    "é" * 10,
+    "é" * 11,
+    "z" * 30,
+)
+
+
+@pytest.mark.parametrize("sort", ["cut_local", "cut_varchar", "plain"])
+def test_pages_from_two_indexes_are_those_from_one_sort(place, sort) -> None:
+    """Short texts, longer ones, ties among what is shown, NULL: from every position, both ways."""
+    table = table_of("own")
+    tables = {table.name: table}
+    rows = ", ".join(
+        f"('{account}', {number}, {text}, 1, 'x')"
+        for account in ("a", "b")
+        for number, text in enumerate(
+            ("NULL" if one is None else f"'{one}'" for one in TEXTS * 2), 1 if account == "a" else 101
+        )
+    )
+    filled = f"INSERT INTO shop.orders (account, id, {sort}, amount, limited) VALUES {rows}"
+    with shop(place, *created(place, "own"), filled):
+        place.protect(tables)
+        facts = place.facts(tables)[table.name]
+        from_two, from_one = CompiledTable(table, facts), CompiledTable(table, replace(facts, partial_orders=()))
+        assert "char_length" in from_two.listing((), sort, descending=False, start="value").text
+        assert "char_length" not in from_one.listing((), sort, descending=False, start="value").text
+        for descending in (False, True):
+            walked = [list(walk(place, one, sort, descending=descending)) for one in (from_two, from_one)]
+            assert walked[0] == walked[1]
+            assert sum(len(rows) for rows, _ in walked[0]) == 2 * len(TEXTS)
+
+
+def test_an_index_that_serves_first_pages_alone_is_replaced_by_two_that_serve_all(place) -> None:
+    columns = {"plain": {"type": "text", "max_length": 40, "sort": True}}
+    table = declared("shop.orders", tenant="account", list={"tool": "orders", "sort": "plain"}, columns=columns)
+    tables = {table.name: table}
+    with shop(place, *created(place, "own"), "CREATE INDEX ON shop.orders (account, left(plain, 40), id)"):
+        before = place.facts(tables)[table.name]
+        assert (unserved_orders(table, before), slow_orders(table, before)) == ([], ["plain"])
+        place.protect(tables)
+        after = place.facts(tables)[table.name]
+        assert (unserved_orders(table, after), slow_orders(table, after)) == ([], [])
+        place.run("DROP INDEX shop.orders_plain_40_short_sorted")
+        half = place.facts(tables)[table.name]
+        assert (unserved_orders(table, half), slow_orders(table, half)) == ([], ["plain"])
+
+
+def walk(place, compiled: CompiledTable, sort: str, *, descending: bool):
+    """Yield each page of two rows with the position behind it."""
+    start, values = "beginning", ()
+    while start:
+        statement = compiled.listing((), sort, descending=descending, start=start)
+        context = KEY.sign(person=("x", "y"), tenant="a", tier="", expiry_s=4_000_000_000, digest=statement.digest)
+        row = place.login.execute(statement.sent, (*values, 3, context)).fetchall()[0]
+        found, position = read_rows(row[1].encode()), row[2:]
+        yield found[:2], position
+        start = "" if len(found) < 3 else "null" if position[0] is None else "value"
+        values = tuple(one for one in position if one is not None)
 
 
 def test_an_index_in_another_order_is_not_taken_for_one_that_serves(place) -> None:

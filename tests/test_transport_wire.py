@@ -3,21 +3,23 @@
 import asyncio
 import json
 import socket
-import threading
 import time
 from collections.abc import Generator
 
 import pytest
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 from support.gate import BODY, Served, received, request_bytes
+from support.listening import listening
 from support.timed import timed
 
 from server.http import gate
 from server.http.connection import MAXIMUM_HEAD_BYTES, Connection
-from server.http.serving import Server, listen, server_config
+from server.http.serving import server_config
 
 
 def test_two_lengths_are_refused_and_the_connection_closed(served: Served) -> None:
@@ -156,15 +158,14 @@ def impatient() -> Generator[int]:
         return PlainTextResponse("x" * 8_000_000)
 
     routes = [Route("/", answer, methods=["POST"]), Route("/late", later), Route("/large", large)]
-    config = server_config(Starlette(routes=routes))
-    config.http = Impatient
-    listener = listen("127.0.0.1", 0)
-    server = Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
-    thread.start()
-    yield listener.getsockname()[1]
-    server.should_exit = True
-    thread.join()
+
+    def configured(app: ASGIApp) -> uvicorn.Config:
+        config = server_config(app)
+        config.http = Impatient
+        return config
+
+    with listening(Starlette(routes=routes), configured=configured) as running:
+        yield running.port
 
 
 STALLED = {

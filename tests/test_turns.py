@@ -94,11 +94,10 @@ def test_a_caller_with_a_token_does_not_wait_behind_a_flood_without_one() -> Non
     app = Starlette(routes=[Route("/caller", answer), Route("/flood", answer)], lifespan=lifespan)
     call, flood = (f"GET /{name} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for name in ("caller", "flood"))
     before: list[int] = []
-    with listening(app) as url, ExitStack() as opened:
-        port = int(url.rpartition(":")[2])
-        caller = opened.enter_context(socket.create_connection(("127.0.0.1", port), 30))
+    with listening(app) as running, ExitStack() as opened:
+        caller = opened.enter_context(socket.create_connection(("127.0.0.1", running.port), 30))
         sources = [f"127.0.3.{number}" for number in range(1, 5)]
-        attackers = [one for source in sources for one in opened.enter_context(held(port, 25, source))]
+        attackers = [one for source in sources for one in opened.enter_context(held(running.port, 25, source))]
         for number in range(21):
             if number == 1:
                 for one in attackers:

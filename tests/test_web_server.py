@@ -30,8 +30,8 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def page(stack) -> Iterator[str]:
     mcp_url = stack.addresses.mcp_url
-    with listening(create_web(discover(mcp_url, "tenantgate-web"), mcp_url)) as url:
-        yield url
+    with listening(create_web(discover(mcp_url, "tenantgate-web"), mcp_url)) as running:
+        yield running.url
 
 
 def test_the_configuration_comes_from_the_servers_own_metadata(stack, page, http):

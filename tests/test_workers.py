@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.audit import breaks
 from support.callers import Line, calling, until
-from support.real_server import RealServer, real_server
+from support.real_server import RealServer, beside
 from support.server_of_its_own import SLEEP
 
 from server.workers.loads import Loads
@@ -38,16 +38,14 @@ description = "A table that is not there."
 list = { tool = "query_nothing", title = "Nothing", description = "Nothing.", sort = "id" }
 columns.id = { type = "integer", sort = true }
 """
-NOT_RELOADED = "not reloaded; the settings and the catalog of before are served"
+NOT_RELOADED = "not reloaded; the previous settings and catalog stay in use"
 
 
 @contextmanager
 def begun(stack, folder: Path, **settings: Any) -> Generator[RealServer]:
-    database = stack.settings.database
     (folder / "more").mkdir()
     (folder / "more" / "sleep.py").write_text(SLEEP)
-    keys = database.context_keys[0].get_secret_value()
-    with real_server(folder, database.url.get_secret_value(), keys, catalog=["sample", "more"], **settings) as running:
+    with beside(stack, folder, catalog=["sample", "more"], **settings) as running:
         running.start()
         yield running
 
@@ -127,7 +125,7 @@ def test_a_reload_loses_no_call_and_brings_what_was_declared_meanwhile(server) -
 
 @pytest.mark.parametrize(
     ("name", "text", "problem"),
-    [("broken.toml", "[[table]\n", "is not valid TOML"), ("absent.toml", ABSENT, "isolation does not hold")],
+    [("broken.toml", "[[table]\n", "is not valid TOML"), ("absent.toml", ABSENT, "isolation is not proved")],
     ids=["broken file", "nothing to prove"],
 )
 def test_a_reload_with_a_mistake_changes_nothing_and_says_why(server, name, text, problem) -> None:

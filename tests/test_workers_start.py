@@ -8,9 +8,9 @@ import time
 import psycopg
 import pytest
 from pydantic import SecretStr, ValidationError
-from structlog.testing import capture_logs
 from support.audit import breaks
 from support.callers import Line, calling, until
+from support.logs import own_logs
 from support.real_server import RealServer
 from test_workers import COUNT, NOT_RELOADED, begun
 
@@ -53,7 +53,7 @@ def test_one_worker_reloads_too_and_says_what_needs_a_restart(stack, tmp_path) -
         assert callers.lost == []
         (line,) = server.log("reloaded")
         assert line["changed"] == ["instructions", "catalog sql_tools"]
-        (line,) = server.log("these settings are changed by a restart alone")
+        (line,) = server.log("these settings change only with a restart")
         assert line["settings"] == ["port"]
         # A new file of the trail was begun, and both verify.
         assert len(list(trail_files(server.trail))) == 2
@@ -94,12 +94,12 @@ def test_a_database_without_room_for_all_connections_is_named_with_its_numbers(
 ) -> None:
     settings = stack.settings.database.model_copy(update={"pool_size": 96})
     with pytest.raises(
-        StartupError, match=r"may open 100 connections .*workers = 2\), and the login can have 97 \(max_con"
+        StartupError, match=r"may open 100 connections .*workers = 2\), but the login may have only 97 \(max_con"
     ):
         require_room(settings, 2)
     # A pooler shares its connections: what the database can hold says nothing of it.
     require_room(settings.model_copy(update={"prepared_statements": False}), 2)
-    with psycopg.connect(stack.admin_url), capture_logs() as logs:
+    with psycopg.connect(stack.admin_url), own_logs() as logs:
         require_room(settings.model_copy(update={"pool_size": 95}), 1)
     assert [line["log_level"] for line in logs] == ["warning"]
     admin.execute("ALTER ROLE app_user CONNECTION LIMIT 60")
@@ -116,7 +116,7 @@ def test_workers_that_end_before_they_were_well_are_replaced_later_each_time() -
     async def run() -> None:
         seat = Seat(Place(), None, Loads.begun(1))  # type: ignore[arg-type]
         assert not seat._goes_on(3)
-        assert seat.failure == "it ended with exit code 3; its last lines in the log say why"
+        assert seat.failure == "it ended with exit code 3; read its last lines in the log"
         seat.has_served, seat._unwell = True, 0
         pauses = [seat._pause_s() for _ in range(9) if seat._goes_on(-9)]
         assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]

@@ -113,7 +113,7 @@ def test_the_report_begins_as_the_page_shows_it(said) -> None:
     first = outputs(said, "tenantgate adopt")[0]
     # Sizes differ from one server to another.
     assert _without_sizes(first).startswith(_without_sizes(SHOWN[0]).rstrip("\n"))
-    assert "shop.refunds (1 rows): 2 ways are equally short" in first
+    assert "shop.refunds (1 rows): 2 paths to a tenant are equally short" in first
     assert "they name the same tenant in all 1 rows" in first
     assert 'set id_type = "uuid"' in first
 

@@ -29,8 +29,11 @@ def administrator(admin_url: str, unverified_tls: Sequence[str] = ()) -> Generat
         raise StartupError(f"{target.words(error)}; run `tenantgate migrate` first") from error
     except psycopg.errors.ReadOnlySqlTransaction as error:
         raise StartupError(
-            f"the database only reads ({target.words(error)}): a replica, or default_transaction_read_only; name the "
-            "primary in database.admin_url, or add target_session_attrs=read-write to it"
+            f"the database is read-only ({target.words(error)}): it is a replica, or default_transaction_read_only is "
+            "on; set database.admin_url to the primary, or add target_session_attrs=read-write to it"
         ) from error
     except psycopg.Error as error:
-        raise StartupError(f"the database refused: {target.words(error)}; check the rights of this login") from error
+        raise StartupError(
+            f"the database refused the command: {target.words(error)}; check the rights of the login in "
+            "database.admin_url"
+        ) from error

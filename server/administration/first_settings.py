@@ -99,22 +99,24 @@ def discover(issuer: str) -> Discovered:
     try:
         answer = httpx2.get(url, timeout=_TIMEOUT_S, follow_redirects=False)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise UnreachableError(f"{url} does not answer ({type(error).__name__}); check the URL") from error
+        raise UnreachableError(
+            f"{url} does not answer ({type(error).__name__}); correct --issuer, or check the network"
+        ) from error
     if answer.status_code != 200 or len(answer.content) > _MOST_BYTES:
-        raise SettingsError(f"{url} answers with status {answer.status_code}; correct --issuer")
+        raise SettingsError(f"{url} answered with HTTP status {answer.status_code}; correct --issuer")
     try:
         document: Any = answer.json()
     except ValueError as error:
-        raise SettingsError(f"{url} is not JSON; correct --issuer") from error
+        raise SettingsError(f"the answer of {url} is not JSON; correct --issuer") from error
     return _read(issuer, cast("dict[str, Any]", document) if isinstance(document, dict) else {})
 
 
 def _read(issuer: str, document: Mapping[str, Any]) -> Discovered:
     named, address = document.get("issuer"), document.get("jwks_uri")
     if named not in {issuer, issuer.rstrip("/"), f"{issuer}/"}:
-        raise SettingsError(f"the discovery document is of the issuer {_printable(str(named))}; give that as --issuer")
+        raise SettingsError(f"the discovery document names the issuer {_printable(str(named))}; pass that as --issuer")
     if not isinstance(address, str) or not is_https_or_loopback(address):
-        raise SettingsError("the discovery document names no https key set; correct --issuer")
+        raise SettingsError("the discovery document has no jwks_uri with https; correct --issuer")
     offered = _texts(document, "id_token_signing_alg_values_supported")
     algorithms = tuple(one for one in offered if one in get_args(Algorithm)) or ("RS256",)
     return Discovered(

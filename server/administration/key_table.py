@@ -58,7 +58,7 @@ def add_key(connection: psycopg.Connection[Any], key: ContextKey) -> None:
     try:
         connection.execute(_ADD, (key.kid, *key.pads()))
     except psycopg.errors.UniqueViolation:
-        raise StartupError(f"there is a key {key.kid} already; choose another id with --kid") from None
+        raise StartupError(f"the key id {key.kid} is already in use; choose another one with --kid") from None
 
 
 def stored_keys(connection: psycopg.Connection[Any]) -> list[StoredKey]:
@@ -82,11 +82,11 @@ def retire_key(connection: psycopg.Connection[Any], kid: str, *, force: bool = F
         connection.execute("LOCK TABLE tenancy.keys IN SHARE ROW EXCLUSIVE MODE")
         keys = {key.kid: key for key in stored_keys(connection)}
         if kid not in keys:
-            raise StartupError(f"there is no key {kid}; see `tenantgate keys list`")
+            raise StartupError(f"the key id {kid} does not exist; run `tenantgate keys list` to see the ids")
         if not force and not any(key.state == "valid" for key in keys.values() if key.kid != kid):
             raise StartupError(
-                f"{kid} is the last valid key, without it every call fails; "
-                "add another one first with `tenantgate keys add`, or insist with --force"
+                f"{kid} is the last valid key, and without a key every call fails; add another one first with "
+                "`tenantgate keys add`, or pass --force"
             )
         return connection.execute(_RETIRE, (CONTEXT_LIFETIME_S, kid)).fetchall()[0][0]
 

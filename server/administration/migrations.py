@@ -70,8 +70,8 @@ def migrate(
         core = {file.name: file.read_text(encoding="utf-8") for file in sql_files("migrations")}
         if newer := sorted(_applied(connection, "migrations").keys() - core.keys()):
             raise StartupError(
-                f"the database has the migration {newer[-1]}, which this version does not know; "
-                "install the version that made it, or a newer one"
+                f"the database has the migration {newer[-1]}, which this version does not have; install the version "
+                "that made it, or a newer one"
             )
         for ledger, files in (("migrations", core), ("own_migrations", own)):
             _apply_missing(connection, ledger, files, login, report)
@@ -96,7 +96,7 @@ def _own_files(folders: Iterable[str]) -> dict[str, str]:
             raise SettingsError(f"migrations: the folder {folder} does not exist; correct its path")
         for file in sorted(place.glob("[0-9]*.sql")):
             if file.name in found:
-                raise SettingsError(f"migrations: two folders have a file {file.name}; rename one of them")
+                raise SettingsError(f"migrations: two folders contain a file {file.name}; rename one of them")
             found[file.name] = file.read_text(encoding="utf-8")
     return found
 
@@ -120,7 +120,10 @@ def _apply_missing(
             _apply(connection, ledger, name, for_login(text, login), digest)
             report(f"applied {name}")
         elif applied[name] != digest:
-            raise StartupError(f"the migration {name} was changed after it had been applied; restore it, add a new one")
+            raise StartupError(
+                f"the migration {name} was changed after it was applied; restore its file, and put the change into a "
+                "new one"
+            )
         else:
             report(f"already there: {name}")
 
@@ -143,4 +146,7 @@ def _apply(connection: psycopg.Connection[Any], ledger: str, name: str, text: st
             connection.execute(cast("LiteralString", text))
             connection.execute(record, (name, digest))
     except psycopg.Error as error:
-        raise StartupError(f"the migration {name} failed and was rolled back: {first_line(error)}") from error
+        raise StartupError(
+            f"the migration {name} failed and was rolled back: {first_line(error)}; correct the cause, and run "
+            "`tenantgate migrate` again"
+        ) from error

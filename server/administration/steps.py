@@ -53,10 +53,13 @@ def _run(connection: psycopg.Connection[Any], what: str, text: str, pause: Calla
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         except psycopg.Error as error:
             connection.rollback()
-            raise StartupError(f"{what} failed and was rolled back: {first_line(error)}") from error
+            raise StartupError(
+                f"{what} failed and was rolled back: {first_line(error)}; correct the cause, and run `tenantgate "
+                "migrate` again"
+            ) from error
         else:
             return
     raise StartupError(
-        f"{what} did not get its lock in {_TRIES} attempts, and changed nothing: other sessions use the table all the "
-        "time; run `tenantgate migrate` again when it is quieter"
+        f"{what} could not lock its table in {_TRIES} attempts and changed nothing, because other sessions hold it; "
+        "run `tenantgate migrate` again when the table is less busy"
     )

@@ -73,7 +73,7 @@ def sync_tenants(
         wanted = _canonical(_read(connection, source), source, id_type)
         if not wanted and not allow_empty:
             raise StartupError(
-                f"{source.schema}.{source.relation} gives no tenant at all, so every tenant would be deactivated; "
+                f"{source.schema}.{source.relation} returns no tenant, so every tenant would be deactivated; "
                 "correct --from and --where, or pass --allow-empty"
             )
         stored = {one.tenant: one for one in stored_tenants(connection)}
@@ -108,12 +108,12 @@ def _read(connection: psycopg.Connection[Any], source: Source) -> dict[str | Non
         connection.execute("SET LOCAL row_security = on")
     except psycopg.errors.InsufficientPrivilege as error:
         raise StartupError(
-            f"the source cannot be read as a whole: {first_line(error)}; let database.admin_url name a login that may "
-            "read it, and that row level security does not bind"
+            f"--from: not all rows can be read: {first_line(error)}; set database.admin_url to a login that may read "
+            "the table and that no policy limits"
         ) from error
     except (psycopg.ProgrammingError, psycopg.DataError) as error:
         raise StartupError(
-            f"the source cannot be read: {first_line(error)}; correct --from, --key, --name-column or --where"
+            f"--from cannot be read: {first_line(error)}; correct --from, --key, --name-column or --where"
         ) from error
     return found
 
@@ -130,7 +130,8 @@ def _canonical(found: Mapping[str | None, str | None], source: Source, id_type: 
     if malformed:
         shown = ", ".join(malformed[:_SHOWN]) + (", …" if len(malformed) > _SHOWN else "")
         raise StartupError(
-            f"{source.key} of {source.schema}.{source.relation} holds {len(malformed)} values that are not tenant ids "
+            f"{source.key} of {source.schema}.{source.relation} contains {len(malformed)} values that are not tenant "
+            "ids "
             f"of the type {id_type} ({shown}); leave them out with --where, or set tenancy.id_type"
         )
     return wanted

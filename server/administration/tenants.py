@@ -54,7 +54,7 @@ def add_tenant(connection: _Connection, tenant: str, name: str | None) -> Litera
             return "added"
         if not _is_active(connection, tenant):
             raise StartupError(
-                f"the tenant {tenant} is there and not active; run `tenantgate tenants activate {tenant}`"
+                f"the tenant {tenant} exists but is not active; run `tenantgate tenants activate {tenant}`"
             )
         return "renamed" if name and rename_tenants(connection, {tenant: name}) else "already there"
 
@@ -102,4 +102,4 @@ def _is_active(connection: _Connection, tenant: str) -> bool:
 
 
 def _unknown(tenant: str) -> str:
-    return f"there is no tenant {tenant}; see `tenantgate tenants list`, or add it with `tenantgate tenants add`"
+    return f"the tenant {tenant} does not exist; see `tenantgate tenants list`, or add it with `tenantgate tenants add`"

@@ -143,8 +143,8 @@ def _write(changes: Sequence[Change]) -> None:
 def _nothing(decisions: Decisions) -> str:
     reasons = [f"{name}: {one.reason}" for name, one in decisions.undecided.items()]
     if not reasons:
-        return "there is no table to adopt; name others with --schema or --table"
-    return f"no table could be decided; the first of {len(reasons)} is {reasons[0]}"
+        return "no table was found to adopt; name others with --schema or --table"
+    return f"no table can be adopted; the first of {len(reasons)} reasons: {reasons[0]}"
 
 
 def _notes(settings: Settings, decisions: Decisions, output: Path, accepted: Sequence[str]) -> Iterator[str]:

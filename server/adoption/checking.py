@@ -33,7 +33,8 @@ def check_rights(connection: psycopg.Connection[Any], decisions: Decisions) -> N
     user, is_superuser, missing = connection.execute(_RIGHTS, (list(owners),)).fetchall()[0]
     if missing and not is_superuser:
         raise StartupError(
-            f"database.admin_url logs in as {user}, which is no superuser and no member of {missing[0]}, the owner "
+            f"database.admin_url logs in as {user}, which is neither a superuser nor a member of {missing[0]}, the "
+            "owner "
             f"of {owners[missing[0]]}: use another login, or run GRANT {missing[0]} TO {user} (nothing was written)"
         )
 

@@ -70,7 +70,7 @@ def choose_columns(found: Found, tenant: str | None, references: Collection[str]
         if reason is None and kind is not None:
             declared[name] = kind
         else:
-            left_out.append(LeftOut(name, reason or f"its type {column.type} has no readable form here", kind))
+            left_out.append(LeftOut(name, reason or f"its type {column.type} cannot be read by a tool", kind))
     hidden = {one.column: one for one in left_out}
     for name, reason in _computed_from_hidden(found, declared, hidden):
         left_out.append(LeftOut(name, reason, declared.pop(name)))

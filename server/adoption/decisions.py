@@ -108,12 +108,12 @@ class _Decider:
 
     def _why_not(self, found: Found, way: Way) -> str | None:
         if isinstance(way, Parent) and way.parent not in self.declared:
-            return f"its way leads to {way.parent} (by {way.through}), which is not decided"
+            return f"its tenant comes from {way.parent} (through {way.through}), which is not decided"
         if found.name.count(".") > 1:
             return "a name with a dot in it cannot be declared"
         ours = is_ours(found, self.login)
         if found.policies and not found.facts.row_security and not ours:
-            return f"it has policies that row level security would put into force: {_policies(found)}; drop them first"
+            return f"enabling row level security would put its policies into force: {_policies(found)}; drop them first"
         if found.facts.row_security and not ours and not self.request.keeps_policies(found.name):
             return _existing(found)
         return _other_type(found, way, self.id_type) if isinstance(way, Own) else None
@@ -128,7 +128,7 @@ def _existing(found: Found) -> str:
 
 
 def _policies(found: Found) -> str:
-    return "; ".join(_described(one) for one in found.policies) or "none, so that it shows nothing"
+    return "; ".join(_described(one) for one in found.policies) or "none, so it shows no row"
 
 
 def _described(policy: Policy) -> str:

@@ -89,7 +89,7 @@ class Declaring:
         if own.primary_key:
             hidden = next(column for column in own.primary_key if self._is_hidden(found, column))
             reason = why_sensitive(own.columns[hidden])
-            raise Refused(f"its key {hidden} {reason}, and it has no other key by which rows could be named")
+            raise Refused(f"its key {hidden} {reason}, and it has no other key that identifies a row")
         return ()
 
     def _is_hidden(self, found: Found, column: str) -> bool:

@@ -37,7 +37,7 @@ class Section:
     def text(self) -> str:
         """Return the steps with their marks; raises StartupError when a name contains a line like a mark."""
         if any(line.startswith(STEP) for step in self.steps for line in step.split("\n")):
-            raise StartupError(f"a name in the SQL of {self.label} has a line like {STEP!r}; rename what is called so")
+            raise StartupError(f"a name in the SQL of {self.label} has a line like {STEP!r}; rename that object")
         return "\n".join(f"{STEP} {self.label}\n{step.rstrip()}\n" for step in self.steps)
 
 

@@ -61,7 +61,7 @@ class Standing:
 def standing_in(folder: Path) -> Standing:
     """Return the content of a folder; raises CatalogError when a declaration in it has mistakes."""
     if folder.exists() and not folder.is_dir():
-        raise SettingsError(f"--output: {folder} is no folder; name another place")
+        raise SettingsError(f"--output: {folder} is not a folder; name another one")
     files = [*files_in(folder / "tools", ".toml"), *files_in(folder / "migrations", ".sql")]
     written = {file.path: file for file in files if file.state == "as written"}
     kept = {file.path: file for file in files if file.state != "as written"}

@@ -109,7 +109,9 @@ def _prove(
             raise
         except psycopg.Error as error:
             return Proved({}, {}, first_line(error))
-    raise StartupError(f"{name} was locked by another session all the time; run adopt --prove again when it is quieter")
+    raise StartupError(
+        f"{name} was locked by other sessions the whole time; run adopt --prove again when the table is less busy"
+    )
 
 
 def _prepare(connection: psycopg.Connection[Any], login: str) -> None:

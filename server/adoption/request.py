@@ -62,7 +62,7 @@ def parse_request(  # one for each option
         if table != EVERY_TABLE:
             _table("--keep-policies", table)
     if both := sorted(chosen.keys() & set(shared)):
-        raise SettingsError(f"{both[0]} has a --tenant-column and is --shared; keep one of the two")
+        raise SettingsError(f"{both[0]} is named by --tenant-column and by --shared; keep one of the two")
     return Request(
         tuple(dict.fromkeys(names)),
         chosen,

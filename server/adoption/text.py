@@ -7,6 +7,7 @@ from server.adoption.counts import Count
 from server.adoption.losses import SENTENCES, What
 from server.adoption.report import Report, agreement, how_found, options_of
 from server.catalog.tenant_columns import missing_index
+from server.terminal import visible
 
 _MOST_NAMED: Final = 6
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
@@ -32,7 +33,7 @@ def paragraphs(report: Report) -> Iterator[str]:
     """Yield the lines under the table, without the control characters that names may contain."""
     for part in (_unseen, _left_out, _undecided, _others, _proved, _files):
         for line in part(report):
-            yield "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
+            yield visible(line)
 
 
 def shown_size(size: int) -> str:

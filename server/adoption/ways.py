@@ -90,7 +90,7 @@ class _Finder:
             self._has(name, two or Own(named[0], f"column {named[0]}"))
         elif name == self._keys.tenants_table:
             column = self._keys.tenants_key
-            self._has(name, Own(column, f"column {column}: it is the tenants' own table"))
+            self._has(name, Own(column, f"column {column}: it is the table of the tenants"))
 
     def _has(self, name: Name, way: Own | Undecided) -> None:
         self._distances[name] = 0
@@ -100,7 +100,7 @@ class _Finder:
         """Return the ways from a table to tables that are `distance` foreign keys away from the tenant column."""
         chosen = self._request.chosen.get(name)
         holders = self._keys.holders(name) if distance == 0 and chosen is None else []
-        own = [Own(column, f"column {column}, which refers to the tenants' own table") for column in holders]
+        own = [Own(column, f"column {column}, which refers to the table of the tenants") for column in holders]
         steps = [
             Parent(through, parent, key)
             for through, parent, key in self._keys.steps(name, chosen)
@@ -115,9 +115,9 @@ class _Finder:
             if len(holders) == len(candidates):
                 return _two_tenants(holders)
             ways = "; ".join(shown_way(one) for one in candidates)
-            return Undecided(f"{len(candidates)} ways are equally short: {ways}", tuple(candidates))
+            return Undecided(f"{len(candidates)} paths to a tenant are equally short: {ways}", tuple(candidates))
         if isinstance(way, Parent) and isinstance(self._found[way.parent], Undecided):
-            return Undecided(f"its way leads to {way.parent} (by {way.through}), which is not decided")
+            return Undecided(f"its tenant comes from {way.parent} (through {way.through}), which is not decided")
         return way
 
     def _why_not(self, name: Name) -> str:
@@ -141,6 +141,6 @@ def shown_way(way: Own | Parent) -> str:
 def _two_tenants(columns: Iterable[str]) -> Undecided:
     names = tuple(columns)
     return Undecided(
-        f"two tenants are in one row: {' and '.join(names)} hold one each",
+        f"one row has two tenants: {' and '.join(names)} each hold one",
         tuple(Own(name, f"column {name}") for name in names),
     )

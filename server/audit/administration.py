@@ -52,7 +52,10 @@ def recorded(arguments: Sequence[str]) -> Generator[None]:
         finally:
             trail.append(did | {"outcome": outcome})
     except AuditError as error:
-        raise StartupError(f"the audit trail {trail.path} cannot be written ({error.__cause__}); make room") from error
+        raise StartupError(
+            f"the audit trail {trail.path} cannot be written ({error.__cause__}); free disk space, or correct "
+            "audit.path"
+        ) from error
     finally:
         trail.close()
 

@@ -52,15 +52,15 @@ def read_statement(text: Any, keys: PublicKeys) -> Statement:
         header = jwt.get_unverified_header(text)
         key = keys.get(header.get("kid", ""))
         if key is None:
-            raise ValueError("the checkpoint is signed by a key that is not known here")
+            raise ValueError("the checkpoint is signed by an unknown key")
         if header.get("typ") != _TYPE:
-            raise ValueError("the signed statement is no checkpoint")
+            raise ValueError("the signed statement is not a checkpoint")
         if (delegation := header.get("delegation")) is not None:
             key = borrowed_key(delegation, key, _time_of(text))
         payload: Any = json.loads(_JWS.decode(text, key, algorithms=["EdDSA"]))
         return Statement(**cast("dict[str, Any]", payload))
     except (jwt.PyJWTError, TypeError):
-        raise ValueError("the checkpoint's signature does not hold") from None
+        raise ValueError("the checkpoint's signature is not valid") from None
 
 
 def _time_of(text: str) -> float:
@@ -68,5 +68,5 @@ def _time_of(text: str) -> float:
     payload: Any = json.loads(_JWS.decode(text, options={"verify_signature": False}))
     moment: Any = cast("dict[str, Any]", payload).get("time") if isinstance(payload, dict) else None
     if not isinstance(moment, int | float):
-        raise ValueError("the checkpoint names no time")  # noqa: TRY004  # one error for whatever is wrong
+        raise ValueError("the checkpoint has no time")  # noqa: TRY004  # one error for whatever is wrong
     return moment

@@ -70,7 +70,9 @@ def read_logs(files: Iterable[Path]) -> DatabaseLog:
             with file.open(encoding="utf-8", errors="replace") as lines:
                 log.add(lines)
         except OSError as error:
-            raise StartupError(f"the database's log {file} cannot be read: {error.strerror}") from error
+            raise StartupError(
+                f"the database's log {file} cannot be read: {error.strerror}; correct its path or its rights"
+            ) from error
     return log
 
 

@@ -48,13 +48,13 @@ def borrowed_key(text: Any, lender: Ed25519PublicKey, moment: float) -> Ed25519P
     """Return the key that `lender` authorised for `moment`; raise ValueError when it authorised none."""
     try:
         if not isinstance(text, str) or jwt.get_unverified_header(text).get("typ") != _TYPE:
-            raise ValueError("the checkpoint's key has no statement of the known key")
+            raise ValueError("the checkpoint's key is not authorized by a known key")
         said: Any = json.loads(_JWS.decode(text, lender, algorithms=["EdDSA"]))
         if not said["from"] <= moment <= said["until"]:
-            raise ValueError("the checkpoint's key was lent for another time")
+            raise ValueError("the checkpoint's key was authorized for another time")
         return Ed25519PublicKey.from_public_bytes(base64.b64decode(said["key"]))
     except (jwt.PyJWTError, KeyError, TypeError):
-        raise ValueError("the checkpoint's key is not one that the known key lent") from None
+        raise ValueError("the checkpoint's key is not the one that the known key authorized") from None
 
 
 class Grants:
@@ -65,7 +65,7 @@ class Grants:
         seed = sign(_GRANTS)
         public.verify(seed, _GRANTS)
         if sign(_GRANTS) != seed:
-            raise ValueError("signs the same text in two ways, so that no extract could be made of its trail")
+            raise ValueError("signs the same text in two ways, so no extract could be made; use an Ed25519 key")
         self._key: Final = SigningKey(hashlib.sha256(seed).digest())
         raw = self._key.public.public_bytes_raw()
         self._lent: Final = raw + sign(_GRANTS_KEY + raw)

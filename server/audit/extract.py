@@ -32,7 +32,7 @@ def extract(path: Path, key: Signer, tenant: str) -> Iterator[str]:
         found = True
         yield from _OfChain(chain, files, key, secrets, tenant).lines()
     if not found:
-        raise StartupError(f"there is no audit trail at {path}; name its file, as in audit.path")
+        raise StartupError(f"no audit trail exists at {path}; pass the file that audit.path names")
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class _OfChain:
             for place, line in enumerate(lines(file), 1):
                 record = opened(line)
                 if record is None:
-                    raise StartupError(f"{file}: line {place} does not hold; see `tenantgate audit verify`")
+                    raise StartupError(f"{file}: line {place} does not verify; run `tenantgate audit verify`")
                 if record.get("event") == "begin":
                     yield from self._end()
                     self._ledger.begin(self._chain, record["number"])
@@ -80,7 +80,9 @@ class _OfChain:
             raise StartupError(f"{where}: {error}; set the key that signed it as audit.signing_key") from None
         tree = merkle.levels(ledger.leaves())
         if ledger.commit().hex() != statement.root or ledger.table.root().hex() != statement.tenants:
-            raise StartupError(f"{where}: the checkpoint is not that of the records before it; see `audit verify`")
+            raise StartupError(
+                f"{where}: the checkpoint does not match the records before it; run `tenantgate audit verify`"
+            )
         own = [at for at, (_, _, tenant) in enumerate(ledger.pending) if tenant == self._tenant]
         if own:
             proved = [

@@ -49,14 +49,16 @@ def check_extract(lines: Iterable[str], keys: PublicKeys) -> Checked:
             raise ValueError("the file is empty")  # noqa: TRY301
         return check.finished()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = str(error) if type(error) is ValueError else "the line is not one of an extract"
-        raise StartupError(f"the extract does not hold at line {number}: {reason}") from None
+        reason = str(error) if type(error) is ValueError else "the line is not part of an extract"
+        raise StartupError(
+            f"the extract does not verify at line {number}: {reason}; ask the server's operator for a new one"
+        ) from None
 
 
 class _Check:
     def __init__(self, header: dict[str, Any], keys: PublicKeys) -> None:
         if header["tenantgate_extract"] != FORMAT:
-            raise ValueError("the format is another version's")
+            raise ValueError("the format is that of another version")
         self._keys: Final = keys
         self._result: Final = Checked(str(header["tenant"]))
         self._secret: Final = TenantSecret.of_grant(self._result.tenant, merkle.unhex(header["grant"]), keys)
@@ -89,12 +91,12 @@ class _Check:
         place = self._secret.place(statement.chain, statement.epoch)
         root = root_of(place, proof)
         if root is None or root.hex() != statement.tenants:
-            raise ValueError("the number of records is not the one that was signed")
+            raise ValueError("the number of records is not the signed one")
         count = item["count"] if proof.key == place else 0
         if proof.key == place and proof.value != self._secret.entry(count):
-            raise ValueError("the number of records is not the one that was signed")
+            raise ValueError("the number of records is not the signed one")
         if len(self._proved) != count or self._of - {(statement.chain, statement.epoch)}:
-            raise ValueError(f"{count} records are signed, and {len(self._proved)} are here")
+            raise ValueError(f"{count} records are signed, but the extract has {len(self._proved)}")
         self._follow(record, statement)
         self._result.records += count
         self._proved, self._of = set(), set()
@@ -102,7 +104,7 @@ class _Check:
     def finished(self) -> Checked:
         """Return what was proved, once every chain that the checkpoints name was read."""
         if self._proved or not self._last:
-            raise ValueError("the last part has no checkpoint that ends it")
+            raise ValueError("the last part has no closing checkpoint")
         for name, number in self._others.items():
             _, last = self._result.reached.get(name, (0, -1))
             if last < 0 or last + self._every + _OWN_RECORDS < number:
@@ -115,7 +117,7 @@ class _Check:
         if chain not in {"", statement.chain}:
             number, digest = statement.epoch - 1, statement.before
         if (number, digest) != (statement.epoch - 1, statement.before):
-            raise ValueError(f"what was before record {statement.epoch} of {statement.name} is missing")
+            raise ValueError(f"the records before {statement.epoch} of {statement.name} are missing")
         first, _ = self._result.reached.get(statement.name, (statement.epoch, 0))
         self._result.reached[statement.name] = (first, record["number"])
         self._result.until = max(self._result.until, statement.time)
@@ -129,5 +131,5 @@ class _Check:
             raise ValueError("a checkpoint was changed")
         statement = read_statement(record.get("statement"), self._keys)
         if (record["number"], record["previous"]) != (statement.last + 1, statement.hash):
-            raise ValueError("a checkpoint is not the one that was signed")
+            raise ValueError("a checkpoint is not the signed one")
         return record, statement

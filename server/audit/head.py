@@ -39,7 +39,7 @@ class Head:
                 os.close(file)
                 continue
             return cls(live, file)
-        raise OSError(errno.EAGAIN, "every name of it is held by a running server")
+        raise OSError(errno.EAGAIN, "running servers use every one of its file names")
 
     def write(self, number: int, digest: str, chain: str) -> None:
         """Name the last record; always the same number of bytes, so that nothing of an older line is left."""

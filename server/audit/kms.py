@@ -77,7 +77,9 @@ class KmsKey:
             self._renew_at = time.monotonic() + RENEWED_S
         except Exception as error:  # noqa: BLE001  # tried again, whatever it is
             self._renew_at = time.monotonic() + RETRIED_S
-            _log.warning("the audit key in KMS does not answer", problem=_explained(self._arn, error))
+            _log.warning(
+                "the audit key in AWS KMS was not renewed; it is tried again", problem=_explained(self._arn, error)
+            )
         finally:
             self._renewing = None
 
@@ -106,7 +108,7 @@ def kms_public_key(arn: str) -> Ed25519PublicKey:
 
 def _explained(arn: str, error: Any) -> str:
     code = str(getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__))
-    remedy = "check AWS's credentials and network"
+    remedy = "check the AWS credentials and the network"
     if "AccessDenied" in code:
         remedy = "allow kms:Sign and kms:GetPublicKey on it"
     elif code in {"NotFoundException", "DisabledException", "KMSInvalidStateException", "InvalidKeyUsageException"}:

@@ -8,7 +8,7 @@ def unhex(text: str) -> bytes:
     """Return the bytes of lower-case hexadecimal `text`; raise ValueError for any other form."""
     found = bytes.fromhex(text)
     if found.hex() != text:
-        raise ValueError("a hash is not in its one form")
+        raise ValueError("a hash is not in lower-case hexadecimal digits")
     return found
 
 

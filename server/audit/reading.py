@@ -40,12 +40,14 @@ def read_records(path: Path, wanted: Filter) -> Iterator[dict[str, Any]]:
     try:
         found = [_of_chain(files) for _, _, files in chains(path)]
         if not found:
-            raise StartupError(f"there is no audit trail at {path}; name its file, as in audit.path")
+            raise StartupError(f"no audit trail exists at {path}; pass the file that audit.path names")
         for record in heapq.merge(*found, key=lambda record: record["time"]):
             if record.get("event") in {None, "refused", "administration"} and wanted.admits(record):
                 yield record
     except OSError as error:
-        raise StartupError(f"the audit trail {path} cannot be read: {error.strerror}") from error
+        raise StartupError(
+            f"the audit trail {path} cannot be read: {error.strerror}; correct its path or its rights"
+        ) from error
 
 
 def moment(text: str | None, option: str, *, end: bool = False) -> float | None:
@@ -61,7 +63,7 @@ def moment(text: str | None, option: str, *, end: bool = False) -> float | None:
             return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise SettingsError(f"{option}: {text!a} is no day or time; write 2026-11-26 or 2026-11-26T14:30") from None
+        raise SettingsError(f"{option}: {text!a} is not a day or time; write 2026-11-26 or 2026-11-26T14:30") from None
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
@@ -70,7 +72,7 @@ def _of_chain(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
         for place, line in enumerate(lines(file), 1):
             record = opened(line)
             if record is None:
-                raise StartupError(f"{file}: line {place} was changed or is not whole; see `tenantgate audit verify`")
+                raise StartupError(f"{file}: line {place} was changed or is incomplete; run `tenantgate audit verify`")
             yield record
 
 

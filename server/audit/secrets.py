@@ -34,7 +34,7 @@ class TenantSecret:
             except InvalidSignature:
                 continue
             return cls(hashlib.sha256(grant).digest())
-        raise ValueError("the tenant's secret is not that of a key that is known here")
+        raise ValueError("the tenant's secret belongs to an unknown key")
 
     def leaf(self, number: int, digest: str) -> bytes:
         """Return the leaf of the record with this number and hash."""

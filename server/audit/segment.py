@@ -86,5 +86,5 @@ class Segment:
 def _own(found: os.stat_result, *, new: bool) -> os.stat_result:
     """Return `found`; raise OSError when it is not a file that this process may write to."""
     if not stat.S_ISREG(found.st_mode) or (new and found.st_size):
-        raise OSError(errno.EEXIST, "another file stands in its place; move it away")
+        raise OSError(errno.EEXIST, "another file is in its place; move that file away")
     return found

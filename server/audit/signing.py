@@ -44,7 +44,8 @@ class Signing:
             record = opened(line)
             if record is None or (previous and record["previous"] != previous):
                 raise StartupError(
-                    f"the audit trail {self._writer.live} does not hold at line {place}; move it away and keep it"
+                    f"the audit trail {self._writer.live} does not verify at line {place}; move it to a safe place "
+                    "and start again"
                 )
             previous = record["hash"]
             event = record.get("event")

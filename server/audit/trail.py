@@ -20,8 +20,8 @@ from server.errors import AuditError, StartupError
 
 _SAID: Final = {
     Fate.DELETED: "the file was deleted or replaced; records are lost",
-    Fate.CHANGED: "the file was changed by somebody else and moved aside",
-    Fate.REPLACED: "another file stands in its place",
+    Fate.CHANGED: "another program changed the file, which was moved aside",
+    Fate.REPLACED: "another file is in its place",
 }
 
 

@@ -40,12 +40,14 @@ def _verified(path: Path, heads: dict[str, HeadLine], keys: PublicKeys | None, *
             if not archived:
                 _look_beyond_the_head(path, found[-1])
     except OSError as error:
-        raise StartupError(f"the audit trail {path} cannot be read: {error.strerror}") from error
+        raise StartupError(
+            f"the audit trail {path} cannot be read: {error.strerror}; correct its path or its rights"
+        ) from error
     if not archived:
         found += _lost(path, found, heads)
         _ask_the_others(path, found)
     if not found:
-        raise StartupError(f"there is no audit trail at {path}; name its file, as in audit.path")
+        raise StartupError(f"no audit trail exists at {path}; pass the file that audit.path names")
     return found
 
 

@@ -72,7 +72,7 @@ class Walk:
                 if (problem := self._problem(record, first=first)) is not None or record is None:
                     kind, text = problem or ("edited", "")
                     if kind == "removed" and self._stands_later(file, place):
-                        kind, text = "reordered", "the records are in another order than they were written in"
+                        kind, text = "reordered", "the records are not in the order in which they were written"
                     result.broken = Break(file, place, kind, text)
                     return result
                 self._previous, result.last = record["hash"], record["number"]
@@ -85,7 +85,7 @@ class Walk:
         """Return the kind and the description of the problem of a record, given those before it."""
         last = self._result.last
         if record is None:
-            return "edited", "the record was changed or is not whole"
+            return "edited", "the record was changed or is incomplete"
         number = record["number"]
         if number > last + 1:
             missing = f"records {last + 1} to {number - 1} are missing"
@@ -98,7 +98,7 @@ class Walk:
         named = head is None or head.number != number or head.digest == record["hash"]
         if record["previous"] != self._previous or not named:
             whose = "the one before it" if named else "FILE.head, which names another record with its number"
-            return "rewritten", f"the record does not fit {whose}"
+            return "rewritten", f"the record does not match {whose}"
         return None if self._keys is None else self._unsigned(record, self._keys)
 
     def _unsigned(self, record: dict[str, Any], keys: PublicKeys) -> tuple[str, str] | None:
@@ -106,17 +106,17 @@ class Walk:
         result, begun = self._result, self._begun
         self._begun = record.get("event") == "begin"
         if record.get("event") != "checkpoint":
-            return ("unsigned", "the server did not sign the part that begins before this record") if begun else None
+            return ("unsigned", "the checkpoint that must follow a `begin` record is missing") if begun else None
         try:
             statement = read_statement(record.get("statement"), keys)
         except ValueError as error:
             return "forged", str(error)
         if (statement.chain, statement.name) != (result.chain, result.name):
-            return "forged", "the checkpoint is that of another chain"
+            return "forged", "the checkpoint belongs to another chain"
         if (statement.last, statement.hash) != (result.last, self._previous):
             return "forged", "the records before this checkpoint are not those that were signed"
         if result.last - self._signed > statement.every + _OWN_RECORDS:
-            return "unsigned", "more records than its rule allows were signed at once"
+            return "unsigned", "the checkpoint signs more records than audit.checkpoint_records allows"
         self._take(statement)
         return None
 
@@ -129,7 +129,9 @@ class Walk:
         """Return the problem at the end of the chain, or None."""
         result = self._result
         if not archived and self._head is None:
-            return Break(file, place, "head", "FILE.head of these records is lost; for archived files say --archived")
+            return Break(
+                file, place, "head", "FILE.head of these records is missing; for archived files pass --archived"
+            )
         if self._head is not None and result.last < self._head.number:
             return Break(file, place + 1, "cut", f"records {result.last + 1} to {self._head.number} were cut off")
         if self._keys is not None:

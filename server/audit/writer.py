@@ -108,17 +108,19 @@ class Writer:
             # Nothing was written yet, or the file was moved away while no server ran.
             self.leave()
             if kept is None:
-                raise StartupError(f"{self.live}.head is not readable; move the audit trail away and keep it")
+                raise StartupError(
+                    f"{self.live}.head cannot be read; move it and the audit trail to a safe place and start again"
+                )
             self.number, self.digest = kept.number, kept.digest
             self.chain = kept.chain or secrets.token_hex(8)
             return
         last, begin = opened(line), opened(next(lines(self.live)))
         if last is None or begin is None or "chain" not in begin:
             raise StartupError(
-                f"the audit trail {self.live} is not whole, or of an earlier version; move it and FILE.head away"
+                f"the audit trail {self.live} is incomplete or of an earlier version; move it and FILE.head away"
             )
         self.number, self.digest = last["number"], last["hash"]
         self.chain, self.first, self.resumed = str(begin["chain"]), begin["number"], True
         # The process may have ended between a record and its head, so the head may be one record behind.
         if kept is None or kept.chain != self.chain or kept.number not in {self.number, self.number - 1}:
-            raise StartupError(f"the audit trail {self.live} does not end where it did; move it away and keep it")
+            raise StartupError(f"the audit trail {self.live} does not end as FILE.head says; move both to a safe place")

@@ -70,7 +70,7 @@ def claim_at(claims: Mapping[str, Any], path: str) -> Any:
     found = list(_readings(claims, path))
     if len(found) > 1:
         raise TenancyError(
-            "Your access token holds one claim in two ways; ask your administrator to leave one.",
+            "Your access token has the same claim twice, flat and nested; ask your administrator to keep one.",
             reason="the token holds the claim in more than one way, flat and nested",
             claim=path,
         )

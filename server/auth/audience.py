@@ -41,5 +41,5 @@ def audience_of(
     # A tenant's address is never valid for another tenant, even where the settings list it among `audiences`.
     everywhere = bool(({resource_url, *issuer.audiences} & set(audiences)) - of_tenants.keys())
     if not everywhere and not of_tenants:
-        raise TokenRefusedError("aud is another server")
+        raise TokenRefusedError("aud names another server")
     return EVERYWHERE if everywhere else Audience(everywhere, frozenset(of_tenants.values()))

@@ -58,12 +58,14 @@ class KeySource:
         document = await self._get(self._issuer.issuer.rstrip("/") + _DISCOVERY)
         address, named = document.get("jwks_uri"), document.get("issuer")
         if named != self._issuer.issuer:
-            raise ValueError(f"the discovery document names another issuer: {str(named)[:_SHOWN_CHARACTERS]}")
+            raise ValueError(
+                f"the discovery document names another issuer: {str(named)[:_SHOWN_CHARACTERS]}; correct issuer"
+            )
         if not isinstance(address, str) or not is_https_or_loopback(address):
-            raise ValueError("the discovery document names no https key set")
+            raise ValueError("the discovery document has no jwks_uri with https; set jwks_url")
         # An issuer on another machine must not send this server to a service on its own machine.
         if urlsplit(address).scheme != "https" and urlsplit(self._issuer.issuer).scheme == "https":
-            raise ValueError("the discovery document names a key set that is not https")
+            raise ValueError("the jwks_uri of the discovery document is not https; set jwks_url")
         return address
 
     async def _get(self, url: str) -> dict[str, Any]:
@@ -99,7 +101,11 @@ class KeySource:
         meant = [key for key in found if all(times[key.key_id, one] == 1 for one in key.algorithms)]
         for key_id in {key.key_id for key in found} - {key.key_id for key in meant}:
             shown = (key_id or "")[:_SHOWN_CHARACTERS]
-            _log.warning("several keys have one id and algorithm; none is used", issuer=self._issuer.issuer, kid=shown)
+            _log.warning(
+                "several keys have the same id and algorithm; none of them is used",
+                issuer=self._issuer.issuer,
+                kid=shown,
+            )
         if not meant:
             raise ValueError("no usable key in the key set")
         ids = {key_id for jwk in jwks if isinstance(key_id := jwk.get("kid"), str | None)}

@@ -21,11 +21,11 @@ def check_kind(kind: str | None, claims: Mapping[str, Any], issuer: IssuerSettin
     `kind` is the type in the header. `required_claims` of the settings, when met, also show an access token.
     """
     if issuer.token_type is not None and kind != issuer.token_type.lower().removeprefix("application/"):
-        raise TokenRefusedError("typ is not the issuer's")
+        raise TokenRefusedError("typ is not the token_type of the issuer's settings")
     if issuer.token_use is not None and claims.get("token_use") != issuer.token_use:
-        raise TokenRefusedError("token_use is not the issuer's")
+        raise TokenRefusedError("token_use is not that of the issuer's settings")
     if not all(_is(claims.get(name), value) for name, value in issuer.required_claims.items()):
-        raise TokenRefusedError("a claim is not as required_claims says")
+        raise TokenRefusedError("a claim does not match required_claims")
     named = str(claims.get("typ")).lower()
     if _ID_TOKEN_CLAIMS & claims.keys() or claims.get("token_use") == "id" or named in _OTHER_TYPES:
         raise TokenRefusedError("an ID token is not an access token")

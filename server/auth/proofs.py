@@ -61,7 +61,7 @@ def _signed_claims(text: str, bound_to: str) -> Mapping[str, Any]:
     parts = parse_compact(text, _MAXIMUM_CHARACTERS)
     header, jwk = parts.header, parts.header.get("jwk")
     if header.keys() - _HEADERS or header.get("typ") != "dpop+jwt" or header.get("alg") not in ALGORITHMS:
-        raise ProofRefusedError("the header of the DPoP proof is not that of one")
+        raise ProofRefusedError("the header of the DPoP proof is not that of a DPoP proof")
     if not isinstance(jwk, dict):
         raise ProofRefusedError("jwk of the DPoP proof is missing")
     members = _named_by(cast("dict[str, Any]", jwk))
@@ -77,7 +77,7 @@ def _named_by(jwk: Mapping[str, Any]) -> str:
     """Return the members from which the key's thumbprint is computed, in their one canonical form."""
     names = _MEMBERS.get(str(jwk.get("kty")), ())
     if not names or SECRETS & jwk.keys() or not all(isinstance(jwk.get(name), str) for name in names):
-        raise ProofRefusedError("jwk of the DPoP proof is no public key")
+        raise ProofRefusedError("jwk of the DPoP proof is not a public key")
     return json.dumps({name: jwk[name] for name in names}, separators=(",", ":"))
 
 

@@ -43,6 +43,6 @@ def check_scopes(settings: Settings, scopes: Sequence[str]) -> None:
         for key, named in (("scope_map", tuple(issuer.scope_map)), ("scopes_granted", issuer.scopes_granted)):
             if unknown := sorted(set(named) - set(scopes)):
                 raise SettingsError(
-                    f"issuers: {key} of {issuer.issuer} names the scope {unknown[0]}, which no tool has; "
-                    f"correct or remove it (the scopes of the tools: {known})"
+                    f"issuers: {key} of {issuer.issuer} names the scope {unknown[0]}, which no tool requires; correct "
+                    f"or remove it (the scopes of the tools: {known})"
                 )

@@ -109,7 +109,7 @@ class TokenVerifier:
     def _check_address(self, verified: Verified, asked: str | None) -> None:
         """Require that the token is valid at the address that was called."""
         if not verified.audience.admits(None if asked is None else self._addresses.tenant(asked)):
-            raise TokenRefusedError("aud is another tenant's address")
+            raise TokenRefusedError("aud names another tenant's address")
 
     def _check_sender(self, token: AccessToken, text: str, asked: str | None, proof: str | None) -> None:
         """Require a proof for a token that is bound to a key, and none for any other (RFC 9449 section 7.2)."""
@@ -119,7 +119,7 @@ class TokenVerifier:
             raise TokenRefusedError("the scheme is DPoP, and the token is not bound to a key")
         # RFC 7800: a token that is bound to a key and sent as a plain bearer is treated as stolen.
         if proof is None:
-            raise TokenRefusedError("the token is bound to a key")
+            raise TokenRefusedError("the token is bound to a key and came without a DPoP proof")
         now = time.time()
         url = self._resource if asked is None else self._addresses.of(asked)
         shown = check_proof(proof, text, token.bound_to, url, now)
@@ -178,13 +178,13 @@ def _bound_to(claims: Mapping[str, Any], issuer: IssuerSettings) -> str | None:
     if "cnf" not in claims:
         raise TokenRefusedError("the token is not bound to a key, as `dpop` requires")
     if issuer.dpop == "off":
-        raise TokenRefusedError("the token is bound to a key")
+        raise TokenRefusedError("the token is bound to a key, and dpop is off")
     # Other bindings, such as to a certificate, cannot be checked here.
     match confirmation:
         case {"jkt": str(thumbprint), **others} if thumbprint and not others:
             return thumbprint
         case _:
-            raise TokenRefusedError("the token is bound to a key in a way that is not known")
+            raise TokenRefusedError("the token is bound to a key in an unknown way")
 
 
 def _read_by(issuer: IssuerSettings) -> frozenset[str]:

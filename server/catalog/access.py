@@ -63,7 +63,10 @@ class TenantAccess:
         """
         scope = _SCOPES[self]
         if scope.documents is None:
-            raise MisconfiguredError("This server has no document store configured; a retry does not help.")
+            raise MisconfiguredError(
+                "This server has no document store; nothing was read. A retry does not help; ask your administrator "
+                "to configure one."
+            )
         passages = await scope.documents.search(query, limit, labels or {})
         scope.evidence.documents(one.document for one in passages)
         return passages

@@ -25,12 +25,12 @@ _NOT_A_TEXT: Final = {
     "int_type": "without quotation marks",
     "float_type": "without quotation marks",
     "bool_type": "without quotation marks",
-    "list_type": "not a text that holds one",
-    "dict_type": "not a text that holds one",
+    "list_type": "not a text that contains one",
+    "dict_type": "not a text that contains one",
 }
 # Replacements for pydantic's messages that mention Python types.
 _SENTENCES: Final = {
-    "decimal_type": "Input should be a number, or a text that holds one",
+    "decimal_type": "Input should be a number, or a text that contains one",
     "decimal_parsing": "Input should be a valid number",
 }
 

@@ -39,7 +39,8 @@ def problems_of(
             yield from (f"{file}: search {search.tool}: labels: {problem}" for problem in _search_problems(search))
         for prompt in content.prompt:
             for name in unknown_placeholders(prompt):
-                yield f"{file}: prompt {prompt.name}: text: {{{name}}} is no argument; add it or correct the name"
+                where = f"{file}: prompt {prompt.name}: text"
+                yield f"{where}: {{{name}}} is not an argument of the prompt; add it or correct the name"
             for name in prompt.tools if complete else ():
                 if name not in tools:
                     yield f"{file}: prompt {prompt.name}: tools: there is no tool {name}; correct its name or remove it"
@@ -77,9 +78,9 @@ def _repeated(declared: Sequence[tuple[str, CatalogFile]], code_tools: Mapping[s
 def _table_problems(table: Table) -> Iterator[str]:
     sort = (table.list.sort or "").removeprefix("-") if table.list else ""
     if sort and not (sort in table.columns and table.columns[sort].sort):
-        yield f"list.sort: {sort} is no column with sort = true; declare it so, or sort by another"
+        yield f"list.sort: {sort} is not a column with sort = true; set that, or sort by another column"
     if sum(column.period for column in table.columns.values()) > 1:
-        yield "period = true stands at several columns; leave it at one"
+        yield "several columns have period = true; keep it on one"
     try:
         ZoneInfo(table.timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # "Europe" is a folder
@@ -94,9 +95,9 @@ def _argument_problems(table: Table, filters: Filters) -> Iterator[str]:
     names = [argument.name for argument in filters.arguments()]
     for name, times in Counter(names).items():
         if times > 1:
-            yield f"columns: two filters make an argument {name}; rename one of the columns"
+            yield f"columns: two filters need the same argument {name}; rename one of the columns"
         if name in RESERVED - {"period"}:
-            yield f"columns.{name}: the tools have an argument of this name; rename the column"
+            yield f"columns.{name}: the tools already have an argument of this name; rename the column"
         if names_a_tenant(name):
             yield f"columns.{name}: no argument may name a tenant; remove its filter"
     for name, column in table.columns.items():
@@ -120,7 +121,9 @@ def _sql_problems(declared: SqlTool) -> Iterator[str]:
     except ValueError as error:
         yield f"sql: {error}"
     else:
-        yield from (f"parameters.{name}.default: is not allowed by its own parameter: {said}" for name, said in wrong)
+        yield from (
+            f"parameters.{name}.default: does not fit its own parameter: {said}; correct it" for name, said in wrong
+        )
 
 
 def _search_problems(search: Search) -> Iterator[str]:

@@ -93,34 +93,37 @@ def _misfits(column: Column) -> list[str]:
     kind, number, moment = column.type, column.type in {"integer", "decimal"}, column.type in {"date", "timestamp"}
     scalar = not column.is_array and kind != "json"
     rules = (
-        (column.filter is True and not scalar, f"filter = true is not for {kind}; remove it"),
-        (column.filter == "contains" and kind != "text", 'filter = "contains" is for text alone; remove it'),
+        (column.filter is True and not scalar, f"a {kind} column cannot have filter = true; remove it"),
+        (column.filter == "contains" and kind != "text", 'only a text column can have filter = "contains"; remove it'),
         (
             column.filter == "range" and not (number or moment),
-            'filter = "range" is for numbers and times; write filter = true',
+            'only numbers and times can have filter = "range"; write filter = true',
         ),
-        (column.sort and not scalar, f"sort is not for {kind}; remove it"),
-        (bool(column.group) and not scalar, f"group is not for {kind}; remove it"),
+        (column.sort and not scalar, f"a {kind} column cannot have sort; remove it"),
+        (bool(column.group) and not scalar, f"a {kind} column cannot have group; remove it"),
         (
             column.group is True and kind == "timestamp",
             'a timestamp is grouped by time: write group = ["week", "month"]',
         ),
         (
             isinstance(column.group, tuple) and not moment,
-            "a list in group is for dates and timestamps; write group = true",
+            "only a date or timestamp has a list in group; write group = true",
         ),
-        (bool(column.measures) and not number, "measures are for integers and decimals alone; remove them"),
+        (bool(column.measures) and not number, "only an integer or decimal column has measures; remove them"),
         (
             column.period and not (moment and column.filter == "range"),
-            'period needs a date or timestamp with filter = "range"',
+            'period = true needs a date or timestamp with filter = "range"; add that, or remove period',
         ),
-        (bool(column.values) and kind not in {"text", "text[]"}, "values are for text alone; remove them"),
-        (column.max_length is not None and kind not in {"text", "text[]"}, "max_length is for text alone; remove it"),
+        (bool(column.values) and kind not in {"text", "text[]"}, "only a text column has values; remove them"),
+        (
+            column.max_length is not None and kind not in {"text", "text[]"},
+            "only a text column has max_length; remove it",
+        ),
         (
             any(x is not None for x in (column.minimum, column.maximum)) and not number,
-            "minimum and maximum are for numbers; remove them",
+            "only a number has minimum and maximum; remove them",
         ),
-        (column.decimals is not None and kind != "decimal", "decimals is for type decimal alone; remove it"),
+        (column.decimals is not None and kind != "decimal", "only a decimal column has decimals; remove it"),
         *misfit_limits(kind, column.minimum, column.maximum),
     )
     return [remedy for wrong, remedy in rules if wrong]
@@ -131,6 +134,6 @@ def misfit_limits(kind: str, minimum: float | None, maximum: float | None) -> li
     parts = any(isinstance(one, float) and not one.is_integer() for one in (minimum, maximum))
     crossed = minimum is not None and maximum is not None and minimum > maximum
     return [
-        (kind == "integer" and parts, "minimum and maximum of an integer are whole numbers"),
+        (kind == "integer" and parts, "minimum and maximum of an integer must be whole numbers; correct them"),
         (crossed, "minimum is larger than maximum; swap them"),
     ]

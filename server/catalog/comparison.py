@@ -51,10 +51,10 @@ def _column_differences(column: Column, facts: ColumnFacts, kind: str) -> Iterat
     if not _fits(column.type, facts):
         yield f"is declared {column.type} and is {facts.type}; declare {_suggested(facts)}"
     elif column.type == "text" and (column.filter or column.sort or column.group) and not _is_text(facts):
-        yield f"is {facts.type}, which can be shown but not filtered, sorted or grouped; remove those keys"
+        yield f"is {facts.type}, which cannot be filtered, sorted or grouped; remove those keys"
     # PostgreSQL does not record whether the columns of a view can be null.
     if not column.nullable and not facts.not_null and kind != "v":
-        yield "is declared nullable = false and may be NULL; remove that, or make the column NOT NULL"
+        yield "is declared nullable = false but may be NULL; remove that, or make the column NOT NULL"
 
 
 def _fits(declared: str, facts: ColumnFacts) -> bool:
@@ -94,4 +94,4 @@ def _key_differences(table: Table, facts: RelationFacts) -> Iterator[str]:
     for column in key:
         found = facts.columns[column]
         if found.kind != "e" and found.base not in _IN_A_KEY:
-            yield f"key: {column} is {found.type}, which a cursor cannot carry; name other columns"
+            yield f"key: {column} is {found.type}, which a cursor cannot contain; name other columns"

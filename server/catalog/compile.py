@@ -12,24 +12,28 @@ from zoneinfo import ZoneInfo
 
 from psycopg import sql
 
+from server.catalog.blocks import Block, PageStart, Start
 from server.catalog.columns import TEXT_CHARACTERS, Bucket, Column
 from server.catalog.declarations import Table
 from server.catalog.expressions import SQL, Composable, bucketed, column_of, placeholder, position_of, shown
 from server.catalog.facts import ColumnFacts, RelationFacts
 from server.catalog.letter_case import folded
 from server.catalog.measures import exact, measures, number, of_rows
-from server.catalog.ordering import key_of, ordering
+from server.catalog.ordering import OrderKey, Share, indexed_shares, key_of, ordering, share_ordering
 from server.catalog.rolled import day_key, of_rollup, rolled_source
 from server.catalog.rollups import DAY, ROWS, rollup_of
 from server.catalog.rows import page_reader
+from server.catalog.tenant_columns import family_of
 from server.database.statement import Outputs, Row, Statement
 
 # A filter of a WHERE clause: the declared column, and how its value is compared.
 Comparison = Literal["equals", "contains", "from", "before", "at_least", "at_most"]
 Filter = tuple[str, Comparison]
-# Where a page starts: at the beginning, after a row with a sort value, or after a row whose sort value is NULL.
-Start = Literal["beginning", "value", "null"]
 _STATEMENTS_KEPT: Final = 512
+# Names that no declared column has: the sort value in a block of a page, a row, and its tenant.
+_VALUE: Final = "tenantgate_value"
+_ROW: Final = SQL("tenantgate_row")
+_TENANT: Final = "_tenant"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,10 @@ class CompiledTable:
         self.order: Final = lru_cache(_STATEMENTS_KEPT)(self._order_of)
         # One row more than a page may have shows whether there is a next page.
         self._most: Final = (table.list.max_limit if table.list else 0) + 1
+        # The tenant of each row, where it is a text: the server compares it, and any other type has several forms.
+        tenant = table.tenant_column
+        is_text = tenant is not None and facts.kind in {"r", "p"} and family_of(facts.columns[tenant]) == "text"
+        self._compared: Final = tenant if is_text else None
         self._read: Final = page_reader(table.columns, self._rewritten())
         self.summary: Final = lru_cache(_STATEMENTS_KEPT)(self._summary)
 
@@ -76,28 +84,39 @@ class CompiledTable:
         first = len(filters) + 1
         skipped = 1 if start == "null" else 0
         taken = 0 if start == "beginning" else len(order) - skipped
-        most = SQL("LIMIT {}").format(sql.Literal(self._most))
-        directed = SQL(", ").join(SQL("{} {}").format(one, SQL("DESC" if descending else "ASC")) for one in order)
-        ordered = SQL("ORDER BY {} {}").format(directed, most) if order else most
-        outputs = [SQL("{} AS {}").format(self._shown(name), sql.Identifier(name)) for name in self.table.columns]
-        positions = [
-            SQL("{} AS {}").format(position, sql.Identifier(f"_{place}"))
-            for place, (position, _) in enumerate(self._positions(sort))
-        ]
+        divided = indexed_shares(self.table, self.facts, sort) is not None
+        # The blocks have the sort value as a column, so that PostgreSQL merges them as it reads them.
+        ordered = self._ordered([column_of(_VALUE), *order[1:]] if divided else order, descending=descending)
+        columns = [SQL("{} AS {}").format(self._shown(name), sql.Identifier(name)) for name in self.table.columns]
+        added = self._beside(sort)
+        beside = [SQL("{} AS {}").format(value, sql.Identifier(name)) for name, value in added.items()]
         blocks = self._blocks(filters, sort, descending=descending, start=start)
-        if len(blocks) == 1 and start == "value" and self._is_walked(sort):
-            source = self._by_keys(blocks[0], ordered)
-        elif len(blocks) == 1:
-            source = SQL("{} AS t WHERE {}").format(self._relation(), blocks[0])
-        else:
+        where = SQL("")
+        if divided or len(blocks) > 1:
             parts = [
-                SQL("(SELECT {} FROM {} AS t WHERE {} {})").format(
-                    self._columns(sort), self._relation(), block, ordered
+                SQL("(SELECT {}{} FROM {} AS t WHERE {} {})").format(
+                    self._columns(sort),
+                    SQL(", ({})::text AS {}").format(block.order[0], sql.Identifier(_VALUE)) if divided else SQL(""),
+                    self._relation(),
+                    block.where,
+                    self._ordered(block.order, descending=descending),
                 )
                 for block in blocks
             ]
             source = SQL("({}) AS t").format(SQL(" UNION ALL ").join(parts))
-        page = SQL("SELECT {} FROM {} {}").format(SQL(", ").join([*outputs, *positions]), source, ordered)
+        elif start == "value" and self._is_walked(sort):
+            source = self._by_keys(blocks[0].where, ordered)
+        else:
+            source, where = SQL("{} AS t").format(self._relation()), SQL("WHERE {}").format(blocks[0].where)
+        # A row is put together where it is read: every further step of the plan handles one value instead of many.
+        page = SQL("SELECT {} FROM {} CROSS JOIN LATERAL (SELECT {}) AS {} {} {}").format(
+            SQL(", ").join([_ROW, *beside]),
+            source,
+            SQL(", ").join(columns),
+            _ROW,
+            where,
+            ordered,
+        )
         # The inner limit is a constant, so that PostgreSQL keeps a generic plan. With only a parameter, it expects a
         # tenth of all rows, considers the generic plan expensive, and plans each call again.
         limit = placeholder(first + taken)
@@ -107,11 +126,24 @@ class CompiledTable:
             _exact(SQL("(array_agg({}))[{}::int - 1]").format(sql.Identifier("r", f"_{place}"), limit), facts)
             for place, (_, facts) in enumerate(self._positions(sort))
         ]
-        shown = SQL(", ").join(sql.Identifier("r", name) for name in self.table.columns)
-        outputs = Outputs(shown, after)
+        tenant = sql.Identifier("r", _TENANT) if _TENANT in added else None
+        outputs = Outputs(SQL("r.{}").format(_ROW), after, tenant)
         return Statement(
             f"list {self.table.name}", text, bytes, parameters=first + taken, read=self._read, outputs=outputs
         )
+
+    def _ordered(self, order: Sequence[Composable], *, descending: bool) -> sql.Composed:
+        """Return ORDER BY and LIMIT of a page."""
+        most = SQL("LIMIT {}").format(sql.Literal(self._most))
+        directed = SQL(", ").join(SQL("{} {}").format(one, SQL("DESC" if descending else "ASC")) for one in order)
+        return SQL("ORDER BY {} {}").format(directed, most) if order else most
+
+    def _beside(self, sort: str | None) -> dict[str, Composable]:
+        """Return what a page reads beside the columns that are shown: the position, and the tenant of each row."""
+        added: dict[str, Composable] = {f"_{place}": value for place, (value, _) in enumerate(self._positions(sort))}
+        if self._compared is not None:
+            added[_TENANT] = SQL("{}::text").format(column_of(self._compared))
+        return added
 
     def _is_walked(self, sort: str | None) -> bool:
         """Whether PostgreSQL reads an index from its beginning to find the start of a page.
@@ -129,25 +161,24 @@ class CompiledTable:
             columns, self._relation(), where, ordered, self._relation(), SQL(" AND ").join(same)
         )
 
-    def _blocks(
-        self, filters: Sequence[Filter], sort: str | None, *, descending: bool, start: Start
-    ) -> list[sql.Composed]:
-        """Return the conditions of the rows after the start: two where rows with and without a sort value follow."""
-        where = self._where(filters)
-        if start == "beginning":
-            return [where]
-        order = self._order(sort)
-        first = len(filters) + 1
-        after = SQL("<" if descending else ">")
-        if start == "value":
-            rows = SQL("{} AND {}").format(where, _after(order, after, first))
-            if descending or not self.order(sort).nullable:
-                return [rows]
-            return [rows, SQL("{} AND {} IS NULL").format(where, order[0])]
-        nulls = SQL("{} AND {} IS NULL").format(where, order[0])
-        if len(order) > 1:
-            nulls = SQL("{} AND {}").format(nulls, _after(order[1:], after, first))
-        return [nulls, SQL("{} AND {} IS NOT NULL").format(where, order[0])] if descending else [nulls]
+    def _blocks(self, filters: Sequence[Filter], sort: str | None, *, descending: bool, start: Start) -> list[Block]:
+        """Return the rows after the start: in several blocks where no index has all of them in this order."""
+        where, nullable = self._where(filters), self.order(sort).nullable
+        after = PageStart(len(filters) + 1, start, descending)
+        divided = indexed_shares(self.table, self.facts, sort)
+        if divided is None:
+            return after.blocks(where, self._order(sort), nullable=nullable)
+        return [
+            block
+            for share in divided
+            # A text that is NULL is in the second share; ascending, nothing of the first one follows it.
+            if share.rest or start != "null" or descending
+            for block in after.blocks(
+                SQL("{} AND {}").format(where, share.condition(column_of(share.column))),
+                self._order(sort, share),
+                nullable=nullable and share.rest,
+            )
+        ]
 
     def _summary(
         self, filters: tuple[Filter, ...], group: tuple[str, Bucket | None] | None, *, rolled: bool = True
@@ -226,13 +257,19 @@ class CompiledTable:
         return SQL("{}::text").format(self._reference(name))
 
     def _columns(self, sort: str | None) -> sql.Composed:
-        """Return the columns that a page needs: those shown, the sort column and the key."""
+        """Return the columns that a page needs: those shown, the sort column, the key and the tenant."""
         names = [self.table.column_of(name) for name in [*self.table.columns, *([sort] if sort else [])]]
-        return SQL(", ").join(map(column_of, dict.fromkeys([*names, *self.key])))
+        compared = [self._compared] if self._compared is not None else []
+        return SQL(", ").join(map(column_of, dict.fromkeys([*names, *self.key, *compared])))
 
-    def _order(self, sort: str | None) -> list[Composable]:
+    def _order(self, sort: str | None, share: Share | None = None) -> list[Composable]:
         """Return the expressions that rows are ordered by: the sort value, then the key, which makes it unique."""
-        return [one.expression(column_of(one.column)) for one in ordering(self.table, self.facts, sort)]
+        keys: Sequence[OrderKey] = (
+            ordering(self.table, self.facts, sort)
+            if share is None
+            else share_ordering(self.table, self.facts, sort, share)
+        )
+        return [one.expression(column_of(one.column)) for one in keys]
 
     def _positions(self, sort: str | None) -> list[tuple[Composable, ColumnFacts | None]]:
         """Return the parts of a row's position, each with the facts of its column, or None if it already is text."""
@@ -322,8 +359,3 @@ def _typed(value: Composable, column: Column, facts: ColumnFacts, zone: str) -> 
         case _:
             # An untyped parameter takes the type of the column: an enum, a uuid, a varchar.
             return value
-
-
-def _after(order: Sequence[Composable], after: sql.SQL, first: int) -> sql.Composed:
-    values = [placeholder(first + place) for place in range(len(order))]
-    return SQL("({}) {} ({})").format(SQL(", ").join(order), after, SQL(", ").join(values))

@@ -124,9 +124,9 @@ class Parameter(Entry):
         if self.required and self.default is not None:
             raise ValueError("a required parameter has no default; remove one of the two")
         if not text and (self.values or self.pattern or self.max_length):
-            raise ValueError("values, pattern and max_length are for text alone; remove them")
+            raise ValueError("only a text parameter has values, pattern and max_length; remove them")
         if not number and (self.minimum is not None or self.maximum is not None):
-            raise ValueError("minimum and maximum are for integer and decimal alone; remove them")
+            raise ValueError("only an integer or decimal parameter has minimum and maximum; remove them")
         for wrong, remedy in misfit_limits(self.type, self.minimum, self.maximum):
             if wrong:
                 raise ValueError(remedy)

@@ -52,7 +52,8 @@ class RelationFacts:
     `keys` are the columns of unique, not null, non-partial indexes, the primary key first; `indexes` are the leading
     columns of every valid, non-partial index ("" for an expression). `leads` are the columns by which rows are found
     without reading the whole table: the first columns of B-tree indexes and of the partition key. `orders` are the keys
-    of every valid, non-partial B-tree index. A view has `reads`, the relations and columns that its query uses;
+    of every valid, non-partial B-tree index; `partial_orders` are condition and keys of every valid partial one, as
+    PostgreSQL writes them. A view has `reads`, the relations and columns that its query uses;
     `bound_owner` says that row level security applies to its owner, which cannot log in. `letter_case` is the collation
     for ignoring letter case in this database.
     """
@@ -73,6 +74,7 @@ class RelationFacts:
     reads: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     letter_case: str = ASCII
     orders: tuple[tuple[IndexedKey, ...], ...] = ()
+    partial_orders: tuple[tuple[str, tuple[IndexedKey, ...]], ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -132,7 +134,8 @@ WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
 """
 _INDEXES: Final[LiteralString] = """
-SELECT i.indrelid::bigint, i.indisprimary, i.indisunique AND i.indimmediate,
+SELECT i.indrelid::bigint, coalesce(pg_get_expr(i.indpred, i.indrelid), ''), i.indisprimary,
+       i.indisunique AND i.indimmediate,
        ARRAY(SELECT coalesce(a.attname::text, '') FROM unnest(i.indkey) WITH ORDINALITY AS k (number, place)
              LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number AND k.number > 0
              WHERE k.place <= i.indnkeyatts ORDER BY k.place),
@@ -149,7 +152,7 @@ SELECT i.indrelid::bigint, i.indisprimary, i.indisunique AND i.indimmediate,
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
 JOIN pg_catalog.pg_am m ON m.oid = x.relam
-WHERE i.indrelid = ANY ($1::oid[]) AND i.indisvalid AND i.indpred IS NULL
+WHERE i.indrelid = ANY ($1::oid[]) AND i.indisvalid
 ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid
 """
 # The columns that a view uses, also in conditions and joins; a whole-row reference ("v::text") does not appear here.
@@ -180,10 +183,14 @@ def read_facts(connection: psycopg.Connection[Any], names: Iterable[str]) -> dic
     for oid, *values in connection.execute(_COLUMNS, (oids,)).fetchall():
         columns[oid][values[0]] = ColumnFacts(*values)
     indexes: dict[int, list[_Index]] = {oid: [] for oid in oids}
-    for oid, primary, unique, leading, btree, *keys in connection.execute(_INDEXES, (oids,)).fetchall():
+    partial: dict[int, list[tuple[str, tuple[IndexedKey, ...]]]] = {oid: [] for oid in oids}
+    for oid, condition, primary, unique, leading, btree, *keys in connection.execute(_INDEXES, (oids,)).fetchall():
         # zip() stops early: an index without usable keys still has collations and options.
         ordered = tuple(IndexedKey(*one) for one in zip(*keys, strict=False))
-        indexes[oid].append((primary, unique, tuple(leading), btree, ordered))
+        if condition:
+            partial[oid].append((condition, ordered))
+        else:
+            indexes[oid].append((primary, unique, tuple(leading), btree, ordered))
     reads: dict[int, dict[str, frozenset[str]]] = {oid: {} for oid in oids}
     for oid, name, touched in connection.execute(_READS, (oids,)).fetchall():
         reads[oid][name] = frozenset(touched)
@@ -207,6 +214,7 @@ def read_facts(connection: psycopg.Connection[Any], names: Iterable[str]) -> dic
             reads=reads[oid] if is_view else {},
             letter_case=letter_case,
             orders=tuple(one[4] for one in indexes[oid] if one[4]),
+            partial_orders=tuple(one for one in partial[oid] if one[1]),
         )
         found[one.full_name] = one
     return found

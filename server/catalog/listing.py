@@ -11,8 +11,8 @@ from pydantic_core.core_schema import bool_schema
 
 from server.catalog import schema
 from server.catalog.access import TenantAccess
+from server.catalog.blocks import Start
 from server.catalog.brief import brief_schema, brief_text, column_texts
-from server.catalog.compile import Start
 from server.catalog.declarations import Listing, Table
 from server.catalog.filters import Filters
 from server.catalog.results import nullable, object_of, row_schema

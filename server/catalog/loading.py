@@ -101,7 +101,7 @@ def _files(paths: Iterable[str], problems: list[str]) -> Iterator[Path]:
         else:
             # The sample may have been deleted; then nothing of it is served.
             if path != SAMPLE:
-                problems.append(f"catalog: {path} is no folder and no .toml or .py file; correct its path")
+                problems.append(f"catalog: {path} is not a folder, a .toml file or a .py file; correct its path")
             found = []
         yield from (one for one in found if one.resolve() not in seen)
         seen.update(one.resolve() for one in found)
@@ -132,7 +132,7 @@ def _declarations(file: Path, problems: list[str]) -> CatalogFile | None:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
         return CatalogFile.model_validate(content)
     except tomllib.TOMLDecodeError as error:
-        problems.append(f"{_short(file)}: is not valid TOML: {error}")
+        problems.append(f"{_short(file)}: is not valid TOML: {error}; correct it")
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{_short(file)}: cannot be read ({error}); correct the file or its rights")
     except ValidationError as error:
@@ -151,7 +151,9 @@ def _code_tool(file: Path, problems: list[str]) -> list[CodeTool[Any, Any]]:
     """Run a Python file of the operator and return its TOOL."""
     if foreign := _other_imports(file):
         allowed = ", ".join(sorted(_IMPORTABLE))
-        problems.append(f"{_short(file)}: imports {foreign[0]}; of this program a tool may import {allowed} alone")
+        problems.append(
+            f"{_short(file)}: imports {foreign[0]}; of this program's modules a tool may import only {allowed}"
+        )
         return []
     specification = importlib.util.spec_from_file_location(f"tenantgate_catalog_{file.stem}", file)
     try:
@@ -166,7 +168,7 @@ def _code_tool(file: Path, problems: list[str]) -> list[CodeTool[Any, Any]]:
         problems.append(f"{_short(file)}: does not run: {type(error).__name__}: {' '.join(str(error).split())}")
         return []
     problems.append(
-        f"{_short(file)}: defines no TOOL; assign a server.catalog.tool.CodeTool to it, or move the file away"
+        f"{_short(file)}: does not define TOOL; assign a server.catalog.tool.CodeTool to it, or move the file away"
     )
     return []
 
@@ -174,9 +176,9 @@ def _code_tool(file: Path, problems: list[str]) -> list[CodeTool[Any, Any]]:
 def _checked(tool: CodeTool[Any, Any]) -> CodeTool[Any, Any]:
     """Return the tool; raise ValueError for a name, scope or argument that a declared tool could not have."""
     if not re.fullmatch(TOOL_NAME, tool.name):
-        raise ValueError(f"the name {tool.name!r} does not have the form {TOOL_NAME}")
+        raise ValueError(f"the name {tool.name!r} does not have the form {TOOL_NAME}; rename the tool")
     if tool.scope is not None and not re.fullmatch(SCOPE, tool.scope):
-        raise ValueError(f"the scope {tool.scope!r} must be one word without blanks, quotes and backslashes")
+        raise ValueError(f"the scope {tool.scope!r} must be one word without blanks, quotes and backslashes; rename it")
     properties = cast("dict[str, Any]", tool.described.input_schema.get("properties", {}))
     if named := next(filter(names_a_tenant, properties), None):
         raise ValueError(f"no argument may name a tenant, and {named} does; the database adds it")

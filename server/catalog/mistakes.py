@@ -101,8 +101,8 @@ def _sentence(problem: Any) -> str:
 
 
 _FORMS: Final[Mapping[str, str]] = {
-    TOOL_NAME: "must begin with a letter and have letters, digits, _ and - alone, 64 at most",
-    "^[A-Za-z][A-Za-z0-9_]{0,62}$": "must begin with a letter and have letters, digits and _ alone, 63 at most",
+    TOOL_NAME: "must begin with a letter and have contain only letters, digits, _ and -, at most 64",
+    "^[A-Za-z][A-Za-z0-9_]{0,62}$": "must begin with a letter and have contain only letters, digits and _, at most 63",
     SCOPE: "must be one scope, without blanks, quotes or backslashes, such as orders:read",
     "^-?[A-Za-z][A-Za-z0-9_]*$": 'must be the name of a declared column, with a "-" in front for descending',
     "^[A-Za-z0-9_+/-]{1,64}$": "must be the name of a time zone, such as Europe/Berlin or UTC",

@@ -35,11 +35,39 @@ class OrderKey:
 
     def is_first(self, indexed: IndexedKey, facts: ColumnFacts) -> bool:
         """Whether the key `indexed` of an index is this one."""
-        text = facts.quoted
-        if self.characters is not None:
-            plain = text if facts.base == "text" and not facts.is_domain else f"({text})::text"
-            text = f'"left"({plain}, {self.characters})'
+        text = facts.quoted if self.characters is None else f'"left"({_as_text(facts)}, {self.characters})'
         return (indexed.text, indexed.collation) == (text, _CODE if self.by_code else facts.collation)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The rows of a partial index: those whose text has at most `characters`, or with `rest` all others and NULL."""
+
+    column: str
+    characters: int
+    rest: bool
+
+    def condition(self, reference: sql.Composable) -> sql.Composed:
+        """Return the condition of the index, which a statement repeats so that PostgreSQL uses it."""
+        short = sql.SQL("char_length({}) <= {}").format(reference, sql.Literal(self.characters))
+        return sql.SQL("({}) IS NOT TRUE").format(short) if self.rest else short
+
+    def is_of(self, condition: str, facts: ColumnFacts) -> bool:
+        """Whether an index with this condition, as PostgreSQL writes it, has these rows."""
+        short = f"(char_length({_as_text(facts)}) <= {self.characters})"
+        return condition == (f"({short} IS NOT TRUE)" if self.rest else short)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderIndex:
+    """An index that gives a tenant's rows in an order; without `share` it has all rows."""
+
+    keys: tuple[OrderKey, ...]
+    share: Share | None = None
+
+
+def _as_text(facts: ColumnFacts) -> str:
+    return facts.quoted if facts.base == "text" and not facts.is_domain else f"({facts.quoted})::text"
 
 
 def key_of(table: Table, own: RelationFacts) -> tuple[str, ...]:
@@ -89,9 +117,58 @@ def declared_orders(table: Table) -> Iterator[str | None]:
 
 def index_keys(table: Table, own: RelationFacts, sort: str | None) -> tuple[OrderKey, ...]:
     """Return the keys of an index that gives a tenant's rows in this order, in both directions."""
+    return _behind_tenant(table, ordering(table, own, sort))
+
+
+def _behind_tenant(table: Table, order: Sequence[OrderKey]) -> tuple[OrderKey, ...]:
     tenant = table.tenant_column
-    keys = tuple(one for one in ordering(table, own, sort) if one.column != tenant)
+    keys = tuple(one for one in order if one.column != tenant)
     return (OrderKey(tenant), *keys) if tenant else keys
+
+
+def shares(table: Table, own: RelationFacts, sort: str | None) -> tuple[Share, Share] | None:
+    """Return the two shares that make deep pages quick in an order by a text that may be cut; None for other orders.
+
+    PostgreSQL compares left() only after the policy, row by row, but a whole text by the index. Where no text is cut,
+    both orders are the same: so the rows whose text is short have an index by the whole text, and few others remain.
+    """
+    first = ordering(table, own, sort)[0] if sort else None
+    if first is None or first.characters is None or first.column in key_of(table, own):
+        return None
+    facts = own.columns[first.column]
+    if facts.base not in {"text", "character varying"} or facts.is_domain:
+        return None
+    return Share(first.column, first.characters, rest=False), Share(first.column, first.characters, rest=True)
+
+
+def share_ordering(table: Table, own: RelationFacts, sort: str | None, share: Share) -> tuple[OrderKey, ...]:
+    """Return the keys that the rows of a share are ordered by: the whole text if it is short."""
+    first, *key = ordering(table, own, sort)
+    return (first if share.rest else OrderKey(first.column, None, first.by_code), *key)
+
+
+def order_indexes(table: Table, own: RelationFacts, sort: str | None) -> list[OrderIndex]:
+    """Return the indexes to propose for an order: one, or one for each share."""
+    divided = shares(table, own, sort)
+    if divided is None:
+        return [OrderIndex(index_keys(table, own, sort))]
+    return [OrderIndex(_behind_tenant(table, share_ordering(table, own, sort, one)), one) for one in divided]
+
+
+def indexed_shares(table: Table, own: RelationFacts, sort: str | None) -> tuple[Share, Share] | None:
+    """Return the shares of an order if the database has an index for each of them."""
+    divided = shares(table, own, sort)
+    if divided is None or not all(_has(table, own, one) for one in order_indexes(table, own, sort)):
+        return None
+    return divided
+
+
+def _has(table: Table, own: RelationFacts, wanted: OrderIndex) -> bool:
+    share, first = wanted.share, 1 if table.tenant_column else 0
+    return share is not None and any(
+        share.is_of(condition, own.columns[share.column]) and _serves(own, index, wanted.keys, first)
+        for condition, index in own.partial_orders
+    )
 
 
 def is_complete(table: Table, own: RelationFacts) -> bool:
@@ -108,13 +185,27 @@ def unserved_orders(table: Table, own: RelationFacts) -> list[str | None]:
     """
     if own.kind not in {"r", "p"} or isinstance(table.tenant, Through) or not is_complete(table, own):
         return []
-    return [sort for sort in declared_orders(table) if not _is_served(table, own, index_keys(table, own, sort))]
+    return [sort for sort in declared_orders(table) if not _is_served(table, own, sort)]
 
 
-def _is_served(table: Table, own: RelationFacts, keys: Sequence[OrderKey]) -> bool:
+def slow_orders(table: Table, own: RelationFacts) -> list[str | None]:
+    """Return the declared orders whose index serves first pages alone: by left(), which cannot find a later page."""
+    if own.kind not in {"r", "p"} or isinstance(table.tenant, Through) or not is_complete(table, own):
+        return []
+    unserved = unserved_orders(table, own)
+    return [
+        sort
+        for sort in declared_orders(table)
+        if sort not in unserved and shares(table, own, sort) and not indexed_shares(table, own, sort)
+    ]
+
+
+def _is_served(table: Table, own: RelationFacts, sort: str | None) -> bool:
+    if indexed_shares(table, own, sort) is not None:
+        return True
     # The tenant column has the same value in all these rows, so its direction does not matter.
     first = 1 if table.tenant_column else 0
-    return any(_serves(own, index, keys, first) for index in own.orders)
+    return any(_serves(own, index, index_keys(table, own, sort), first) for index in own.orders)
 
 
 def _serves(own: RelationFacts, index: Sequence[IndexedKey], keys: Sequence[OrderKey], first: int) -> bool:

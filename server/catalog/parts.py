@@ -9,7 +9,7 @@ from server.catalog.access import Scope, TenantAccess, grant_access
 from server.database.cursors import Cursors
 from server.database.database import Database
 from server.database.statement import Principal
-from server.documents.configured import document_store
+from server.documents.configured import document_store, store_name
 from server.documents.proved_store import ProvedStore
 from server.documents.tenant_documents import TenantDocuments, search_places
 from server.settings import Settings
@@ -35,7 +35,7 @@ class Parts:
             ProvedStore(
                 document_store(settings.documents),
                 settings.documents.timeout_ms / 1000,
-                settings.documents.knowledge_base_id,
+                store_name(settings.documents),
             )
             if settings.documents
             else None

@@ -49,16 +49,16 @@ def relation_problems(table: Table, facts: Facts, id_type: Family | None = None)
 def _repeated(name: str, listed: list[Table]) -> Iterator[str]:
     if sum(table.name == name for table in listed) > 1:
         yield (
-            f"{name}: it is declared more than once, and two tenants would see a row that two parents lead to; "
-            "declare it once, or give it an own tenant column"
+            f"{name}: it is declared more than once, so two tenants could see a row that has two parents; declare it "
+            "once, or give it its own tenant column"
         )
 
 
 def _owner_missing(table: Table) -> Iterator[str]:
     if (table.tenant is None) != table.shared:
         yield (
-            f'{table.name}: say whose rows these are: either tenant = "its column", '
-            "or shared = true when they are for every tenant"
+            f'{table.name}: has neither tenant nor shared; write tenant = "its column", '
+            "or shared = true for rows of every tenant"
         )
 
 
@@ -70,8 +70,8 @@ def _declared_problems(table: Table, tables: Tables) -> Iterator[str]:
         if parent in chain:
             way = " → ".join([*chain, parent])
             yield (
-                f"{first}: its chain of parents never ends ({way}), and PostgreSQL refuses such policies when "
-                "they are used; give one of these tables an own tenant column"
+                f"{first}: its parents form a cycle ({way}), and PostgreSQL refuses such policies; give one of these "
+                "tables its own tenant column"
             )
             return
         if parent not in tables:
@@ -82,7 +82,7 @@ def _declared_problems(table: Table, tables: Tables) -> Iterator[str]:
         if table.shared:
             yield (
                 f"{child}: its parent {parent} is shared, so every tenant would see all rows of it; "
-                "say shared = true here too, or name an own tenant column"
+                "write shared = true here too, or name its own tenant column"
             )
             return
     yield from _owner_missing(table)
@@ -116,7 +116,7 @@ def _child_problems(own: RelationFacts, way: Through, key: str | None, facts: Fa
     elif (key,) not in parent.keys:
         yield (
             f"{child}: the column {key} of {way.parent} is not unique and not null, so a row could belong to parents "
-            "of two tenants; name a unique column with `key`, or give the table an own tenant column"
+            "of two tenants; name a unique column with `key`, or give the table its own tenant column"
         )
     else:
         yield from _key_problems(own, own.columns[way.through], parent, parent.columns[key])

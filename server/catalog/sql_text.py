@@ -55,11 +55,11 @@ def read_sql(text: str, declared: Collection[str]) -> SqlText:
     try:
         tokens = Postgres().tokenize(text)
     except TokenError as error:
-        raise ValueError(f"is not SQL: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"is not SQL: {str(error).splitlines()[0]}; correct it") from None
     while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
         text = text[: tokens.pop().start]
     if not tokens or tokens[0].text.upper() not in {"SELECT", "WITH", "VALUES", "("}:
-        raise ValueError("must be one SELECT; it begins with another word")
+        raise ValueError("must be one SELECT; it starts with another word")
     names: list[str] = []
     pieces: list[str] = []
     done = 0
@@ -70,7 +70,7 @@ def read_sql(text: str, declared: Collection[str]) -> SqlText:
             continue
         if name not in declared:
             raise ValueError(
-                f":{name} is not declared; add it under parameters, or, for a slice, write a blank after the colon"
+                f":{name} is not declared; add it under parameters, or, for a slice, put a blank after the colon"
             )
         pieces.append(text[done : token.start])
         names.append(name)

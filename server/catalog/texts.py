@@ -15,7 +15,7 @@ def printable(text: str) -> str:
         return text
     text = _LINE_ENDS.sub("\n", text)
     if _UNPRINTABLE.search(text):
-        raise ValueError("must hold no control characters")
+        raise ValueError("must not contain control characters; remove them")
     return text
 
 

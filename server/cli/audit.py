@@ -57,7 +57,9 @@ def verify(
     broken = [one.broken for one in found if one.broken is not None]
     if broken:
         first = broken[0]
-        raise StartupError(f"{first.file}: line {first.line}: {first.kind}: {first.problem}")
+        raise StartupError(
+            f"{first.file}: line {first.line}: {first.kind}: {first.problem}; keep every file of the trail as evidence"
+        )
 
 
 @audit_cli.command()
@@ -84,7 +86,7 @@ def _make_extract(tenant: str, file: Path | None, config: Path | None) -> None:
 
     key = configured_key(load_settings(config).audit)
     if key is None:
-        raise SettingsError("audit.signing_key is not set; an extract needs the key that signed the trail")
+        raise SettingsError("audit.signing_key is not set; set it to the key that signed the trail")
     for line in run(file or trail_path(config), key, tenant):
         typer.echo(line, nl=False)
 
@@ -95,9 +97,11 @@ def _check_extract(file: Path, public_key: list[str] | None, config: Path | None
 
     known = known_keys(config, public_key)
     if known is None:
-        raise SettingsError("name the server's key with --public-key; its operator publishes it")
+        raise SettingsError("--public-key is missing; pass the server's public key, which its operator publishes")
     try:
         with file.open(encoding="utf-8", errors="replace", newline="\n") as lines:
             typer.echo(checked_sentence(check_extract(lines, known)))
     except OSError as error:
-        raise StartupError(f"the extract {file} cannot be read: {error.strerror}") from error
+        raise StartupError(
+            f"the extract {file} cannot be read: {error.strerror}; correct its path or its rights"
+        ) from error

@@ -20,7 +20,10 @@ def check(config: Config = None, json: Json = False) -> None:
 
     settings = load_settings(config)
     if not settings.catalog:
-        typer.echo("The setting `catalog` names no folder or file, so nothing is declared.", err=True)
+        typer.echo(
+            "The setting `catalog` is empty, so no tool is declared; set it to the folder of your .toml files.",
+            err=True,
+        )
     try:
         catalog = load_catalog(settings.catalog)
         problems = _against_database(settings, catalog) if settings.database.url.get_secret_value() else ()

@@ -34,7 +34,7 @@ def dev(  # noqa: PLR0913, PLR0917  # the options of a verb
     if not 0 <= port <= _LAST_PORT:
         raise SettingsError(f"--port must be 0, or 1 to {_LAST_PORT}: the two ports after it are used as well")
     if (catalog is None) != (database is None):
-        raise SettingsError("--catalog and --database go together; give both, or neither for the sample")
+        raise SettingsError("--catalog and --database need each other; pass both, or neither for the sample")
     if database is not None and not _is_postgresql(database):
         raise SettingsError("--database must look like postgresql://user@host:5432/database")
     # A start creates no garbage, and the collector takes a sixth of its time; the server turns it on again.

@@ -70,7 +70,7 @@ def retire(
 
     with administrator(*_admin_url(config)) as connection:
         not_after = retire_key(connection, kid, force=force)
-    typer.echo(f"{kid} is refused from {_time(not_after)} on; take it out of database.context_keys before that")
+    typer.echo(f"{kid} is refused from {_time(not_after)} on; remove it from database.context_keys before that")
 
 
 def _time(moment: datetime) -> str:

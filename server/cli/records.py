@@ -82,7 +82,7 @@ def usage(  # noqa: PLR0913  # the filters
     from server.audit.usage import usage as add_up
 
     if json and as_csv:
-        raise SettingsError("--json and --csv are two forms; leave one out")
+        raise SettingsError("--json and --csv cannot be combined; pass one of them")
     path = file or trail_path(config)
     _require_whole(path, config)
     wanted = Filter(tenant, since=moment(since, "--from"), until=moment(until, "--to", end=True))
@@ -110,4 +110,7 @@ def _require_whole(path: Path, config: Path | None) -> None:
         broken = [one.broken for one in verify(path, keys, archived=True) if one.broken is not None]
     if broken:
         where = f"{broken[0].file}: line {broken[0].line}"
-        raise StartupError(f"the audit trail does not hold ({where}: {broken[0].problem}); nothing was added up")
+        raise StartupError(
+            f"the audit trail does not verify ({where}: {broken[0].problem}), so no usage is shown; run `tenantgate "
+            "audit verify`"
+        )

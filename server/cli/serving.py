@@ -1,6 +1,7 @@
 """The verbs that an operator needs for serving: serve, migrate, doctor."""
 
 import gc
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -53,11 +54,22 @@ def doctor(
     admin: Annotated[
         bool, typer.Option("--admin", help="Also compare with the administrator's counts (database.admin_url).")
     ] = False,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the report as JUnit XML, for a CI system.")
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print what failed, notices and the summary; not what passed.")
+    ] = False,
 ) -> None:
     """Prove isolation on the configured database and knowledge base; `serve` does so too."""
     from server.configuration import load_settings
 
+    if junit is not None:
+        from server.doctor.junit import write_error
+
+        # So that no report of an earlier run stays, whatever happens.
+        write_error(junit, "the doctor did not finish")
     settings = load_settings(config, ["database.url", "database.context_keys"])
     from server.doctor.command import run_doctor
 
-    run_doctor(settings, json=json, admin=admin)
+    run_doctor(settings, json=json, admin=admin, junit=junit, quiet=quiet)

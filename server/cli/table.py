@@ -9,13 +9,10 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print aligned columns, one line per row of any width: nothing is cut or wrapped."""
     from rich.cells import cell_len
 
-    lines = [headings, *([_visible(cell) for cell in row] for row in rows)]
+    from server.terminal import visible
+
+    lines = [headings, *([visible(cell) for cell in row] for row in rows)]
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = (cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True))
         typer.echo("  ".join(cells).rstrip())
-
-
-def _visible(text: str) -> str:
-    """Return the text with a mark for each character that would move a cursor, break the line or reorder it."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

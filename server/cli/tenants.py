@@ -37,7 +37,7 @@ def add(
     from server.errors import SettingsError
 
     if name is not None and not (name.strip() and name.isprintable()):
-        raise SettingsError("--name must hold printable characters")
+        raise SettingsError("--name must be printable text that is not empty")
     with _registry(config) as (connection, settings):
         tenant = _canonical(tenant, settings)
         typer.echo(f"{tenant}: {add_tenant(connection, tenant, name)}")
@@ -61,7 +61,11 @@ def show(json: Json = False, config: Config = None) -> None:
     print_table(("tenant", "state", "people", "name"), rows)
     for one in tenants:
         if canonical_tenant(one.tenant, id_type) != one.tenant:
-            typer.echo(f"{one.tenant} is not the canonical spelling of the type {id_type}: nobody reaches it", err=True)
+            typer.echo(
+                f"{one.tenant} is not the canonical spelling of the type {id_type}, so no caller reaches it; add it "
+                "in that spelling",
+                err=True,
+            )
 
 
 @tenants_cli.command()
@@ -171,5 +175,5 @@ def _canonical(tenant: str, settings: "Settings") -> str:
             "uuid": "a UUID",
             "integer": "an integer from 0 to 9223372036854775807",
         }[settings.tenancy.id_type]
-        raise SettingsError(f"{tenant[:130]!r} is not a tenant id: tenancy.id_type asks for {form}")
+        raise SettingsError(f"{tenant[:130]!r} is not a tenant id: tenancy.id_type requires {form}")
     return canonical

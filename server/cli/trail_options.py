@@ -30,7 +30,7 @@ def trail_path(config: Path | None) -> Path:
 
     path = load_settings(config).audit.path
     if path is None:
-        raise SettingsError("audit.path is not set; set it, or name the trails")
+        raise SettingsError("audit.path is not set; set it, or name the files of the trail")
     return path
 
 

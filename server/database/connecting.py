@@ -33,8 +33,8 @@ _DEFAULTS: Final[Mapping[str, str]] = {
 }
 _SHORTEST: Final = 4
 _SHARED: Final = (
-    "leads through a pooler that gives each transaction another connection of the database, as PgBouncer does with "
-    "pool_mode = transaction, so that clients share prepared statements and the settings of a session"
+    "leads to a pooler in transaction mode (in PgBouncer: pool_mode = transaction), where clients share prepared "
+    "statements and session settings"
 )
 
 
@@ -114,7 +114,7 @@ def connected(target: Target, *, cursor_factory: Any = psycopg.Cursor) -> Genera
     except psycopg.OperationalError as error:
         raise target.explained(error) from error
     except psycopg.Error as error:
-        raise StartupError(f"the database cannot be asked ({target.words(error)}); check {target.key}") from error
+        raise StartupError(f"the database cannot be queried ({target.words(error)}); check {target.key}") from error
     with connection:
         yield connection
 
@@ -161,7 +161,8 @@ def _read(url: str, key: Key) -> dict[str, Any]:
     except psycopg.Error:
         # libpq's message repeats the part that it could not read, which may be the end of a password.
         raise SettingsError(
-            "the database cannot be asked (its URL cannot be read; percent-encode the user and the password, and name "
+            "the database cannot be queried (its URL cannot be read; percent-encode the user and the password, and "
+            "name "
             f"only parameters that libpq knows); check {key}"
         ) from None
 

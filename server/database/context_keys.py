@@ -68,7 +68,7 @@ def parse_context_key(text: str) -> ContextKey:
     """Read `kid:BASE64`; raise ValueError with the mistake, but without the secret."""
     kid, _, encoded = text.partition(":")
     if not _KID.fullmatch(kid):
-        raise ValueError("must be `kid:BASE64`; a key id has lower-case letters, digits and hyphens, 32 at most")
+        raise ValueError("must be `kid:BASE64`; a key id has at most 32 lower-case letters, digits and hyphens")
     try:
         secret = base64.b64decode(encoded, validate=True)
     except binascii.Error:
@@ -87,9 +87,7 @@ def listed_keys(value: Any) -> Any:
     try:
         return json.loads(value)
     except ValueError:
-        raise ValueError(
-            "must be `kid:BASE64`, several with commas between them, or a JSON list of such texts"
-        ) from None
+        raise ValueError("must be `kid:BASE64`, several separated by commas, or a JSON list of such texts") from None
 
 
 def new_context_key(kid: str) -> ContextKey:

@@ -44,7 +44,7 @@ class Cursors:
         payload = b"[" + b",".join(map(_block, (int(time.time()) + _LIFETIME_S, *position))) + b"]"
         if len(payload) > _PAYLOAD_BYTES:
             raise ArgumentsError(
-                "The value to continue after is too long for a cursor; sort by another column, or ask for more rows."
+                "The last row of this page is too long for a cursor; sort by another column, or ask for more rows."
             )
         return _text(self._keys[0].encrypt(payload, [_bound(request, principal)]))
 

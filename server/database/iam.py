@@ -46,8 +46,8 @@ def _login(parameters: Mapping[str, Any]) -> tuple[str, str, str]:
         )
     if not host or not user or "," in host + port:
         raise SettingsError(
-            "database.iam needs a user and exactly one host in database.url: a token is good for one; "
-            "name the cluster's endpoint, which follows a failover"
+            "database.iam needs a user and exactly one host in database.url: a token is valid for one host; name the "
+            "cluster's endpoint, which follows a failover"
         )
     return host, port, user
 

@@ -105,7 +105,7 @@ class Links:
                 self._put(turn.result())
             turn.cancel()
             if isinstance(error, TimeoutError):
-                raise psycopg.OperationalError("no connection to the database could be had in time") from None
+                raise psycopg.OperationalError("no connection to the database could be opened in time") from None
             raise
 
     def look(self) -> None:

@@ -13,16 +13,16 @@ REFUSALS: Final[tuple[tuple[str, str, str], ...]] = (
     (
         "unsupported startup parameter",
         "PgBouncer refuses a startup parameter ({words})",
-        "take it out of {key} and of PGOPTIONS, or name it in ignore_startup_parameters of pgbouncer.ini",
+        "remove it from {key} and from PGOPTIONS, or name it in ignore_startup_parameters of pgbouncer.ini",
     ),
     (
         "doesn't support command-line options",
         "RDS Proxy accepts no `options`",
-        "take options out of {key}, and unset PGOPTIONS",
+        "remove options from {key}, and unset PGOPTIONS",
     ),
     (
         "Endpoint ID is not specified",
-        "the proxy in front of the database (Neon, or one like it) was not told the endpoint",
+        "the proxy in front of the database (Neon, or one like it) does not know the endpoint",
         "add options=endpoint%3D<endpoint id> to {key}",
     ),
     (
@@ -32,7 +32,7 @@ REFUSALS: Final[tuple[tuple[str, str, str], ...]] = (
     ),
     (
         "does not keep the setting",
-        "the pooler in front of the database gives away what a session has set ({words})",
+        "the pooler in front of the database shares session settings between clients ({words})",
         "use a pool in session mode, or set database.prepared_statements = false",
     ),
     (

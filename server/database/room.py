@@ -66,11 +66,12 @@ def require_room(settings: DatabaseSettings, workers: int) -> None:
     asked += f"{BESIDE_THE_POOL} for each of workers = {workers})"
     if needed > room.possible:
         raise StartupError(
-            f"{asked}, and the login can have {room.possible} ({room}); lower database.pool_size or raise that limit"
+            f"{asked}, but the login may have only {room.possible} ({room}); lower database.pool_size or raise that "
+            "limit"
         )
     if needed > room.possible - room.used:
         _log.warning(
-            f"{asked}, and others use many now; calls fail when there are none left",
+            f"{asked}, and others use many now; calls fail when none is left",
             possible=room.possible,
             used=room.used,
             limits=str(room),

@@ -20,8 +20,9 @@ def require_verified(parameters: Mapping[str, object], key: str, unverified: Col
     for host, address in _hosts(parameters):
         if not is_here(address or host) and not {host.lower(), address.lower()} & accepted:
             raise SettingsError(
-                f"{key}: {host or address} is not on this machine and sslmode is {mode}, so that whoever is between "
-                "could read and answer; add sslmode=verify-full to the URL (with sslrootcert, see docs/database.md), "
+                f"{key}: {host or address} is not on this machine and sslmode is {mode}, so anyone on the network "
+                "path could read and change the traffic; add sslmode=verify-full to the URL (with sslrootcert, see "
+                "docs/database.md), "
                 "or accept the host by name in database.unverified_tls"
             )
 

@@ -24,18 +24,20 @@ def mistake_in(url: str) -> str | None:
     if scheme is None:
         return f"must look like {_EXAMPLE}"
     if any(character.isspace() or not character.isprintable() for character in url):
-        return "holds a blank; percent-encode it: %20"
+        return "contains a blank; percent-encode it: write %20"
     if "%" in _ENCODED.sub("", url):
-        return "holds a % that begins no code; percent-encode it: %25 stands for % in a user, password or database name"
+        return (
+            "contains a % that begins no code; percent-encode it: write %25 for % in a user, password or database name"
+        )
     rest = url.removeprefix(scheme)
     if (character := _misplaced(rest)) is not None:
         return (
-            f"holds a {character} that ends another part of the URL; percent-encode the user and the password: "
-            f"{_CODES[character]} stands for {character}"
+            f"contains a {character} that ends another part of the URL; percent-encode the user and the password: "
+            f"write {_CODES[character]} for {character}"
         )
     authority = re.split("[/?]", rest, maxsplit=1)[0]
     if not all(_is_host(one) for one in authority.rpartition("@")[2].split(",")):
-        return f"names no host and port that can be read; write {_EXAMPLE}, and percent-encode the password"
+        return f"has no valid host and port; write {_EXAMPLE}, and percent-encode the password"
     return None
 
 

@@ -1,12 +1,11 @@
-"""The output of `tenantgate dev`: all addresses, who can sign in, a call to paste, and each request as it comes."""
+"""What `tenantgate dev` prints when it is ready: all addresses, who can sign in, and a call to paste."""
 
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from server.dev.running import Addresses
 
@@ -17,25 +16,6 @@ _CALL: Final = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"
 def announcement(addresses: Addresses, folder: Path, log: Path) -> str:
     """Return the whole text; no line is cut or wrapped, so that all of it can be copied."""
     return "\n".join([*_places(addresses, log), *_people(addresses), *_recipe(addresses, folder)])
-
-
-def request_line(event: Mapping[str, Any], people: Mapping[str, str]) -> str | None:
-    """Return one line about `event` if it is a request; `people` gives the names of the subjects."""
-    time = datetime.now().astimezone().strftime("%H:%M:%S")
-    if event.get("event") == "refused":
-        return _printable(f"{time}  {event.get('count')} more refused: {event.get('refused')}")
-    if event.get("event") != "request":
-        return None
-    who = people.get(event.get("subject") or "", event.get("subject") or "nobody")
-    tenant = f" ({event['tenant']})" if event.get("tenant") else ""
-    what = event.get("tool") or event.get("method") or ""
-    came_to = event.get("refused") or event.get("outcome") or ""
-    line = f"{time}  {event.get('status')}  {what}  {who}{tenant}  {came_to}  {event.get('ms')} ms"
-    return _printable(line)
-
-
-def _printable(line: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in line)
 
 
 def _places(addresses: Addresses, log: Path) -> Iterator[str]:

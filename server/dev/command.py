@@ -6,29 +6,25 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
-
-from rich.console import Console
-from rich.text import Text
 
 from server.configuration import settings_variables
-from server.dev.announcement import announcement, request_line
+from server.dev.announcement import announcement
 from server.dev.folder import data_folder
 from server.dev.own_database import OwnDatabase
+from server.dev.requests import RequestLines, Shown
 from server.dev.sample import TIERS
 from server.dev.stack import Stack, development_stack
 from server.documents.upload.check import check_folder
 from server.documents.upload.labels import Rules
 from server.errors import SettingsError
 from server.logs import configure_logs
+from server.progress import progress
 from server.secret_files import FOLDER_VARIABLE
 from server.settings import CONFIG_VARIABLE
-
-_PROGRESS: Final = Console(stderr=True)
+from server.terminal import put, screen, width_of
 
 
 def run_development(
@@ -40,36 +36,37 @@ def run_development(
     place = data_folder(folder)
     log = place / "server.log"
     people: dict[str, str] = {}
+    console = screen()
+    lines = RequestLines(console, people, lambda: width_of(console))
 
-    def tell(event: Mapping[str, Any]) -> None:
+    def show(request: Shown) -> None:
         # When the terminal is closed, requests continue.
         with suppress(OSError):
-            if (line := request_line(event, people)) and not json:
-                _write(line)
+            if not json:
+                _write(lines.line(request))
 
-    configure_logs(logging.INFO, log, tell)
+    configure_logs(logging.INFO, log)
     # From here on a signal stops the process in order, even while it is still starting.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with _PROGRESS.status("starting") as status:
-            stack = development_stack(place, port, documents, status.update, own)
-            with stack as prepared:
-                status.stop()
-                people |= {one["sub"]: one["name"] for one in prepared.addresses.people}
-                shown = prepared.addresses
-                ready = json_text.dumps(asdict(shown)) if json else announcement(shown, place, log)
-                with asyncio.Runner(loop_factory=prepared.loop_factory) as runner:
-                    runner.run(_serve(prepared, ready))
+        with ExitStack() as running:
+            with progress("starting") as steps:
+                stack = running.enter_context(development_stack(place, port, documents, steps.step, own, show))
+            shown = stack.addresses
+            people |= {one["sub"]: one["name"] for one in shown.people}
+            ready = json_text.dumps(asdict(shown)) if json else announcement(shown, place, log)
+            with asyncio.Runner(loop_factory=stack.loop_factory) as runner:
+                runner.run(_serve(stack, ready if json else f"{ready}\n{lines.heading()}"))
     except KeyboardInterrupt:
         pass
     if not json:
-        _write("Stopped; nothing is left running.")
+        _write("Stopped; every process has ended.")
 
 
 def _refuse_beside_production(documents: Path | None) -> None:
     """Raise SettingsError when real settings are present: development's identity provider signs in anyone as anyone."""
     if found := [name for name in (CONFIG_VARIABLE, FOLDER_VARIABLE, *settings_variables()) if name in os.environ]:
-        raise SettingsError(f"development makes its own settings and runs beside no others; unset {', '.join(found)}")
+        raise SettingsError(f"`tenantgate dev` uses only its own settings; unset {', '.join(found)}")
     if documents is not None and not documents.is_dir():
         raise SettingsError(f"the documents folder {documents} does not exist; name an existing one with --documents")
 
@@ -78,7 +75,7 @@ def _warn_about(documents: Path | None) -> None:
     """Warn about mistakes in a developer's folder: it is served in any case, but some documents cannot be found."""
     if documents is not None:
         for finding in check_folder(documents, Rules(tiers=TIERS)).findings:
-            _PROGRESS.print(Text(f"warning: {finding.path} {finding.message}"), soft_wrap=True)
+            put(screen(errors=True), ("warning: ", "yellow"), f"{finding.path} {finding.message}")
 
 
 async def _serve(stack: Stack, ready: str) -> None:

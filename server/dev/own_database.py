@@ -44,7 +44,8 @@ class OwnDatabase:
         with administrator(self.admin_url) as connection:
             if others := [one.kid for one in stored_keys(connection) if one.kid != key.kid]:
                 raise StartupError(
-                    f"this database has the context key {others[0]}, so a server uses it; try the catalog on a copy"
+                    f"this database has the context key {others[0]}, so a server uses it; run `tenantgate dev` on a "
+                    "copy"
                 )
             put_key(connection, key)
             statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(_LOGIN), sql.Literal(password))

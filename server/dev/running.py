@@ -50,7 +50,7 @@ def access_token(folder: Path, name: str) -> str:
     found = next((one for one in addresses.people if one["name"] == name), None)
     if found is None:
         known = ", ".join(one["name"] for one in addresses.people)
-        raise StartupError(f"there is no person {name!r}; use one of {known}")
+        raise StartupError(f"the person {name!r} does not exist; use one of {known}")
     person = Person(name, found["sub"], found["tenant"], tuple(found["groups"]))
     claims = access_claims(person, COMMAND_LINE_CLIENT, tuple(running["scopes"]), addresses.mcp_url)
     return Tokens(addresses.issuer, SigningKeys(folder / "issuer")).access(claims)

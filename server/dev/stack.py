@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ from server.dev.preparation import (
     prepare_database,
     sample_settings,
 )
+from server.dev.requests import ShowingRecorder, Shown
 from server.dev.running import Addresses, published
 from server.dev.sample import PEOPLE, SAMPLE_DOCUMENTS
 from server.doctor.proof import require_isolation
@@ -58,7 +60,7 @@ class Stack:
             else:
                 self.stop()
         if not all(server.started for server, _ in self.servers):
-            raise StartupError("the server did not start; the last lines of server.log in its folder say why")
+            raise StartupError("the server did not start; read the last lines of server.log in its folder")
 
     @property
     def loop_factory(self) -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -72,18 +74,19 @@ class Stack:
 
 
 @contextmanager
-def development_stack(
+def development_stack(  # noqa: PLR0913, PLR0917  # the options of the verb, and its two ways to show something
     folder: Path,
     port: int,
     documents: Path | None = None,
     report: Callable[[str], None] = lambda _step: None,
     own: OwnDatabase | None = None,
+    show: Callable[[Shown], None] = lambda _request: None,
 ) -> Generator[Stack]:
     """Prepare a stack in `folder`; the server listens on `port`, the stand-ins on the next two ports.
 
     Port 0 takes any three free ports. `documents` replaces the sample's documents; `own` replaces the embedded database
-    with an existing one and its own catalog, without documents. Raises StartupError; everything that was started is
-    stopped at the end.
+    with an existing one and its own catalog, without documents. `report` gets each step of the preparation, and `show`
+    each request while the stack serves. Raises StartupError; everything that was started is stopped at the end.
     """
     with folder_lock(folder), ExitStack() as started:
         listeners = [listen(HOST, port + place if port else 0) for place in range(3)]
@@ -115,7 +118,12 @@ def development_stack(
         own_calls(settings, catalog, proof, trail, documents or SAMPLE_DOCUMENTS).serve_at(issuer)
         point_aws_at(knowledge_base_url)
         apps = [
-            create_app(settings, catalog=catalog, first_proof=lambda: proof),
+            create_app(
+                settings,
+                catalog=catalog,
+                first_proof=lambda: proof,
+                new_recorder=partial(ShowingRecorder, show=show),
+            ),
             issuer.app,
             *([create_knowledge_base(corpus)] if corpus else []),
         ]

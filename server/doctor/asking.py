@@ -1,8 +1,10 @@
 """How the doctor asks the database: one connection and fixed settings; a check that cannot be made fails."""
 
 import re
+import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import psycopg
@@ -36,12 +38,12 @@ def login_connection(settings: DatabaseSettings) -> Generator[psycopg.Connection
     except psycopg.OperationalError as error:
         raise target.explained(error) from error
     except psycopg.Error as error:
-        raise StartupError(f"the database cannot be asked ({target.words(error)}); check database.url") from error
+        raise StartupError(f"the database cannot be queried ({target.words(error)}); check database.url") from error
     except TenantgateError:
         raise
     except Exception as error:  # a defect of the doctor proves nothing, but must not show a traceback
         said = f"{type(error).__name__}: {target.words(error)}"
-        raise StartupError(f"the doctor failed ({said}); report it, with this line and the declarations") from error
+        raise StartupError(f"doctor failed ({said}); report this line with your declarations") from error
 
 
 @contextmanager
@@ -57,20 +59,28 @@ def made(name: str, purpose: str, connection: psycopg.Connection[Any], find: Cal
 
     Raises UnreachableError when the database is down or too busy.
     """
+    began = time.monotonic()
+    check = _made(name, purpose, connection, find)
+    return replace(check, duration_s=time.monotonic() - began)
+
+
+def _made(
+    name: str, purpose: str, connection: psycopg.Connection[Any], find: Callable[[], Iterable[Offender]]
+) -> Check:
     try:
         # Rolled back, so that locks on tables are not kept until the last check.
         with connection.transaction(force_rollback=True):
             return Check(name, purpose, tuple(find()))
     except LATER as error:
-        raise UnreachableError(f"the check {name} cannot be made now ({first_line(error)}); try again") from error
+        raise UnreachableError(f"the check {name} cannot run now ({first_line(error)}); try again") from error
     except psycopg.OperationalError:
         raise
     except psycopg.Error as error:
-        problem = f"this check cannot be made: {first_line(error)}"
+        problem = f"this check cannot run: {first_line(error)}"
         return Check(name, purpose, (Offender(name, problem, _remedy(error, connection.info.user)),))
     except Exception as error:  # noqa: BLE001  # after a defect of the doctor, nothing may be served
         problem = f"this check failed: {type(error).__name__}: {first_line(error)}"
-        return Check(name, purpose, (Offender(name, problem, "report it, with this line and the declaration"),))
+        return Check(name, purpose, (Offender(name, problem, "report this line with the declaration"),))
 
 
 def _remedy(error: psycopg.Error, login: str) -> str:

@@ -15,7 +15,7 @@ from server.doctor.report import Report
 from server.errors import StartupError
 from server.settings import Settings
 
-_ENDED: Final = "the process that proves isolation was ended before it had an answer; start again"
+_ENDED: Final = "the process that proves isolation ended without a result; start the server again"
 
 
 @contextmanager

@@ -70,7 +70,7 @@ def clocks(_connection: psycopg.Connection[Any], signer: Signer) -> Iterator[Off
         "clocks",
         f"this server's clock is {abs(signer.ahead_s):.0f} s {'ahead of' if server_is_ahead else 'behind'} the "
         f"database's, so that tenant contexts are {effect}",
-        "set both clocks by the same time service (NTP)",
+        "synchronize both clocks with the same time service (NTP)",
     )
 
 
@@ -80,8 +80,10 @@ def genuine_context(connection: psycopg.Connection[Any], signer: Signer) -> Iter
     if answer == _REFUSAL:
         yield Offender(
             f"database.context_keys: {signer.keys[0].kid}",
-            "the database refuses what this key signs: it does not know the key, has another secret, or retired it",
-            "compare with `tenantgate keys list`; put one that it knows first, or make one with `tenantgate keys add`",
+            "the database refuses contexts of this key: it does not have the key, has another secret for it, or "
+            "retired it",
+            "compare with `tenantgate keys list`; put a key that it lists first, or make one with `tenantgate keys "
+            "add`",
         )
     elif answer != _TENANT:
         yield _wrong(f"a genuine context enforces {answer!r}")

@@ -82,7 +82,7 @@ class _Counts:
         for table in declared.provable:
             facts = declared.facts[table.name]
             if facts.bound_owner:
-                self.notices.append(f"{table.name}: not counted, for the view reads its tables as {facts.owner}")
+                self.notices.append(f"{table.name}: not counted, because the view reads its tables as {facts.owner}")
             else:
                 yield from self._counted(table)
 
@@ -101,7 +101,7 @@ class _Counts:
                     self.notices.append(f"{table.name}: not counted: {first_line(error)}")
                 continue
             except LATER:
-                self.notices.append(f"{table.name}: not counted, for it takes longer than {_TIMEOUT_MS // 1000} s")
+                self.notices.append(f"{table.name}: not counted, because it takes longer than {_TIMEOUT_MS // 1000} s")
             except psycopg.OperationalError:
                 raise
             except psycopg.Error as error:
@@ -121,12 +121,12 @@ class _Counts:
             wanted = expected.get(tenant, 0)
             if seen == wanted:
                 continue
-            problem = f"as the tenant {tenant}, {seen} rows are seen, and the administrator counts {wanted}"
+            problem = f"as the tenant {tenant}, {seen} rows are seen, but the administrator counts {wanted}"
             if self._declared.facts[table.name].kind == "v":
                 # The rows of a view may depend on other rows that it sees, such as the first ten of all.
                 self.notices.append(f"{table.name}: {problem}; the view may depend on who asks")
             elif sees_all:
-                yield Offender(table.name, problem, "see what the other checks say of it")
+                yield Offender(table.name, problem, "see the other problems of this relation")
             else:
                 self.notices.append(f"{table.name}: {problem}, whom policies bind too")
                 return

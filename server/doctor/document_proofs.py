@@ -20,7 +20,7 @@ from server.settings import Settings
 _AT_ONCE: Final = 4
 _QUESTION: Final = "tenantgate canary"
 _WRITE: Final = "run `tenantgate documents canaries DIR`, then `tenantgate documents sync DIR`"
-_NOT_FILTERED: Final = "use a document store that filters by labels, and bring the documents in again"
+_NOT_FILTERED: Final = "use a document store that filters by labels, and ingest the documents again"
 _ANOTHER_TENANT: Final = 'set documents.isolate_by to ["tier", "tenant_id"], or remove the label tenant_id'
 
 
@@ -79,7 +79,7 @@ async def prove_documents(
         await _examine(store, isolate_by, tiers, proof, tenants)
     except ToolError as error:
         proof.failure = error
-        remedy = "compare the settings of [documents] and the rights of the server's role"
+        remedy = "check the settings of [documents] and the rights of the server's role"
         # This is for the operator: the store's message may be shown, since it contains no caller's question.
         reason = f" ({error.__cause__})" if error.__cause__ else ""
         proof.answers.append(Offender("documents", f"{error}{reason}", remedy))
@@ -118,7 +118,7 @@ def _judge(
     for canary in sorted(canaries - {_owner(one) for one in seen}, key=str):
         if isolation.admits(_labels(canary)):
             name = f"the canary of {canary[0]}, {canary[1]}"
-            proof.canaries.append(Offender(name, f"it is not seen by {who}", _WRITE))
+            proof.canaries.append(Offender(name, f"{who} does not see it", _WRITE))
 
 
 def _contexts(tiers: Sequence[str], canaries: set[tuple[Any, Any]], tenants: int | None) -> Iterator[tuple[str, str]]:

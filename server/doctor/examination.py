@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import psycopg
@@ -25,6 +26,7 @@ from server.doctor.rows import RowProofs
 from server.doctor.sql_checks import sql_checks
 from server.doctor.tenants import registered_tenants
 from server.doctor.undeclared import acceptance_notices, is_accepted
+from server.doctor.watch import Names, Watch
 from server.errors import SettingsError
 from server.settings import Settings
 
@@ -32,12 +34,14 @@ from server.settings import Settings
 _CLOCK_NOTICE_S: Final = 5.0
 
 
-def examine(settings: Settings, catalog: Catalog, *, admin: bool = False, exact: bool = True) -> Report:
+def examine(
+    settings: Settings, catalog: Catalog, *, admin: bool = False, exact: bool = True, watch: Watch | None = None
+) -> Report:
     """Run every check and proof through `database.url` with `database.context_keys`.
 
     With `admin`, also compare with the counts of the administrator of `database.admin_url`. Without `exact`, the proofs
-    on rows use samples. A check that cannot be made fails. Raises SettingsError when a setting is missing,
-    UnreachableError when the database does not answer.
+    on rows use samples. A check that cannot be made fails. `watch` follows what happens. Raises SettingsError when a
+    setting is missing, UnreachableError when the database does not answer.
     """
     if not settings.database.url.get_secret_value():
         raise SettingsError(f"database.url is missing; set it to the connection of the login {settings.database.login}")
@@ -47,7 +51,7 @@ def examine(settings: Settings, catalog: Catalog, *, admin: bool = False, exact:
         raise SettingsError("database.admin_url is missing; set TENANTGATE_DATABASE__ADMIN_URL for --admin")
     began = time.monotonic()
     with login_connection(settings.database) as connection:
-        examination = _Examination(connection, settings, catalog)
+        examination = _Examination(connection, settings, catalog, watch or Watch())
         with settled(connection, settings.database.statement_timeout_ms):
             examination.run(exact=exact)
         if admin and examination.signer is not None and examination.declared is not None:
@@ -62,13 +66,15 @@ def _ignores_case(catalog: Catalog) -> bool:
 class _Examination:
     """The results so far."""
 
-    def __init__(self, connection: psycopg.Connection[Any], settings: Settings, catalog: Catalog) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], settings: Settings, catalog: Catalog, watch: Watch) -> None:
         self.declared: Declared | None = None
         # None until the database accepts a context signed with the first key.
         self.signer: Signer | None = None
         self._connection: Final = connection
         self._settings: Final = settings
         self._catalog: Final = catalog
+        self._watch: Final = watch
+        self._group = ""
         self._login = settings.database.login
         self._checks: Final[list[Check]] = []
         self._notices: Final[list[str]] = []
@@ -77,22 +83,27 @@ class _Examination:
 
     def run(self, *, exact: bool) -> None:
         """Make every check inside the open transaction; checks without a context come before those with one."""
+        self._begin(Names.LOGIN)
         self._check("login", "The connection is that of database.login.", self._find_login)
-        self._checks.extend(sql_checks(self._connection, self._login))
+        self._add(sql_checks(self._connection, self._login))
+        self._begin(Names.DECLARED)
         self._check("catalogue", "What the database says of the declared relations can be read.", self._read)
         if self.declared is not None:
             accepted = self._settings.database.accepted_relations
             tools = self._catalog.sql_tools
-            self._checks.extend(declared_checks(self._connection, self.declared, tools, accepted))
+            self._add(declared_checks(self._connection, self.declared, tools, accepted))
             self._look_without_context(self.declared, exact=exact)
+        self._begin(Names.CONTEXTS)
         self._prove_contexts()
         if self._proofs is not None:
+            self._begin(Names.ROWS)
             self._look_as_tenants(self._proofs)
 
     def compare(self, declared: Declared, signer: Signer) -> None:
         """Compare with the administrator's counts, and name other roles that lose rows."""
+        self._begin(Names.COUNTS)
         found = compare_with_administrator(self._settings.database, self._connection, signer, declared)
-        self._checks.append(found.check)
+        self._add([found.check])
         self._notices.extend(found.notices)
         self._tenants = max(self._tenants, found.tenants)
 
@@ -112,9 +123,19 @@ class _Examination:
             tenants=self._tenants,
         )
 
+    def _begin(self, group: str) -> None:
+        """Let the next checks belong to `group`."""
+        self._group = group
+        self._watch.begins(group)
+
+    def _add(self, checks: Iterable[Check]) -> None:
+        for check in checks:
+            self._checks.append(replace(check, group=self._group))
+            self._watch.checked(self._checks[-1])
+
     def _check(self, name: str, purpose: str, find: Callable[[], Iterable[Offender]]) -> Check:
         check = made(name, purpose, self._connection, find)
-        self._checks.append(check)
+        self._add([check])
         return check
 
     def _find_login(self) -> Iterator[Offender]:
@@ -123,16 +144,16 @@ class _Examination:
         self._login = current
         for name in dict.fromkeys((session, current)):
             if name != wanted:
-                remedy = "connect as the one that database.login names, or name this one there"
-                yield Offender(name, f"database.url logs in as {name}, and database.login is {wanted}", remedy)
+                remedy = "connect as the role that database.login names, or set database.login to this role"
+                yield Offender(name, f"database.url logs in as {name}, but database.login is {wanted}", remedy)
 
     def _read(self) -> Iterable[Offender]:
         id_type = self._settings.tenancy.id_type
         self.declared = declared = read_declared(self._connection, self._catalog.tables, self._login, id_type)
         if any(one.letter_case == ASCII for one in declared.facts.values()) and _ignores_case(self._catalog):
             self._notices.append(
-                "this database has no collation that knows letters beyond a to z, so that filters which ignore letter "
-                "case do so for a to z alone; use PostgreSQL 17 or newer, or one with ICU"
+                "this database has no collation that knows letters beyond a to z, so filters ignore letter case only "
+                "for a to z; use PostgreSQL 17 or newer, or one with ICU"
             )
         self._notices.extend(order_notices(declared))
         return ()
@@ -159,13 +180,13 @@ class _Examination:
 
         check = made("clocks", "The clocks of this server and of the database agree.", self._connection, ask)
         if not check.holds:
-            self._checks.append(check)
+            self._add([check])
         return found[0] if found else None
 
     def _look_without_context(self, declared: Declared, *, exact: bool) -> None:
         accepted = self._settings.database.accepted_relations
         self._notices.extend(acceptance_notices(self._connection, declared.reach, accepted))
-        self._proofs = proofs = RowProofs(self._connection, declared, exact=exact)
+        self._proofs = proofs = RowProofs(self._connection, declared, self._watch, exact=exact)
 
         def find() -> Iterable[Offender]:
             proofs.look_without_context()

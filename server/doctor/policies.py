@@ -163,7 +163,7 @@ def _other(connection: psycopg.Connection[Any], declared: "Declared", table: Tab
     problem = f"its policy {policy.name}, for {meant}, is for {concerned} too and {effect}: {policy.condition}"
     name, relation = sql.Identifier(policy.name), declared.relation(table.name)
     if not {None, *bound} & set(policy.roles):
-        return Offender(table.name, problem, f"let {concerned} be no member of {meant}")
+        return Offender(table.name, problem, f"remove {concerned} from the members of {meant}")
     others = [role for role in policy.roles if role is not None and role not in bound]
     if None in policy.roles:
         others = list(users_of(connection, relation_of(connection, table.name), bound).before)
@@ -171,4 +171,4 @@ def _other(connection: psycopg.Connection[Any], declared: "Declared", table: Tab
         return Offender(table.name, problem, sql.SQL("DROP POLICY {} ON {};").format(name, relation).as_string())
     roles = sql.SQL(", ").join(map(sql.Identifier, others))
     alter = sql.SQL("ALTER POLICY {} ON {} TO {};").format(name, relation, roles).as_string()
-    return Offender(table.name, problem, f"{alter} -- those whom it is meant for")
+    return Offender(table.name, problem, f"{alter} -- name the roles that it is meant for")

@@ -39,7 +39,7 @@ def require_isolation(settings: Settings, catalog: Catalog) -> Report | None:
         return None
     if not report.holds:
         raise StartupError(
-            f"isolation does not hold, so nothing is served ({_failures(report)}); see `tenantgate doctor`"
+            f"isolation is not proved, so nothing is served ({_failures(report)}); see `tenantgate doctor`"
         )
     return report
 
@@ -116,11 +116,11 @@ def _log_change(last: Report | None, report: Report) -> None:
     if last is not None and _said(last) == _said(report):
         return
     for check in report.failed:
-        _log.critical("isolation does not hold", check=check.name, offenders=list(map(str, check.offenders)))
+        _log.critical("an isolation check failed", check=check.name, offenders=list(map(str, check.offenders)))
     if report.holds:
         _log.info("isolation is proved", checks=len(report.checks), relations=report.summary)
     for notice in report.notices:
-        _log.warning("about the proof of isolation", notice=notice)
+        _log.warning("a notice of the proof of isolation", notice=notice)
 
 
 def _said(report: Report) -> object:

@@ -1,7 +1,7 @@
 """The doctor's result: checks with their offenders, notices, and the relations that were proved."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from server.catalog.facts import RelationFacts
@@ -10,11 +10,13 @@ from server.doctor.offender import Offender
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check; `offenders` is empty when it passed."""
+    """One check; `offenders` is empty when it passed. Its group and duration say nothing about the result."""
 
     name: str
     purpose: str
     offenders: tuple[Offender, ...]
+    group: str = field(default="", compare=False)
+    duration_s: float = field(default=0.0, compare=False)
 
     @property
     def holds(self) -> bool:
@@ -24,10 +26,28 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """A declared relation whose rows were checked, and what isolates it: "own column", "child of …", "shared"."""
+    """A declared relation whose rows were checked, and what isolates it: "own column", "child of …", "shared".
+
+    The proof took `statements`, as `tenants` real tenants, who saw `rows` of it.
+    """
 
     relation: str
     how: str
+    statements: int = field(default=0, compare=False)
+    tenants: int = field(default=0, compare=False)
+    rows: int = field(default=0, compare=False)
+
+    @property
+    def sentence(self) -> str:
+        """What was proved, and with how many statements."""
+        if self.how in {"shared", "view, shared"}:
+            what, who = "every tenant reads the same rows, and nobody without a tenant", ""
+        elif self.tenants:
+            what = "rows of another tenant are invisible"
+            who = f" as {_counted(self.tenants, 'real tenant')} with {_counted(self.rows, 'row')}"
+        else:
+            what, who = "no row is visible without a tenant, or to one that does not exist", ""
+        return f"{what}: proved with {_counted(self.statements, 'statement')}{who} ({self.how})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +80,15 @@ class Report:
     @property
     def summary(self) -> str:
         """One sentence: how many relations were proved, with how many tenants, and what isolates each relation."""
-        relations = "1 relation" if len(self.proved) == 1 else f"{len(self.proved)} relations"
-        tenants = "1 real tenant" if self.tenants == 1 else f"{self.tenants or 'no'} real tenants"
         parts = [f"{one.relation} ({one.how})" for one in self.proved]
         parts += [f"{name} (accepted, not proved)" for name in self.accepted]
-        return f"{relations} proved with {tenants}" + (f": {', '.join(parts)}" if parts else "")
+        return self.headline + (f": {', '.join(parts)}" if parts else "")
+
+    @property
+    def headline(self) -> str:
+        """The beginning of the summary: how many relations were proved, with how many tenants."""
+        tenants = _counted(self.tenants, "real tenant") if self.tenants else "no real tenants"
+        return f"{_counted(len(self.proved), 'relation')} proved with {tenants}"
 
     def as_json(self) -> dict[str, Any]:
         """Return {ok, checks: [{name, ok, offenders: [{object, problem, remedy}]}], notices, proved, tenants}."""
@@ -75,6 +99,10 @@ class Report:
                 for check in self.checks
             ],
             "notices": list(self.notices),
-            "proved": [asdict(one) for one in self.proved],
+            "proved": [{"relation": one.relation, "how": one.how} for one in self.proved],
             "tenants": self.tenants,
         }
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"1 {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -41,8 +41,8 @@ def rollup_offenders(connection: psycopg.Connection[Any], declared: Declared) ->
         if missing := [event for event in TRIGGERS if event not in kept]:
             yield Offender(
                 name,
-                f"no trigger of {rollup.source.name} keeps it at {', '.join(missing)}, so that its totals are not "
-                "those of the rows",
+                f"no trigger of {rollup.source.name} keeps it at {', '.join(missing)}, so its totals can differ from "
+                "the rows",
                 f"run the SQL that `tenantgate tools sql {name}` prints",
             )
 

@@ -20,11 +20,12 @@ from server.doctor.report import Proved
 from server.doctor.row_statements import SAMPLE_ROWS, Counts, any_row, counting
 from server.doctor.tenants import family, is_possible, nobody
 from server.doctor.undeclared import CORE
+from server.doctor.watch import Watch
 
 # Use indexes even for small tables: then a tenant without rows costs nothing.
 _BY_INDEX: Final[LiteralString] = "SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)"
 _HAS_TENANT: Final = sql.SQL("SELECT tenancy.current_tenant() IS NOT NULL")
-_SEE_OTHERS: Final = "see what the other checks say of it"
+_SEE_OTHERS: Final = "see the other problems of this relation"
 # After this time, the remaining relations are checked with samples.
 _EXACT_S: Final = 20.0
 
@@ -52,7 +53,7 @@ class RowProofs:
     that does not exist, and rows of other tenants. With `exact`, every row is counted, otherwise a sample.
     """
 
-    def __init__(self, connection: psycopg.Connection[Any], declared: Declared, *, exact: bool) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], declared: Declared, watch: Watch, *, exact: bool) -> None:
         """Keep the parameters; nothing is read yet."""
         self.without_context: Final[list[Offender]] = []
         self.strangers: Final[list[Offender]] = []
@@ -61,9 +62,12 @@ class RowProofs:
         self.proved: Final[list[Proved]] = []
         self._connection: Final = connection
         self._declared: Final = declared
+        self._watch: Final = watch
         self._exact: Final = exact
         self._exact_until: Final = time.monotonic() + _EXACT_S
         self._unproved: Final = set[str]()
+        # The rows that real tenants saw in the present relation.
+        self._seen = 0
 
     def look_without_context(self) -> None:
         """Query every relation without a tenant, inside the open transaction; locks are released after each."""
@@ -80,8 +84,17 @@ class RowProofs:
         """Query every relation in the same way as a tenant that does not exist and as each of `tenants`."""
         self._connection.execute(_BY_INDEX)
         for table in self._declared.provable:
-            if self._answer(list(self._looks(table, tenants)), signer) and table.name not in self._unproved:
-                self.proved.append(Proved(table.name, _how(table, self._declared.facts[table.name].kind)))
+            self._watch.looks_at(table.name)
+            self._seen, looks = 0, list(self._looks(table, tenants))
+            if self._answer(looks, signer) and table.name not in self._unproved:
+                self._prove(table, looks)
+
+    def _prove(self, table: Table, looks: Sequence[_Look]) -> None:
+        how = _how(table, self._declared.facts[table.name].kind)
+        real = len({one.tenant for one in looks if one.offenders is self.foreign})
+        # One more statement looked without a tenant.
+        self.proved.append(Proved(table.name, how, statements=1 + len(looks), tenants=real, rows=self._seen))
+        self._watch.proved(self.proved[-1])
 
     def _looks(self, table: Table, tenants: Sequence[str]) -> Iterator[_Look]:
         kind = family(self._declared, table)
@@ -146,8 +159,9 @@ class RowProofs:
         values = (look.tenant, signer.sign(statement, look.tenant))
         enforced, rows = self._connection.execute(statement.sent, values).fetchall()[0]
         if enforced != look.tenant:
-            return f"as the tenant {look.tenant}, the tenant {enforced} is enforced"
+            return f"the database enforces the tenant {enforced} for a context of {look.tenant}"
         counts = statement.read(rows)[0]
+        self._seen += counts["seen"]
         if look.is_stranger and counts["seen"]:
             return f"a tenant that does not exist sees {_rows(counts['seen'])}"
         if counts["others"]:
@@ -158,7 +172,7 @@ class RowProofs:
         """Replace a query that takes too long by one about a sample, or add a notice that it was left out."""
         look = pending.popleft()
         if look.sample is None or look.statement is look.sample:
-            self.notices.append(f"{look.name}: a proof on its rows was not finished in time and was left out")
+            self.notices.append(f"{look.name}: a live proof on its rows took too long and was left out")
             return False
         pending.appendleft(replace(look, statement=look.sample))
         if (said := _sampled(look.name)) not in self.notices:
@@ -179,4 +193,4 @@ def _how(table: Table, kind: str) -> str:
 
 
 def _sampled(name: str) -> str:
-    return f"{name}: {SAMPLE_ROWS:,} rows per tenant were looked at, for all of them would have taken too long"
+    return f"{name}: {SAMPLE_ROWS:,} rows per tenant were checked, because all of them would have taken too long"

@@ -39,11 +39,11 @@ def _remedy(declared: Declared, tool: SqlTool, error: psycopg.Error) -> str:
         return f"correct the sql or the columns of the tool {tool.name}"
     named = [name for name, facts in declared.facts.items() if facts.name == denied[1]]
     if not named:
-        return f"declare the table {denied[1]}, or take it out of the sql of the tool {tool.name}"
+        return f"declare the table {denied[1]}, or remove it from the sql of the tool {tool.name}"
     hidden = [f"{name}.{column}" for name in named for column in _hidden(declared, name, tool)]
     if not hidden:
         return f"name columns of {named[0]} that are declared, and no whole row such as {denied[1]}.*"
-    return f"declare {', '.join(hidden)}, or take it out of the sql of the tool {tool.name}"
+    return f"declare {', '.join(hidden)}, or remove it from the sql of the tool {tool.name}"
 
 
 def _hidden(declared: Declared, name: str, tool: SqlTool) -> Iterator[str]:

@@ -72,7 +72,7 @@ def acceptance_notices(
     for name in accepted:
         grants = reach.get(name, ())
         if not grants:
-            yield f"{name} is accepted by the settings and is not in reach; take it out of database.accepted_relations"
+            yield f"{name} is accepted by the settings and is not in reach; remove it from database.accepted_relations"
         elif is_accepted(name, grants, accepted):
             shown = _shown_to_everybody(connection, grants[0])
             yield f"{name} is accepted by the settings: PUBLIC may read it, and {shown} without a tenant context"
@@ -86,5 +86,5 @@ def _shown_to_everybody(connection: psycopg.Connection[Any], grant: Grant) -> st
     except psycopg.Error:
         if connection.closed:
             raise
-        return "it was not found out what it shows"
+        return "what it shows could not be checked"
     return "it shows rows" if shows else "it shows no row"

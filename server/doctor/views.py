@@ -25,7 +25,8 @@ def view_offenders(connection: psycopg.Connection[Any], declared: Declared) -> I
             ways = f"`tenantgate tools sql {table.name}`"
             yield Offender(
                 table.name,
-                f"it reads its tables as its owner {facts.owner}, whom no policy binds: the rows of all tenants",
+                f"it reads its tables as its owner {facts.owner}, whom no policy limits, so it shows the rows of all "
+                "tenants",
                 f"{invoker.as_string()} -- or another owner: {ways} prints both ways"
                 if connection.info.server_version >= _INVOKER_VERSION
                 else f"give it an owner that the policies name: {ways} prints how",

@@ -16,6 +16,11 @@ def document_store(settings: DocumentsSettings) -> DocumentStore:
     return KnowledgeBase(settings)
 
 
+def store_name(settings: DocumentsSettings) -> str:
+    """Return the id of the configured store, as traces show it."""
+    return settings.knowledge_base_id
+
+
 def check_labels(names: Sequence[str]) -> str | None:
     """Return what is wrong with the labels that a search tool offers its callers; None when nothing is."""
     if (isolating := isolating_among(names)) is not None:

@@ -71,7 +71,7 @@ class TenantDocuments:
         """
         isolation = Isolation.of(self._caller, self._isolate_by)
         if (name := isolating_among(labels)) is not None:
-            raise ArgumentsError(f"The label {name!a} is not for a caller to choose; nothing was read.")
+            raise ArgumentsError(f"The label {name!a} cannot be chosen by a caller; leave it out. Nothing was read.")
         if not 1 <= limit <= MAXIMUM_PASSAGES:
             raise ArgumentsError(f"The limit must be from 1 to {MAXIMUM_PASSAGES}; nothing was read.")
         narrowing = tuple(Condition(name, (value,)) for name, value in labels.items())

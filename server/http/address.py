@@ -87,7 +87,12 @@ class Address:
         method, origin = scope["method"], headers.get(b"origin")
         if len(headers) != len(scope["headers"]) and _repeats(scope):
             challenge = self._metadata.challenge("invalid_request", self._metadata.scopes, tenant_asked(scope))
-            return _refused(400, "A header that may be sent once was sent twice.", method, www_authenticate=challenge)
+            return _refused(
+                400,
+                "A header that may be sent only once was sent twice; send it once.",
+                method,
+                www_authenticate=challenge,
+            )
         host = headers.get(b"host", b"")
         if self._plain(host) not in self._hosts:
             message = "This server does not answer to that host name; list it in allowed_hosts."
@@ -97,7 +102,7 @@ class Address:
         if origin is not None and method == "OPTIONS" and b"access-control-request-method" in headers:
             return Outcome(204, b"", _PREFLIGHT, Decision(method))
         if method != "POST":
-            return _refused(405, "Only POST is answered here.", method, allow="POST")
+            return _refused(405, "Only POST is accepted here; send a POST request.", method, allow="POST")
         return None
 
     def _plain(self, host: bytes) -> bytes:

@@ -116,8 +116,13 @@ class Gate:
             return _over_budget(error, token)
         except Exception:  # noqa: BLE001  # the last resort: the process lives, the caller learns nothing
             decision = Decision(scope["method"]) if token is None else Decision.of(token)
-            _log.exception("unhandled", **decision.recorded(500))
-            return refusal(500, INTERNAL_ERROR, "Internal error; the error was logged.", decision)
+            _log.exception("a request failed", **decision.recorded(500))
+            return refusal(
+                500,
+                INTERNAL_ERROR,
+                "Internal error; it was logged. Retry once; if it fails again, tell your administrator.",
+                decision,
+            )
 
     async def _paced(self, outcome: Outcome, scope: Scope, receive: Receive) -> Outcome:
         """Return a refusal of somebody over their budget when it is time for it."""
@@ -152,7 +157,7 @@ class Gate:
         if headers.get(b"content-type") != b"application/json" and not _is_json(headers):
             return _unread(415, "The body must be application/json in UTF-8.", token)
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            return _unread(415, "A compressed body is not accepted.", token)
+            return _unread(415, "A compressed body is not accepted; send it uncompressed.", token)
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or len(length) > _LENGTH_DIGITS or int(length) > self._maximum_bytes:
             return self._too_large(token)
@@ -179,10 +184,10 @@ class Gate:
                     if not message.get("more_body", False):
                         return _in_bounds(bytes(body), token)
         except TimeoutError:
-            return _unread(408, "The body did not arrive in time.", token)
+            return _unread(408, "The body did not arrive in time; send it again.", token)
 
     def _too_large(self, token: AccessToken) -> Outcome:
-        return _unread(413, f"The body is over {self._maximum_bytes} bytes.", token)
+        return _unread(413, f"The body has over {self._maximum_bytes} bytes; send fewer.", token)
 
 
 def _is_json(headers: _Headers) -> bool:

@@ -32,7 +32,7 @@ _STATUS: Final = {FORBIDDEN: 403, LIMITED: 429}
 _MESSAGE_BYTES: Final = 2_400
 _METHOD: Final = "tools/call"
 NO_OBJECT: Final = (
-    'arguments must be an object, such as {"limit": 5}: no list, and no text that holds JSON; nothing was read.'
+    'arguments must be an object, such as {"limit": 5}, not a list and not a text that contains JSON; nothing was read.'
 )
 _log: Final = structlog.get_logger("protocol")
 
@@ -98,7 +98,7 @@ class ToolCalls:
                 return self._refusal(call, error, request, decision(error))
             except Exception as error:  # noqa: BLE001  # a defect of ours: its text is for the operator alone
                 _log.exception("a tool failed", tool=tool.name)
-                message = "Internal error; the error was logged."
+                message = "Internal error; it was logged. Retry once; if it fails again, tell your administrator."
                 return _error(call, INTERNAL_ERROR, message, decision(error))
         message = "The client left before the answer was ready."
         return _error(call, INTERNAL_ERROR, message, decision("cancelled"))
@@ -117,7 +117,7 @@ class ToolCalls:
             raise ScopeMissingError(issuer.names_of(tool.scope)[0], tuple(dict.fromkeys(held)))
 
     def _unknown(self, name: str) -> str:
-        return f"Unknown tool {quoted(name)}. There are: {listed(self._tools)}."
+        return f"Unknown tool {quoted(name)}. Use one of: {listed(self._tools)}."
 
     def _refusal(
         self, call: Call, error: ForbiddenError | LimitError, request: VerifiedRequest, decision: Decision

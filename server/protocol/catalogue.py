@@ -66,4 +66,4 @@ class Catalogue:
 
 
 def _unknown(kind: str, name: str, known: dict[str, Any]) -> MCPError:
-    return MCPError(code=INVALID_PARAMS, message=f"Unknown {kind} {quoted(name)}. There are: {listed(known)}.")
+    return MCPError(code=INVALID_PARAMS, message=f"Unknown {kind} {quoted(name)}. Use one of: {listed(known)}.")

@@ -49,7 +49,7 @@ class Endpoint:
         try:
             message = from_json(request.body, allow_inf_nan=False)
         except ValueError:
-            return _refused(request, PARSE_ERROR, "The body is not JSON.")
+            return _refused(request, PARSE_ERROR, "The body is not JSON; send one JSON-RPC message.")
         if long := _too_long(message, request.headers):
             return _refused(request, INVALID_REQUEST, long)
         if (parent := span_of_message(message)) is not None:

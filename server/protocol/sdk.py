@@ -76,7 +76,7 @@ class SdkEndpoint:
             return refusal(status, code, message, request.decision())
 
         if not check_accept_headers(http)[0]:
-            return refused(406, INVALID_REQUEST, "The client must accept application/json.")
+            return refused(406, INVALID_REQUEST, "The Accept header must allow application/json.")
         try:
             # Nothing that a client tells a server without sessions has an effect, so it is acknowledged and dropped.
             if isinstance(body, dict) and "id" not in body:
@@ -86,7 +86,11 @@ class SdkEndpoint:
         except ValidationError:
             return refused(400, INVALID_REQUEST, "The body must be one JSON-RPC request or notification.")
         if find_duplicated_routing_header(http.headers.items()) or _claimed_version(message) not in (None, version):
-            return refused(400, HEADER_MISMATCH, "The headers and the body name different protocol versions.")
+            return refused(
+                400,
+                HEADER_MISMATCH,
+                "The headers and the body name different protocol versions; send the same one in both.",
+            )
         decision = request.decision(mcp_method=_known(message.method))
         return Outcome(200, await self._answer(http, message, version), JSON, decision)
 
@@ -102,7 +106,10 @@ class SdkEndpoint:
             told = handler_exception_to_error_data(error)
             if told is None:
                 _log.exception("a handler failed")
-                told = ErrorData(code=INTERNAL_ERROR, message="Internal error; the error was logged.")
+                told = ErrorData(
+                    code=INTERNAL_ERROR,
+                    message="Internal error; it was logged. Retry once; if it fails again, tell your administrator.",
+                )
             elif told.code == INVALID_PARAMS and _has_other_arguments(message):
                 # The SDK does not say which parameter it is.
                 told = ErrorData(code=INVALID_PARAMS, message=NO_OBJECT)

@@ -17,11 +17,17 @@ class LimitsSettings(Section):
 
     # A tenth of what one worker can answer; for one person, a quarter of that.
     calls_per_minute_per_tenant: Annotated[int, Field(ge=0)] = 12_000
+    """requests that run for one tenant, with any method; further ones are answered the same way"""
     calls_per_minute_per_person: Annotated[int, Field(ge=0)] = 3_000
+    """requests of one (issuer, sub), with any method; further ones are answered with 429 and Retry-After before
+    their body is read. A body counts once more for each 4 KiB after the first"""
     # The Valkey or Redis server that keeps the counts.
     store: SecretStr = SecretStr("")
+    """the URL of a Valkey or Redis server that counts [for all replicas](limits.md#limits-shared-by-replicas):
+    `valkeys://`, `rediss://`, `unix://`, and on this machine `valkey://`, `redis://`"""
     # Remote hosts that may receive the password and the counts without TLS.
     store_clear_text: tuple[str, ...] = ()
+    """hosts of a trusted network that `store` may reach without TLS"""
 
     @field_validator("store", mode="after")
     @classmethod

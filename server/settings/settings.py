@@ -42,17 +42,34 @@ class Settings(BaseSettings):
     )
 
     resource_url: Url | Literal[""] = ""
+    """the server's canonical URI: audience, metadata, challenges; the endpoint answers POST on its path (`/`
+    without one) and on `<path>/t/<tenant>`. A proxy in front passes the path on as it is"""
     allowed_hosts: tuple[str, ...] = ()
+    """exact Host headers that are answered, in any letter case, with the port unless it is the scheme's default;
+    for a `resource_url` on loopback, `127.0.0.1`, `localhost` and `[::1]`. The log names a refused one"""
     allowed_origins: tuple[str, ...] = ()
+    """exact Origins of browser clients"""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """addresses and networks (`"10.0.0.0/8"`) of the proxies in front: their connections carry many people and have
+    no limit per source, and their `X-Forwarded-For` gives the client's address"""
     host: str = "127.0.0.1"
+    """the address to listen on; also a flag of `serve`"""
     port: Annotated[int, Field(ge=1, le=65_535)] = 8000
+    """the port; also a flag of `serve`"""
     workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """worker processes; also a flag of `serve`. See [workers](running.md#workers)"""
     max_body_bytes: Annotated[int, Field(ge=1_024, le=16_777_216)] = 65_536
+    """a larger request body is refused with 413; one with over 512 opening brackets or 2,048 commas, counted in
+    texts too, with 400"""
     catalog: tuple[str, ...] = ()
+    """folders or files of declarations, relative to the settings file; `"sample"` is the sample pack:
+    [catalog](catalog.md)"""
     migrations: tuple[str, ...] = ()
+    """folders of your own SQL migrations, applied after the core's; `"sample"` as above"""
     instructions: str | None = None
+    """the text that a model gets at the start, instead of the catalog's texts"""
     whoami: bool = True
+    """`false` removes the built-in tool of this name"""
     issuers: tuple[IssuerSettings, ...] = ()
     tenancy: TenancySettings = TenancySettings()
     database: DatabaseSettings = DatabaseSettings()
@@ -77,7 +94,7 @@ class Settings(BaseSettings):
         if any(segment in {"", ".", ".."} for segment in segments) or set("{}") & set(path):
             raise ValueError("must have no empty, `.` or `..` part in its path, and no braces")
         if path in {"/ping", "/healthz", "/readyz"} or segments[:1] == [".well-known"]:
-            raise ValueError("must have another path: this one is that of the health checks or of the metadata")
+            raise ValueError("must have another path: the health checks or the metadata use this one")
         return url
 
     @field_validator("allowed_hosts", "allowed_origins")
@@ -91,7 +108,7 @@ class Settings(BaseSettings):
     def _issuers_are_distinct(self) -> Self:
         names = [issuer.issuer for issuer in self.issuers]
         if len(names) != len(set(names)):
-            raise ValueError("issuers: name each issuer once")
+            raise ValueError("issuers: an issuer is listed twice; list each issuer once")
         return self
 
     @model_validator(mode="after")
@@ -99,7 +116,7 @@ class Settings(BaseSettings):
         if self.database.pool_size < self.workers:
             raise ValueError(
                 f"database.pool_size: {self.database.pool_size} connections are too few for {self.workers} workers; "
-                "each needs one at least"
+                "each needs at least one; raise it, or lower workers"
             )
         return self
 

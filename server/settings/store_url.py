@@ -42,16 +42,16 @@ def store_address(url: str) -> StoreAddress:
     if not (has_path or scheme in _CLEAR | _TLS):
         raise ValueError(f"must look like {EXAMPLE}, or unix:///path/to/socket")
     if any(character.isspace() or not character.isprintable() for character in url) or parts.fragment:
-        raise ValueError("holds a blank or a #; percent-encode the password")
+        raise ValueError("contains a blank or a #; percent-encode the password")
     if not options.keys() <= _OPTIONS or ("ssl_ca_certs" in options and scheme not in _TLS):
-        raise ValueError("has an unknown option; there are db and, with valkeys:// and rediss://, ssl_ca_certs")
+        raise ValueError("has an unknown option; the options are db and, with valkeys:// and rediss://, ssl_ca_certs")
     if has_path and not parts.path.startswith("/"):
-        raise ValueError("names no socket; write unix:///path/to/socket")
+        raise ValueError("has no path of a socket; write unix:///path/to/socket")
     if not has_path and (not parts.hostname or port == 0):
-        raise ValueError(f"names no host and port that can be read; write {EXAMPLE}")
+        raise ValueError(f"has no valid host and port; write {EXAMPLE}")
     database = options.get("db") or ("" if has_path else parts.path.removeprefix("/")) or "0"
     if not (database.isascii() and database.isdigit() and len(database) <= _DATABASE_DIGITS):
-        raise ValueError(f"names no database by its number; write {EXAMPLE}")
+        raise ValueError(f"must name the database by a number; write {EXAMPLE}")
     return StoreAddress(
         parts.hostname or "",
         port or _PORT,

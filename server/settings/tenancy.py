@@ -10,10 +10,15 @@ class TenancySettings(Section):
 
     # Gives each tenant one spelling: a UUID in lower case, an integer without leading zeros.
     id_type: Literal["text", "uuid", "integer"] = "text"
+    """gives each tenant [one spelling](identity.md#tenant-ids); must fit the declared tenant columns"""
     # False: only the token's claim says which tenant, and every tenant that an issuer names is served.
     registry: bool = True
+    """`false`: only the token's claim decides, and nothing is looked up"""
     tenant_lookup: bool = True
+    """also look up (issuer, sub) in `tenancy.user_tenants`; if token and registry both name tenants, a person has
+    those in both"""
     tiers: tuple[Tier, ...] = ()
+    """the known tiers, lowest first; a person with several has the last one. Without tiers: no documents"""
 
     @property
     def looks_up(self) -> bool:

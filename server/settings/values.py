@@ -49,7 +49,7 @@ def _claim_path(path: str) -> str:
         raise ValueError(f'"{path}" must be a claim path: `a.b`, `a.*` for the keys of a map, `a.*.b` for b of each')
     # The names under which Supabase, Auth0 and Clerk store what people write about themselves.
     if first.split(".")[0] in _WRITTEN_BY_PEOPLE:
-        raise ValueError(f'"{path}" is written by the people themselves; use what an administrator sets')
+        raise ValueError(f'"{path}" can be changed by the person; use a claim that only an administrator sets')
     return path
 
 

@@ -77,6 +77,8 @@ METRICS: Final = (
     OPERATIONS,
     Metric("tenantgate.requests", "counter", "Answers by HTTP status, refusals included.", (names.HTTP_STATUS,)),
     Metric("tenantgate.refusals", "counter", "Requests that were not answered as asked, by reason.", ("reason",)),
+    Metric("tenantgate.refusals.held", "gauge", "Refusals over a budget that are held back now."),
+    Metric("tenantgate.refusals.unheld", "counter", "Those that left at once, because too many were held already."),
     STATEMENTS,
     Metric(
         names.POOL_COUNT,

@@ -16,6 +16,7 @@ from server.auth.verifier import TokenVerifier
 from server.catalog.parts import Parts
 from server.fair_queue import FairQueue
 from server.http.connections import Connections
+from server.http.paced_refusals import PacedRefusals
 from server.protocol.lists import KeptLists
 from server.telemetry import names
 from server.telemetry.snapshot import Labels, Snapshot, Value, of_histogram
@@ -35,6 +36,7 @@ class Watched:
     directory: TenantDirectory
     lists: KeptLists
     connections: Connections
+    refusals: PacedRefusals
     trail: AuditTrail | None
 
 
@@ -48,6 +50,8 @@ def read(telemetry: Telemetry, watched: Watched) -> Snapshot:
         "tenantgate.event_loop.lag": of_histogram(telemetry.lag),
         "tenantgate.requests": {(str(status),): count for status, count in telemetry.requests.items()},
         "tenantgate.refusals": {(reason,): count for reason, count in telemetry.refusals.items()},
+        "tenantgate.refusals.held": watched.refusals.held,
+        "tenantgate.refusals.unheld": watched.refusals.unheld,
         "tenantgate.traces.recorded": telemetry.tracing.recorded if telemetry.tracing else 0,
         "tenantgate.isolation.proved": database.proved,
         "tenantgate.isolation.proof.age": _age_s(database.proved_at),

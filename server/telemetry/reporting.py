@@ -53,7 +53,7 @@ class Reporting:
             if self._sender is not None:
                 self._sender.close()
             if not await _within(CLOSING_S, ends):
-                _log.warning("what was measured last could not be sent in time", seconds=CLOSING_S)
+                _log.warning("the last metrics could not be sent in time", seconds=CLOSING_S)
 
     async def _keep(self) -> None:
         while True:

@@ -63,7 +63,7 @@ class Gathered:
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass  # the worker ended, or this process does
         except ValueError:
-            _log.exception("a worker sent something else than its numbers")
+            _log.exception("a worker sent data that is not metrics")
         finally:
             self._connected.discard(number)
             if (last := self.workers.pop(number, None)) is not None:

@@ -30,7 +30,7 @@ def decoded(text: bytes) -> Snapshot:
         read: Any = json.loads(text)
         return {name: dict(map(_series, series)) for name, series in read.items() if name in _KNOWN}
     except (AttributeError, TypeError) as error:
-        raise ValueError("this is no snapshot") from error
+        raise ValueError("this is not a snapshot") from error
 
 
 def _series(pair: Sequence[Any]) -> tuple[Labels, Value]:

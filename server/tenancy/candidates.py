@@ -81,7 +81,7 @@ class Candidates:
             raise TenancyError(
                 "Your access token and this server's registry give you different tenants; "
                 "ask your administrator to make them agree.",
-                reason="the person is not mapped to what the token names",
+                reason="the registry does not map the person to the tenant in the token",
                 tenant=", ".join(examined),
             )
         until_s = min((entry.until_s for entry in entries.values()), default=math.inf)

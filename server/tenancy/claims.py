@@ -11,7 +11,7 @@ from server.tenant_id import IdType, canonical_tenant
 KEYS: Final = ".*"
 _ASK: Final = "ask your administrator to correct it"
 LEFT_OUT: Final = (
-    "Your sign-in left your groups out of the access token, because there are too many; "
+    "Your identity provider left your groups out of the access token, because there are too many; "
     "ask your administrator to send only the groups of this application, or app roles."
 )
 
@@ -38,7 +38,7 @@ def _ids_at(claims: Mapping[str, Any], path: str, id_type: IdType) -> frozenset[
         return None
     ids = [canonical_tenant(value, id_type) for value in values]
     if None in ids:
-        raise _malformed(path, f"the claim holds what is not a tenant id of the type {id_type}")
+        raise _malformed(path, f"the claim contains a value that is not a tenant id of the type {id_type}")
     return frozenset(cast("list[str]", ids))
 
 

@@ -124,7 +124,7 @@ class Tenancy:
             why_not = await self._candidates.why_not(token, claimed, tenant)
         if tenant is None or why_not is not None:
             raise TenancyError(
-                "This address is not that of a tenant of yours; correct it, or ask your administrator.",
+                "This address does not belong to one of your tenants; correct it, or ask your administrator.",
                 reason=why_not or "",
                 tenant=tenant or asked[:_ASKED_CHARACTERS],
             )

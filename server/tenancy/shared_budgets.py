@@ -158,7 +158,7 @@ class SharedBudgets:
         if self._is_said:
             self._is_said = False
             away_s = round(time.monotonic() - self._away_since_s, 1)
-            _log.warning("the store of limits answers again; they are shared", away_s=away_s)
+            _log.warning("the limits store answers again; limits are shared", away_s=away_s)
 
     def _failed(self, error: Exception) -> None:
         now = time.monotonic()
@@ -170,7 +170,7 @@ class SharedBudgets:
         if now - self._said_at_s >= REPORT_INTERVAL_S:
             self._said_at_s, self._is_said = now, True
             _log.warning(
-                "the store of limits does not answer; each process limits on its own until it does",
+                "the limits store does not answer; until it does, each process counts on its own",
                 cause=self._store.cause(error),
                 counted_locally=self.counted_locally,
             )

@@ -66,7 +66,7 @@ class LiveApplication:
             if not isinstance(error, StartupError):
                 _log.exception("the application did not start")
             self._close_trail()
-            self.failure = str(error) if isinstance(error, StartupError) else f"unforeseen {type(error).__name__}"
+            self.failure = str(error) if isinstance(error, StartupError) else f"unexpected {type(error).__name__}"
             await send({"type": "lifespan.startup.failed", "message": self.failure})
             return
         reloading = asyncio.create_task(self._keep_reloading())
@@ -97,7 +97,7 @@ class LiveApplication:
         await generation.start()
         former, self._now, self._served = self._now, generation, reading.served
         if reading.needs_restart:
-            _log.warning("these settings are changed by a restart alone", settings=list(reading.needs_restart))
+            _log.warning("these settings change only with a restart", settings=list(reading.needs_restart))
         _log.info("reloaded", changed=list(reading.changed))
         leaving = asyncio.create_task(self._leave(former))
         self._leaving.add(leaving)

@@ -17,7 +17,7 @@ from server.settings import Settings
 from server.workers.kept import Kept
 from server.workers.share import Place
 
-NOT_RELOADED: Final = "not reloaded; the settings and the catalog of before are served"
+NOT_RELOADED: Final = "not reloaded; the previous settings and catalog stay in use"
 # Settings of things that a process has once: its socket, connections, trail and metrics.
 FIXED: Final = ("host", "port", "workers", "trusted_proxies", "connections", "audit", "telemetry")
 _DECLARED: Final = ("tables", "sql_tools", "searches", "prompts", "instructions")

@@ -130,7 +130,7 @@ class Seat:
         self._unwell = 0 if lived_s > _WELL_S else self._unwell + 1
         problem = self.said.get("failed")
         if not self.has_served:
-            self.failure = str(problem or f"it ended with {_named(code)}; its last lines in the log say why")
+            self.failure = str(problem or f"it ended with {_named(code)}; read its last lines in the log")
             return False
         _log.error("a worker ended; another one takes its place", **self._whose(), code=_named(code), problem=problem)
         return True

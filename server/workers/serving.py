@@ -43,7 +43,7 @@ def serve(settings: Settings) -> None:
         live = LiveApplication(served, first_proof=proof) if settings.workers == 1 else None
         proof()
     for notice in audit_notices(settings.audit):
-        _log.warning("about the audit trail", notice=notice)
+        _log.warning("a notice about the audit trail", notice=notice)
     listener = listen(settings.host, settings.port)
     gc.enable()
     if live is None:

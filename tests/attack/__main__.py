@@ -4,12 +4,10 @@ Exit code 0 when nothing was found on the server and every hole was; an attack w
 """
 
 import argparse
-import asyncio
 import dataclasses
 import logging
 import sys
 import tempfile
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
+from support.listening import stack_running
 
 from attack import injection, mutations, slowness, tokens, values
 from attack.outcome import Attack, Row, carried_out, show
@@ -72,22 +71,12 @@ def _target() -> Generator[Target]:
         log = folder / "server.log"
         configure_logs(logging.INFO, log)
         (folder / "development").mkdir(mode=0o711)
-        with development_stack(folder / "development", 0, SAMPLE_DOCUMENTS) as stack:
-            ready = threading.Event()
-
-            def run() -> None:
-                with asyncio.Runner(loop_factory=stack.loop_factory) as runner:
-                    runner.run(stack.run(ready.set))
-
-            thread = threading.Thread(target=run)
-            thread.start()
-            ready.wait()
-            try:
-                with attacked(stack, folder, lambda: log.read_text(encoding="utf-8", errors="replace")) as target:
-                    yield target
-            finally:
-                stack.stop()
-                thread.join()
+        with (
+            development_stack(folder / "development", 0, SAMPLE_DOCUMENTS) as stack,
+            stack_running(stack),
+            attacked(stack, folder, lambda: log.read_text(encoding="utf-8", errors="replace")) as target,
+        ):
+            yield target
         EmbeddedPostgres(folder / "development" / "postgres").remove()
 
 

@@ -1,13 +1,11 @@
 """Servers with a hole, for the controls: each runs beside the real one for as long as its tool looks at it."""
 
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
-
-from server.http.serving import listen
+from support.listening import listening
 
 
 @contextmanager
@@ -19,15 +17,9 @@ def faulty_server(app: ASGIApp) -> Generator[str]:
         with suppress(Exception):
             await app(scope, receive, send)
 
-    listener = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(quiet, log_config=None, access_log=False, lifespan="off"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            threading.Event().wait(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
+    with listening(quiet, configured=_as_it_comes) as running:
+        yield running.url
+
+
+def _as_it_comes(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")

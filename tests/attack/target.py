@@ -24,7 +24,7 @@ ROWS_OF: Final = {
 }
 PERSON: Final = "mike-broker-a"
 FOREIGN: Final = ROWS_OF["emma-broker-b"]
-_TROUBLE: Final = ("Traceback", '"unhandled"', "unhandled ", "Exception in ASGI application")
+_TROUBLE: Final = ("Traceback", '"a request failed"', "a request failed ", "Exception in ASGI application")
 _UNLIMITED: Final = LimitsSettings(calls_per_minute_per_tenant=0, calls_per_minute_per_person=0)
 
 

@@ -10,7 +10,9 @@ DOCUMENT: Final = HERE.parents[1] / "docs" / "clients.md"
 ADDRESS: Final = "http://127.0.0.1:8000/mcp"
 HANDSHAKE: Final = "2025-11-25"
 MODERN: Final = "2026-07-28"
-_BLOCK: Final = re.compile(r"^```(\w+) client=([\w-]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK: Final = re.compile(
+    r"^<!-- run by make clients ARGS=([\w-]+) -->\n```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 Language = Literal["sh", "js", "json", "python"]
 # Clients that want other versions than this project has; each list is installed in an environment of its own.
 ENVIRONMENTS: Final = {
@@ -45,4 +47,4 @@ RECIPES: Final = (
 def blocks() -> dict[str, tuple[str, str]]:
     """Return the language and the text of each block that names a client."""
     found = _BLOCK.findall(DOCUMENT.read_text(encoding="utf-8"))
-    return {client: (language, text) for language, client, text in found}
+    return {client: (language, text) for client, language, text in found}

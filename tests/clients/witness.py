@@ -1,20 +1,17 @@
 """A relay in front of the server that sees what a client really asked, in which protocol version, and was answered."""
 
 import json
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx2
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-
-from server.http.serving import listen
+from support.listening import bound, listening
 
 _HOP_BY_HOP: Final = frozenset({"host", "connection", "content-length", "transfer-encoding", "content-encoding"})
 
@@ -62,13 +59,7 @@ class Witness:
 @contextmanager
 def witness(target: str) -> Generator[Witness]:
     """Run a relay on a free port of loopback."""
-    with listen("127.0.0.1", 0) as listener:
-        relay = Witness(target, listener.getsockname()[1])
-        server = uvicorn.Server(uvicorn.Config(relay.app, log_level="error", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield relay
-        finally:
-            server.should_exit = True
-            thread.join()
+    listener, _ = bound()
+    relay = Witness(target, listener.getsockname()[1])
+    with listening(relay.app, listener):
+        yield relay

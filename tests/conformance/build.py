@@ -3,10 +3,7 @@
 The suite sends no token, so each request that has none is given one before it reaches the gate.
 """
 
-import asyncio
-import sys
 import tempfile
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +13,13 @@ from fixture_documents import CatalogueWithFixtures, add_documents
 from fixture_tools import LISTED, Context, call_fixture
 from mcp_types import CallToolRequestParams, ListToolsResult
 from starlette.types import ASGIApp, Receive, Scope, Send
+from support.listening import bound, listening, stack_running
 
 import server.app
 import server.protocol.surface
 from server.dev.sample import SAMPLE_DOCUMENTS
-from server.dev.stack import Stack, development_stack
+from server.dev.stack import development_stack
 from server.http.outcome import VerifiedRequest
-from server.http.serving import Server, listen, server_config
 from server.protocol.calls import Call
 from server.protocol.endpoint import Endpoint
 from server.protocol.surface import Protocol
@@ -75,9 +72,8 @@ def test_build() -> Generator[str]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         place.chmod(0o711)
-        with development_stack(place, 0, SAMPLE_DOCUMENTS) as stack, _running(stack):
-            listener = listen("127.0.0.1", 0)
-            origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with development_stack(place, 0, SAMPLE_DOCUMENTS) as stack, stack_running(stack):
+            listener, origin = bound()
             url = f"{origin}/mcp"
             known = {name: getattr(stack.settings, name) for name in KEPT}
             settings = Settings.model_validate({"resource_url": url, "allowed_origins": [origin], **known})
@@ -86,30 +82,5 @@ def test_build() -> Generator[str]:
             server.app.Endpoint = EndpointWithFixtures
             token = stack.issuer.mint(PERSON, resource=url)
             app: Any = WithToken(server.app.create_app(settings), token)
-            serving = Server(server_config(app))
-            thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener]})
-            thread.start()
-            try:
+            with listening(app, listener):
                 yield url
-            finally:
-                serving.should_exit = True
-                thread.join()
-
-
-@contextmanager
-def _running(stack: Stack) -> Generator[None]:
-    ready = threading.Event()
-
-    def run() -> None:
-        with asyncio.Runner(loop_factory=stack.loop_factory) as runner:
-            runner.run(stack.run(ready.set))
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        if not ready.wait(20):
-            sys.exit("The development stack did not start.")
-        yield
-    finally:
-        stack.stop()
-        thread.join()

@@ -1,7 +1,5 @@
 """A server on a foreign database, called over HTTP by people of its tenants."""
 
-import asyncio
-import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,11 +8,10 @@ from uuid import NAMESPACE_URL, uuid5
 
 import httpx2
 from conftest import ACCEPT
+from support import listening
 
-from server.app import create_app
 from server.dev.people import Person
 from server.dev.stack import Stack
-from server.http.serving import Server, listen, server_config
 from server.settings import Settings
 
 
@@ -61,22 +58,5 @@ class Serving:
 @contextmanager
 def serving(stack: Stack, settings: Settings, scopes: Sequence[str]) -> Generator[Serving]:
     """Serve `settings` on a port of its own."""
-    listener = listen("127.0.0.1", 0)
-    host = f"127.0.0.1:{listener.getsockname()[1]}"
-    server = Server(server_config(create_app(settings.model_copy(update={"allowed_hosts": (host,)}))))
-
-    def run() -> None:
-        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-            runner.run(server.serve(sockets=[listener]))
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            threading.Event().wait(0.01)
-        with httpx2.Client(timeout=30) as http:
-            yield Serving(stack, http, f"http://{host}/mcp", scopes)
-    finally:
-        server.should_exit = True
-        thread.join()
+    with listening.serving(settings) as running, httpx2.Client(timeout=30) as http:
+        yield Serving(stack, http, f"{running.url}/mcp", scopes)

@@ -11,10 +11,10 @@ TYPES = (
     "'decimal[]', 'boolean[]', 'date[]', 'timestamp[]', 'uuid[]' or 'json[]'"
 )
 NO_KEY = "is not a key of the catalog; correct its name or remove it"
-NO_SELECT = "sql: must be one SELECT; it begins with another word"
-OWNER = 'say whose rows these are: either tenant = "its column", or shared = true when they are for every tenant'
-WORD = "must begin with a letter and have letters, digits and _ alone, 63 at most"
-TOOL_WORD = "must begin with a letter and have letters, digits, _ and - alone, 64 at most"
+NO_SELECT = "sql: must be one SELECT; it starts with another word"
+OWNER = 'has neither tenant nor shared; write tenant = "its column", or shared = true for rows of every tenant'
+WORD = "must begin with a letter and have contain only letters, digits and _, at most 63"
+TOOL_WORD = "must begin with a letter and have contain only letters, digits, _ and -, at most 64"
 NO_TENANT = "no argument may name a tenant"
 
 
@@ -95,8 +95,8 @@ OF_TABLE = {
     "own_parent": (
         table('tenant = { through = "parent_id", parent = "shop.orders" }', without="tenant"),
         (
-            "its chain of parents never ends (shop.orders → shop.orders), and PostgreSQL refuses such policies when "
-            "they are used; give one of these tables an own tenant column"
+            "its parents form a cycle (shop.orders → shop.orders), and PostgreSQL refuses such policies; "
+            "give one of these tables its own tenant column"
         ),
     ),
     "key_word": (table('key = "id"'), 'key: must be a list, such as ["a", "b"]'),
@@ -133,11 +133,11 @@ OF_TABLE = {
     "limit_huge": (table('list = { tool = "a", max_limit = 9999 }'), "list.max_limit: must be at most 1000"),
     "sort_other": (
         table('list = { tool = "a", sort = "-id" }'),
-        "list.sort: id is no column with sort = true; declare it so, or sort by another",
+        "list.sort: id is not a column with sort = true; set that, or sort by another column",
     ),
     "sort_unknown": (
         table('list = { tool = "a", sort = "age" }'),
-        "list.sort: age is no column with sort = true; declare it so, or sort by another",
+        "list.sort: age is not a column with sort = true; set that, or sort by another column",
     ),
     "sort_words": (
         table('list = { tool = "a", sort = "age desc" }'),
@@ -147,12 +147,12 @@ OF_TABLE = {
     "chart_word": (table('summary = { tool = "a", chart = "bars" }'), "summary.chart: must be true or false"),
     "two_periods": (
         table(*(f'columns.{one} = {{ type = "date", filter = "range", period = true }}' for one in ("made", "sent"))),
-        "period = true stands at several columns; leave it at one",
+        "several columns have period = true; keep it on one",
     ),
     "same_argument": (
         table('columns.total = { type = "integer", filter = "range" }')
         + 'columns.min_total = { type = "integer", filter = true }',
-        "columns: two filters make an argument min_total; rename one of the columns",
+        "columns: two filters need the same argument min_total; rename one of the columns",
     ),
     "same_group": (
         table(*(f'columns.{one} = {{ type = "date", group = ["week"] }}' for one in ("made", "sent")))
@@ -192,44 +192,50 @@ OF_COLUMN = {
     ),
     "values_numbers": (column('type = "text", values = [1]'), "columns.amount.values.0: must be a text in quotes"),
     "max_length": (column('type = "text", max_length = 1'), "columns.amount.max_length: must be at least 2"),
-    "filter_json": (column('type = "json", filter = true'), "columns.amount: filter = true is not for json; remove it"),
+    "filter_json": (
+        column('type = "json", filter = true'),
+        "columns.amount: a json column cannot have filter = true; remove it",
+    ),
     "contains_number": (
         column('type = "integer", filter = "contains"'),
-        'columns.amount: filter = "contains" is for text alone; remove it',
+        'columns.amount: only a text column can have filter = "contains"; remove it',
     ),
     "range_text": (
         column('type = "text", filter = "range"'),
-        'columns.amount: filter = "range" is for numbers and times; write filter = true',
+        'columns.amount: only numbers and times can have filter = "range"; write filter = true',
     ),
-    "sort_list": (column('type = "text[]", sort = true'), "columns.amount: sort is not for text[]; remove it"),
-    "group_json": (column('type = "json", group = true'), "columns.amount: group is not for json; remove it"),
+    "sort_list": (
+        column('type = "text[]", sort = true'),
+        "columns.amount: a text[] column cannot have sort; remove it",
+    ),
+    "group_json": (column('type = "json", group = true'), "columns.amount: a json column cannot have group; remove it"),
     "group_moments": (
         column('type = "timestamp", group = true'),
         'columns.amount: a timestamp is grouped by time: write group = ["week", "month"]',
     ),
     "group_weeks_of_text": (
         column('type = "text", group = ["week"]'),
-        "columns.amount: a list in group is for dates and timestamps; write group = true",
+        "columns.amount: only a date or timestamp has a list in group; write group = true",
     ),
     "measure_text": (
         column('type = "text", measures = ["total"]'),
-        "columns.amount: measures are for integers and decimals alone; remove them",
+        "columns.amount: only an integer or decimal column has measures; remove them",
     ),
     "period_alone": (
         column('type = "date", period = true'),
-        'columns.amount: period needs a date or timestamp with filter = "range"',
+        'columns.amount: period = true needs a date or timestamp with filter = "range"; add that, or remove period',
     ),
     "values_integer": (
         column('type = "integer", values = ["1"]'),
-        "columns.amount: values are for text alone; remove them",
+        "columns.amount: only a text column has values; remove them",
     ),
     "length_integer": (
         column('type = "integer", max_length = 5'),
-        "columns.amount: max_length is for text alone; remove it",
+        "columns.amount: only a text column has max_length; remove it",
     ),
     "minimum_text": (
         column('type = "text", minimum = 5'),
-        "columns.amount: minimum and maximum are for numbers; remove them",
+        "columns.amount: only a number has minimum and maximum; remove them",
     ),
     "minimum_crossed": (
         column('type = "integer", minimum = 5, maximum = 1'),
@@ -238,15 +244,15 @@ OF_COLUMN = {
     "minimum_without_end": (column('type = "integer", minimum = -inf'), "columns.amount.minimum: must be a number"),
     "minimum_parts": (
         column('type = "integer", minimum = 0.5'),
-        "columns.amount: minimum and maximum of an integer are whole numbers",
+        "columns.amount: minimum and maximum of an integer must be whole numbers; correct them",
     ),
     "decimals_integer": (
         column('type = "integer", decimals = 2'),
-        "columns.amount: decimals is for type decimal alone; remove it",
+        "columns.amount: only a decimal column has decimals; remove it",
     ),
     "reserved": (
         column('type = "text", filter = true', "cursor"),
-        "columns.cursor: the tools have an argument of this name; rename the column",
+        "columns.cursor: the tools already have an argument of this name; rename the column",
     ),
     "names_a_tenant": (
         column('type = "text", filter = true', "tenant_id"),
@@ -272,15 +278,15 @@ OF_TOOL = {
     ),
     "undeclared": (
         tool("SELECT :since AS a"),
-        "sql: :since is not declared; add it under parameters, or, for a slice, write a blank after the colon",
+        "sql: :since is not declared; add it under parameters, or, for a slice, put a blank after the colon",
     ),
     "slice": (
         tool("SELECT (ARRAY[1, 2])[1:last] AS a FROM shop.orders"),
-        "sql: :last is not declared; add it under parameters, or, for a slice, write a blank after the colon",
+        "sql: :last is not declared; add it under parameters, or, for a slice, put a blank after the colon",
     ),
     "other_case": (
         tool("SELECT :N AS a", 'type = "integer"'),
-        "sql: :N is not declared; add it under parameters, or, for a slice, write a blank after the colon",
+        "sql: :N is not declared; add it under parameters, or, for a slice, put a blank after the colon",
     ),
     "unused": (
         tool("SELECT 1 AS a", 'type = "integer"'),
@@ -321,11 +327,11 @@ OF_TOOL = {
     ),
     "pattern_number": (
         parameter('type = "integer", pattern = "5"'),
-        "parameters.n: values, pattern and max_length are for text alone; remove them",
+        "parameters.n: only a text parameter has values, pattern and max_length; remove them",
     ),
     "minimum_text": (
         parameter('type = "text", minimum = 5'),
-        "parameters.n: minimum and maximum are for integer and decimal alone; remove them",
+        "parameters.n: only an integer or decimal parameter has minimum and maximum; remove them",
     ),
     "required_default": (
         parameter('type = "integer", required = true, default = 5'),
@@ -333,18 +339,18 @@ OF_TOOL = {
     ),
     "default_outside": (
         parameter('type = "integer", maximum = 5, default = 10'),
-        "parameters.n.default: is not allowed by its own parameter: Input should be less than or equal to 5",
+        "parameters.n.default: does not fit its own parameter: Input should be less than or equal to 5; correct it",
     ),
     "default_word": (
         parameter('type = "integer", default = "all"'),
         (
-            "parameters.n.default: is not allowed by its own parameter: Input should be a valid integer, "
-            "without quotation marks"
+            "parameters.n.default: does not fit its own parameter: Input should be a valid integer, "
+            "without quotation marks; correct it"
         ),
     ),
     "default_value": (
         parameter('type = "text", values = ["a", "b"], default = "c"'),
-        "parameters.n.default: is not allowed by its own parameter: Input should be 'a' or 'b'",
+        "parameters.n.default: does not fit its own parameter: Input should be 'a' or 'b'; correct it",
     ),
     "default_date": (
         parameter('type = "date", default = 2026-01-31'),
@@ -374,7 +380,10 @@ OF_SEARCH = {
     "name_of_the_tool": (search("[]") + 'name = "find"', f"name: {NO_KEY}"),
 }
 OF_PROMPT = {
-    "placeholder": (prompt("Look for {topic}."), "text: {topic} is no argument; add it or correct the name"),
+    "placeholder": (
+        prompt("Look for {topic}."),
+        "text: {topic} is not an argument of the prompt; add it or correct the name",
+    ),
     "tools_word": (prompt("Go.", 'tools = "find"'), 'tools: must be a list, such as ["a", "b"]'),
     "tools_unknown": (
         prompt("Go.", 'tools = ["fnid"]'),

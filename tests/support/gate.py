@@ -1,6 +1,5 @@
 """A second real server beside the development stack: three faulty issuers, bound to 0.0.0.0, a counted database."""
 
-import asyncio
 import json
 import socket
 import threading
@@ -17,9 +16,10 @@ from pydantic import SecretStr
 
 from server.app import create_app
 from server.dev.stack import Stack
-from server.http.serving import Server, listen, server_config
+from server.http.serving import listen
 from server.settings import IssuerSettings
 from support.issuer import Issuer, private_key, public_jwk
+from support.listening import listening
 
 RESOURCE = "https://mcp.example.com/mcp"
 METADATA = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
@@ -234,27 +234,9 @@ def serving(stack: Stack) -> Generator[Served]:
             }
         )
         open_things.enter_context(_tenants(stack, cognito, plain))
-        open_things.enter_context(_listening(Server(server_config(create_app(settings))), listener))
+        open_things.enter_context(listening(create_app(settings), listener))
         http = open_things.enter_context(httpx2.Client(timeout=20))
         yield Served(port, http, strict, cognito, plain, relay)
-
-
-@contextmanager
-def _listening(server: Server, listener: socket.socket) -> Generator[None]:
-    def run() -> None:
-        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-            runner.run(server.serve(sockets=[listener]))
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            thread.join(0.01)
-        yield
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """A server of a test's own, with settings and tools that the shared stack must not have."""
 
-import asyncio
-import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,11 +9,10 @@ from typing import Any
 import httpx2
 from conftest import ACCEPT, MODERN
 
-from server.app import create_app
 from server.catalog.parts import Clock, utc_now
 from server.dev.stack import Stack
-from server.http.serving import Server, listen, server_config
 from server.settings import AuditSettings, LimitsSettings
+from support.listening import serving
 
 SLEEP = '''
 """sleep: waits inside the database."""
@@ -96,11 +93,8 @@ def server_of_its_own(  # what a test may want otherwise
     **database: Any,
 ) -> Generator[OwnServer]:
     """Serve with the stack's settings, but for what is given: `changed` are top-level ones, the rest the database's."""
-    listener = listen("127.0.0.1", 0)
-    host = f"127.0.0.1:{listener.getsockname()[1]}"
     settings = stack.settings.model_copy(
         update={
-            "allowed_hosts": (host,),
             "catalog": (*(stack.settings.catalog if catalog is None else catalog), *_MORE),
             "limits": limits or stack.settings.limits,
             "audit": AuditSettings(),
@@ -108,22 +102,8 @@ def server_of_its_own(  # what a test may want otherwise
             **(changed or {}),
         }
     )
-    server = Server(server_config(create_app(settings, clock)))
-    thread = threading.Thread(target=_run, args=(server, listener))
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive()
-            threading.Event().wait(0.01)
-        yield OwnServer(f"http://{host}", stack.issuer.mint(person), thread.ident or 0)
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-def _run(server: Server, listener: Any) -> None:
-    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(server.serve(sockets=[listener]))
+    with serving(settings, clock, (changed or {}).get("allowed_hosts", ())) as running:
+        yield OwnServer(running.url, stack.issuer.mint(person), running.thread)
 
 
 # Folders whose tools every server of its own has beside the sample's.

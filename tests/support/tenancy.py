@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from structlog.testing import capture_logs
 
 from server.auth.access_token import AccessToken
 from server.database.database import Database
@@ -16,6 +15,7 @@ from server.errors import TenancyError
 from server.settings import Settings
 from server.tenancy.context import Tenancy, TenantContext
 from server.tenancy.registry import TenantDirectory
+from support.logs import own_logs
 
 ISSUER = "https://id.test"
 RESOURCE = "https://mcp.test/mcp"
@@ -53,7 +53,7 @@ class Resolver:
 
     def refusal(self, token: AccessToken, asked: str | None = None, *, required: bool = True) -> tuple[str, Any]:
         """Return what the caller reads, and the one line of the log."""
-        with capture_logs() as lines:
+        with own_logs() as lines:
             try:
                 context = self.context(token, asked, required=required)
             except TenancyError as error:

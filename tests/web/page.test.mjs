@@ -317,6 +317,14 @@ test("a server that does not answer is reported, and the page recovers with one 
   await page.context().setOffline(false);
   await answer(MIKE, 1).getByRole("button", { name: "Ask again" }).click();
   assert.match((await answersOf(page, page.locator(".round").nth(2)))[MIKE], /\$2,400/);
+
+  // Nobody is kept signed in by a provider that is down.
+  await page.route(/\/(revoke|logout|\.well-known)\b/, (route) => route.abort());
+  await page.getByRole("button", { name: `Sign out ${MIKE}` }).click();
+  await page.getByText(`${MIKE} is signed out here. The identity provider did not answer`).waitFor();
+  await page.getByRole("button", { name: `Sign out ${EMMA}` }).click();
+  await formButton(page).click();
+  await page.getByText(/The identity provider at http:\S+ does not answer\./).waitFor();
 });
 
 test("no token is in any storage, cookie or address", async () => {

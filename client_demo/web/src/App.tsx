@@ -76,7 +76,7 @@ export function App({ configuration, manager, firstUser, firstProblem }: Props) 
           )}
           {page === "ask" && people.length > 0 && (
             <SpaceBetween size="l">
-              <People people={people} onAdd={signIn.beside} onLeave={signIn.leave} />
+              <People people={people} onAdd={signIn.beside} onLeave={(person) => void signIn.leave(person)} />
               <Rounds configuration={configuration} rounds={rounds} people={people} busy={busy} onAsk={askAll} />
             </SpaceBetween>
           )}

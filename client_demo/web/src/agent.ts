@@ -61,7 +61,7 @@ export class Agent {
       if (stop.aborted) throw error;
       throw new Error(UNREACHABLE);
     }
-    if (last !== "done" && last !== "error") throw new Error("The answer stopped before its end; ask again.");
+    if (last !== "done" && last !== "error") throw new Error("The answer ended too early; ask again.");
   }
 
   private async post(body: object, signal: AbortSignal): Promise<Response> {

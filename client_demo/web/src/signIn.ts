@@ -45,6 +45,13 @@ export async function finishRedirect(manager: UserManager): Promise<User | null>
   return null;
 }
 
+/** Sign in on the provider's page, if the provider answers: otherwise this page would be left for an error. */
+export async function signInByRedirect(manager: UserManager, configuration: Configuration): Promise<void> {
+  const metadata = `${configuration.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
+  await fetch(metadata, { cache: "no-store" });
+  await manager.signinRedirect();
+}
+
 /** Sign in beside the first person: in a separate window, and never as whoever the provider still remembers. */
 export function signInBeside(manager: UserManager, configuration: Configuration): Promise<User> {
   return manager.signinPopup({

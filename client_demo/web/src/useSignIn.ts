@@ -2,7 +2,7 @@ import type { UserManager } from "oidc-client-ts";
 import { useState } from "react";
 import type { Configuration } from "./configuration";
 import type { Person } from "./people";
-import { createManager, signInAtOnce, signInBeside, signOut, type User, whyNot } from "./signIn";
+import { createManager, signInAtOnce, signInBeside, signInByRedirect, signOut, type User, whyNot } from "./signIn";
 
 /** A sign-in that did not happen, and how to try it again. */
 export interface Notice {
@@ -21,7 +21,7 @@ interface Parts {
 
 /** The ways to sign in and out, and what went wrong with the last one. */
 export function useSignIn({ configuration, manager, firstProblem, add, remove }: Parts) {
-  const byRedirect = () => void attempt(() => manager.signinRedirect(), byRedirect);
+  const byRedirect = () => void attempt(() => signInByRedirect(manager, configuration), byRedirect);
   const [notice, setNotice] = useState<Notice | undefined>(
     firstProblem ? { text: firstProblem, retry: byRedirect } : undefined,
   );
@@ -56,9 +56,15 @@ export function useSignIn({ configuration, manager, firstProblem, add, remove }:
     return both;
   };
 
-  const leave = (person: Person) => {
-    const work = () => (person.manager === manager ? signOut(manager, configuration) : remove(person));
-    void attempt(work, () => leave(person));
+  const leave = async (person: Person) => {
+    setNotice(undefined);
+    if (person.manager !== manager) return remove(person);
+    try {
+      await signOut(manager, configuration);
+    } catch {
+      await remove(person);
+      setNotice({ text: `${person.name} is signed out here. The identity provider did not answer, so a session there may go on.` });
+    }
   };
 
   return { notice, starting, byRedirect, beside, bothAtOnce, leave, dismiss: () => setNotice(undefined) };

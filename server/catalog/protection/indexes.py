@@ -9,7 +9,18 @@ from psycopg import sql
 
 from server.catalog.declarations import Table, Through
 from server.catalog.facts import ColumnFacts, RelationFacts, read_facts
-from server.catalog.ordering import OrderKey, declared_orders, index_keys, is_complete, unserved_orders
+from server.catalog.ordering import (
+    OrderIndex,
+    OrderKey,
+    Share,
+    declared_orders,
+    index_keys,
+    is_complete,
+    order_indexes,
+    shares,
+    slow_orders,
+    unserved_orders,
+)
 from server.catalog.protection.exposure import Relation, full_name, parts_of
 from server.catalog.protection.script import Script, object_name
 from server.catalog.protection.subject import Subject
@@ -39,11 +50,11 @@ def index_parts(subject: Subject) -> Iterator[Callable[[Script], None]]:
     if own.kind == "r" and subject.table.tenant is not None:
         for child in _children_without(subject):
             yield partial(_write_for_child, subject=subject, child=child)
-    for sort in unserved_orders(subject.table, own):
-        keys = list(index_keys(subject.table, own, sort))
-        if repr(keys) not in served:
-            served.add(repr(keys))
-            yield partial(_write_for_sort, subject=subject, keys=keys, sort=sort)
+    for sort in [*unserved_orders(subject.table, own), *slow_orders(subject.table, own)]:
+        indexes = order_indexes(subject.table, own, sort)
+        if repr(list(indexes[0].keys)) not in served:
+            served.add(repr(list(indexes[0].keys)))
+            yield partial(_write_for_sort, subject=subject, indexes=indexes, sort=sort)
     if isinstance(subject.table.tenant, Through) and any(declared_orders(subject.table)):
         yield partial(_write_of_child, subject=subject)
 
@@ -55,17 +66,29 @@ def index_columns(table: Table, own: RelationFacts) -> list[OrderKey]:
     if table.list is None or not (table.key or own.primary_key):
         return [OrderKey(table.tenant or "")]
     sort = (table.list.sort or "").removeprefix("-") or None
+    if is_complete(table, own) and shares(table, own, sort) is not None:
+        # That order has two indexes of its own.
+        sort = None
     return list(index_keys(table, own, sort)) if is_complete(table, own) else [OrderKey(table.tenant or "")]
 
 
 def index_statement(
-    relation: Relation, keys: Sequence[OrderKey], how: LiteralString, name: str | None = None
+    relation: Relation,
+    keys: Sequence[OrderKey],
+    how: LiteralString,
+    name: str | None = None,
+    share: Share | None = None,
 ) -> sql.Composed:
     """Return the statement that creates the index on one relation, if it does not exist."""
     columns = sql.SQL(", ").join(one.expression(sql.Identifier(one.column)) for one in keys)
-    return sql.SQL("{} IF NOT EXISTS {} ON {} ({})").format(
+    statement = sql.SQL("{} IF NOT EXISTS {} ON {} ({})").format(
         sql.SQL(how), sql.Identifier(name or index_name(relation, keys)), relation.identifier, columns
     )
+    return statement + sql.SQL(" WHERE {}").format(_condition(share)) if share else statement
+
+
+def _condition(share: Share) -> sql.Composed:
+    return share.condition(sql.Identifier(share.column))
 
 
 def drop_unfinished(script: Script, connection: psycopg.Connection[Any], schema: str, name: str) -> bool:
@@ -82,10 +105,12 @@ def index_name(relation: Relation, keys: Sequence[OrderKey]) -> str:
     return object_name(relation.name, keys[0].column, "tenantgate")
 
 
-def _sort_name(relation: Relation, table: Table, keys: Sequence[OrderKey]) -> str:
-    first = keys[1 if table.tenant_column and len(keys) > 1 else 0]
+def _sort_name(relation: Relation, table: Table, index: OrderIndex) -> str:
+    first, share = index.keys[1 if table.tenant_column and len(index.keys) > 1 else 0], index.share
     # The name contains the length, since another length needs another index.
-    return object_name(relation.name, first.column, *([str(first.characters)] if first.characters else []), "sorted")
+    length = share.characters if share else first.characters
+    parts = [*([str(length)] if length else []), *(["longer" if share.rest else "short"] if share else [])]
+    return object_name(relation.name, first.column, *parts, "sorted")
 
 
 def _write_required(script: Script, subject: Subject, keys: list[OrderKey], column: str) -> None:
@@ -112,10 +137,10 @@ def _write_for_child(script: Script, subject: Subject, child: Relation) -> None:
 
 
 def _write(script: Script, subject: Subject, relation: Relation, keys: list[OrderKey]) -> None:
-    _write_statement(script, subject, relation, keys, index_name(relation, keys))
+    _write_statement(script, subject, relation, OrderIndex(tuple(keys)), index_name(relation, keys))
 
 
-def _write_statement(script: Script, subject: Subject, relation: Relation, keys: Sequence[OrderKey], name: str) -> None:
+def _write_statement(script: Script, subject: Subject, relation: Relation, index: OrderIndex, name: str) -> None:
     drop_unfinished(script, subject.connection, relation.schema, name)
     if subject.own.kind == "p":
         script.say(
@@ -124,11 +149,11 @@ def _write_statement(script: Script, subject: Subject, relation: Relation, keys:
         )
     else:
         script.say("On a large table in use, run this first, on its own and outside a transaction:")
-        script.suggest(index_statement(relation, keys, "CREATE INDEX CONCURRENTLY", name))
-    script.run(index_statement(relation, keys, "CREATE INDEX", name))
+        script.suggest(index_statement(relation, index.keys, "CREATE INDEX CONCURRENTLY", name, index.share))
+    script.run(index_statement(relation, index.keys, "CREATE INDEX", name, index.share))
 
 
-def _write_for_sort(script: Script, subject: Subject, keys: list[OrderKey], sort: str | None) -> None:
+def _write_for_sort(script: Script, subject: Subject, indexes: list[OrderIndex], sort: str | None) -> None:
     relation, table = subject.relation, subject.table
     order = f"sorted by {sort}" if sort else "in the order of its key"
     script.say(
@@ -140,9 +165,16 @@ def _write_for_sort(script: Script, subject: Subject, keys: list[OrderKey], sort
             f"DECIDE. A value of {sort} with more than about 2,700 bytes cannot be indexed, and its INSERT would fail. "
             "Run this if there is none, or give the column a max_length in its declaration."
         )
-        script.suggest(index_statement(relation, keys, "CREATE INDEX", _sort_name(relation, table, keys)))
-    else:
-        _write_statement(script, subject, relation, keys, _sort_name(relation, table, keys))
+        for one in indexes:
+            script.suggest(index_statement(relation, one.keys, "CREATE INDEX", _sort_name(relation, table, one)))
+        return
+    if len(indexes) > 1:
+        script.say(
+            "Each row is in one of two: the texts that are shown whole, which are found by the text itself, and the "
+            "others, which are sorted by the part that is shown. They replace an index of all rows by that part."
+        )
+    for one in indexes:
+        _write_statement(script, subject, relation, one, _sort_name(relation, table, one))
 
 
 def _is_unbounded(facts: ColumnFacts, max_length: int | None) -> bool:

@@ -45,8 +45,8 @@ def reference_steps(way: Way) -> list[Script]:
     action, deferrable = way.foreign_key() or ("a", False)
     if action not in _ON_DELETE:
         raise StartupError(
-            f"{way.subject.table.name}: its foreign key {way.foreign.name} says ON DELETE SET DEFAULT, which a key "
-            "with the tenant cannot follow; change that first"
+            f"{way.subject.table.name}: its foreign key {way.foreign.name} says ON DELETE SET DEFAULT, which the new "
+            "key with the tenant cannot follow; change the foreign key first"
         )
     comment = (
         "7. This keeps the column right when a parent moves to another tenant. SHARE ROW EXCLUSIVE on both tables for "

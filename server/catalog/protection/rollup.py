@@ -129,15 +129,15 @@ def _refuse(subject: Subject, rollup: Rollup) -> None:
     own = subject.own
     if own.kind != "r" or parts_of(subject.connection, subject.relation):
         raise StartupError(
-            f"{own.full_name} is a view, or has partitions or inheritance children, whose writers its triggers do not "
+            f"{own.full_name} is a view, or has partitions or inheritance children, whose writes its triggers do not "
             "see; remove rollup from its summary"
         )
     for name in rollup.groups:
         column = own.columns[rollup.source.column_of(name)]
         if not (column.kind == "e" or column.base == "boolean" or (column.base in _TEXTS and column.deterministic)):
             raise StartupError(
-                f"{own.full_name}: its group {name} is {column.type}, by which a roll-up cannot keep rows apart "
-                "exactly; change it to text, or remove rollup from its summary"
+                f"{own.full_name}: its group {name} is {column.type}, which a roll-up cannot group exactly; change it "
+                "to text, or remove rollup from its summary"
             )
 
 

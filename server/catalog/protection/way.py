@@ -39,8 +39,8 @@ class Way:
         pair = [(facts[name].kind, relation_of(subject.connection, name)) for name in (table.name, parent.name)]
         if any(kind != "r" or parts_of(subject.connection, relation) for kind, relation in pair):
             raise StartupError(
-                f"{table.name} or its parent {parent.name} has partitions or inheritance children, for which these "
-                "steps are not written; add the column by steps of your own"
+                f"{table.name} or its parent {parent.name} has partitions or inheritance children, which these steps "
+                "do not support; add the column with your own steps"
             )
         self.subject: Final = subject
         self.parent: Final[RelationFacts] = facts[parent.name]
@@ -50,7 +50,7 @@ class Way:
         present = subject.own.columns.get(self.tenant.name)
         if present is not None and present.type != self.tenant.type:
             raise StartupError(
-                f"{table.name} has a column {present.name} of type {present.type} already, and its parent's is "
+                f"{table.name} has a column {present.name} of type {present.type} already, but its parent's is "
                 f"{self.tenant.type}; rename it, or declare it if it is the tenant column"
             )
 

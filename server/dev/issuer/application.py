@@ -77,7 +77,7 @@ class DevelopmentIssuer:
         if not LOOPBACK_ORIGIN.fullmatch(url):
             raise StartupError(f"The development issuer {url!r} must be http://127.0.0.1:PORT, without a slash.")
         if not resources:
-            raise StartupError("The development issuer needs at least one resource to issue tokens for.")
+            raise StartupError("The development issuer needs at least one resource to issue tokens for; name one.")
         self.url = url
         self._resources = tuple(resources)
         self._scopes = tuple(scopes)
@@ -106,7 +106,7 @@ class DevelopmentIssuer:
         """Return an access token of `person`; `overrides` set claims, None removes one; StartupError if unknown."""
         known = self._people.get(person) if isinstance(person, str) else person
         if known is None:
-            raise StartupError(f"There is no sample person {person!r}; use one of {', '.join(self._people)}.")
+            raise StartupError(f"The sample person {person!r} does not exist; use one of {', '.join(self._people)}.")
         granted = self._scopes if scopes is None else scopes
         claims = access_claims(known, client_id, granted, resource or self._resources[0])
         return self._tokens.access({**claims, **overrides}, lifetime_s=lifetime_s, algorithm=algorithm)

@@ -75,4 +75,4 @@ def _read(file: Path) -> list[jwt.PyJWK]:
         return jwt.PyJWKSet.from_json(file.read_text()).keys
     except (OSError, ValueError, jwt.PyJWTError):
         # Not chained to its cause, whose text may hold a private key.
-        raise StartupError(f"The signing keys {file} cannot be read; delete it and new ones are made.") from None
+        raise StartupError(f"The signing keys {file} cannot be read; delete it, and new keys are created.") from None

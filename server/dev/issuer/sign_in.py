@@ -37,7 +37,7 @@ class SignInRoutes:
         person = self._people.get(str(form.get("person")))
         denied = form.get("decision") == "deny"
         if person is None and not denied:
-            return message_page("Nobody was picked", f"Go back and pick one of {', '.join(self._people)}.", 400)
+            return message_page("No person was chosen", f"Go back and choose one of {', '.join(self._people)}.", 400)
         location = self._provider.finish(str(form.get("transaction")), None if denied else person)
         if location is None:
             return message_page("Start again", _EXPIRED, 400)

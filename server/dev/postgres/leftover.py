@@ -26,7 +26,7 @@ def stop_leftover(cluster: Path) -> None:
         _wait_until_gone(cluster, patience_s)
     if running := processes_on(cluster):
         raise StartupError(
-            f"PostgreSQL (pid {running[0]}) still runs on {cluster} and cannot be stopped; end it first."
+            f"PostgreSQL (pid {running[0]}) still runs on {cluster} and cannot be stopped; stop that process first."
         )
     # No process works here: the number in that file may now be another program's, and PostgreSQL would refuse to start.
     lock.unlink(missing_ok=True)

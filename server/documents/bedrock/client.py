@@ -171,5 +171,5 @@ def _results(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the results; raise ValueError when they do not match the service's model."""
     results: Any = answer.get("retrievalResults")
     if not isinstance(results, list) or not all(isinstance(one, dict) for one in results):  # pyright: ignore[reportUnknownVariableType]
-        raise ValueError("retrievalResults is no list of objects")
+        raise ValueError("retrievalResults is not a list of objects")
     return results  # pyright: ignore[reportUnknownVariableType]

@@ -20,7 +20,7 @@ _STARTING: Final = "The document store is not ready yet; nothing was read. Retry
 _SLOW: Final = "The document search took too long; nothing was read. Retry, or ask for fewer passages."
 _GARBLED: Final = (
     "The document store's answer could not be understood; nothing of it was used. Retry in a few seconds; "
-    "if it stays so, tell your administrator."
+    "if that does not help, tell your administrator."
 )
 _LARGE: Final = "The document store's answer was too large; nothing of it was used. Ask for fewer passages."
 _MISCONFIGURED: Final = (
@@ -87,7 +87,7 @@ def reported(error: Exception) -> tuple[ToolError, RetrieveFailure]:
         case _:  # any error of botocore's parser for an invalid answer
             answer = UnavailableError(_GARBLED)
     if isinstance(answer, MisconfiguredError):
-        _log.error("the knowledge base cannot be asked as configured", reason=str(cause))
+        _log.error("the knowledge base refuses the requests of this server", reason=str(cause))
     return answer, cause
 
 

@@ -57,7 +57,7 @@ def _document_findings(document: Document, folder: Path) -> Iterator[Finding]:
     if not _NAME.fullmatch(name):
         yield Finding(ascii(name), "unsafe-name", "has a character that is not safe in an address; rename it")
     if not path.resolve().is_relative_to(folder.resolve()):
-        yield Finding(name, "outside-link", "leads out of the folder; copy the file in, so that it is what was checked")
+        yield Finding(name, "outside-link", "is a link to a place outside the folder; copy the file into the folder")
     if suffix not in FORMATS:
         yield Finding(
             name, "unsupported-format", f"is of a kind that Bedrock does not read; use {', '.join(sorted(FORMATS))}"
