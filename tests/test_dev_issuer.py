@@ -336,8 +336,8 @@ def test_no_other_client_signs_a_person_in_without_a_page(http: httpx2.Client):
 
 
 def test_at_an_own_database_nobody_signs_in_without_a_page(tmp_path: Path):
-    listener, url = listen()
-    with served(issuer_in(tmp_path, url).app, listener), httpx2.Client(base_url=url, trust_env=False) as http:
+    listener, url = bound()
+    with listening(issuer_in(tmp_path, url).app, listener), httpx2.Client(base_url=url, trust_env=False) as http:
         assert query(Flow(http).authorize(prompt="none", login_hint=SARAH.name))["error"] == "access_denied"
 
 

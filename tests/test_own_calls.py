@@ -96,18 +96,28 @@ def test_other_arguments_than_those_of_the_call_show_no_sql(mike):
     assert shown["statement"] is None
 
 
-def test_a_refused_call_shows_its_record_alone(stack, http):
-    nora = Person(stack, http, stack.issuer.mint("nora-no-tier", scopes=SCOPES))
-    shown = nora.look(nora.call("search_policies", QUERY), QUERY).json()
-    assert shown["record"]["outcome"] == "RefusedError"
+@pytest.mark.parametrize(
+    ("person", "scopes", "outcome"),
+    [("nora-no-tier", SCOPES, "RefusedError"), ("mike-broker-a", ("openid", "claims:read"), "ScopeMissingError")],
+)
+def test_a_refused_call_shows_its_record_alone(stack, http, person, scopes, outcome):
+    caller = Person(stack, http, stack.issuer.mint(person, scopes=scopes))
+    shown = caller.look(caller.call("search_policies", QUERY), QUERY).json()
+    assert shown["record"]["outcome"] == outcome
     assert shown["statement"] is shown["filter"] is None
 
 
 def test_a_document_is_shown_only_where_the_call_returned_a_passage_of_it(mike, emma):
-    request = mike.call("search_policies", QUERY)
+    request = mike.call("search_policies", {**QUERY, "limit": 1})
     found = mike.read(request, "auto-policy-regular.md")
     assert found.json()["text"].startswith("# Auto Insurance Policy Guide: Regular Plan")
-    for other in ("auto-policy-platinum.md", "rows.sql", "../people.toml", "..%2fpeople.toml"):
+    for other in (
+        "claims-guide-regular.md",
+        "auto-policy-platinum.md",
+        "rows.sql",
+        "../people.toml",
+        "..%2fpeople.toml",
+    ):
         assert mike.read(request, other).status_code == 404
     assert emma.read(request, "auto-policy-regular.md").status_code == 404
 

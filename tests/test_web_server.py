@@ -47,8 +47,8 @@ def test_the_configuration_comes_from_the_servers_own_metadata(stack, page, http
 @pytest.fixture(scope="module")
 def development_page(stack) -> Iterator[str]:
     mcp_url = stack.addresses.mcp_url
-    with listening(create_web(discover(mcp_url, "tenantgate-web", development=True), mcp_url)) as url:
-        yield url
+    with listening(create_web(discover(mcp_url, "tenantgate-web", development=True), mcp_url)) as server:
+        yield server.url
 
 
 def test_in_development_the_configuration_names_two_people_as_the_server_knows_them(stack, development_page, http):
@@ -194,7 +194,7 @@ def test_the_address_is_printed_and_a_signal_stops_everything(stack, number):
         assert httpx2.request("CONNECT", f"{address}config.json").status_code == 400
         process.send_signal(number)
         said, errors = process.communicate(timeout=20)
-    assert "nothing that was started here is left running" in said
+    assert "every process that was started here has ended" in said
     assert errors == ""
 
 
