@@ -7,7 +7,7 @@ its own connection, so that two people never share one. The server decides what 
 import json
 import time
 import warnings
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -22,7 +22,6 @@ from strands.tools.mcp import MCPClient
 from strands.types.content import Messages
 from strands.types.exceptions import MCPClientInitializationError
 
-from client_demo.call_requests import CallRequests
 from client_demo.errors import AgentError, RefusedError, TokenError
 from client_demo.models import choose_model
 
@@ -32,6 +31,8 @@ SYSTEM_PROMPT: Final = (
     "When no passage answers the question, say that the documents do not say. "
     "The server decides what this person may see: when a tool refuses, say so and give its reason."
 )
+# Receives each answer of the server, before its body.
+Answered = Callable[[httpx2.Response], Awaitable[None]]
 _TIMEOUT_SECONDS: Final = 30.0
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 # Creating a context is most of the cost of connecting (17 of 20 ms), and it holds nothing of a person: share one.
@@ -58,10 +59,10 @@ class Turn:
     calls: tuple[ToolCall, ...]
 
 
-def ask(question: str, token: str, url: str, model: Model | None = None, answered: CallRequests | None = None) -> Turn:
+def ask(question: str, token: str, url: str, model: Model | None = None, answered: Answered | None = None) -> Turn:
     """Answer `question` as the person whose access token is given; safe to call from many threads.
 
-    `answered` notes the request id of each tool call.
+    `answered` receives each answer of the server, for the id of its audit record.
 
     Raises RefusedError when the server refuses the person (401, 403), TokenError when the token has expired (before
     anything is sent), and AgentError when the server cannot be reached or the model fails.
@@ -72,16 +73,14 @@ def ask(question: str, token: str, url: str, model: Model | None = None, answere
 
 
 @contextmanager
-def open_agent(
-    token: str, url: str, model: Model | None = None, answered: CallRequests | None = None
-) -> Generator[Agent]:
+def open_agent(token: str, url: str, model: Model | None = None, answered: Answered | None = None) -> Generator[Agent]:
     """Yield an agent on a connection that the server accepted for this person; raises as `ask` does, also later.
 
-    `answered` notes the request id of each tool call.
+    `answered` receives each answer of the server, for the id of its audit record.
     """
     _check_token(token)
     check_address(url)
-    connection = _Connection(url, token, answered or CallRequests())
+    connection = _Connection(url, token, answered)
     try:
         with MCPClient(connection.open) as client:
             yield Agent(
@@ -108,7 +107,7 @@ class _Connection:
 
     url: str
     token: str
-    answered: CallRequests
+    answered: Answered | None = None
     failure: AgentError | None = None
 
     @asynccontextmanager
@@ -121,7 +120,7 @@ class _Connection:
                 timeout=_TIMEOUT_SECONDS,
                 # A redirect would send the token to another address.
                 follow_redirects=False,
-                event_hooks={"response": [self.answered.note, self._remember_failure]},
+                event_hooks={"response": [*([self.answered] if self.answered else []), self._remember_failure]},
             ) as http,
             streamable_http_client(self.url, http_client=http) as streams,
         ):

@@ -29,10 +29,6 @@ class CallRequests:
         waiting = self._ids[_key(tool, arguments)]
         return waiting.popleft() if waiting else None
 
-    def rest(self) -> list[str]:
-        """Return the ids that nobody took: those of a turn that ended before its answer."""
-        return [request for waiting in self._ids.values() for request in waiting]
-
 
 def _key(tool: str, arguments: Any) -> str:
     return json.dumps([tool, arguments or {}], sort_keys=True)

@@ -19,7 +19,7 @@ from strands import Agent
 from strands.types.content import ContentBlock, Message
 from strands.types.tools import ToolResult, ToolUse
 
-from client_demo.agent import open_agent
+from client_demo.agent import Answered, open_agent
 from client_demo.call_requests import CallRequests
 from client_demo.errors import AgentError
 from client_demo.models import model_label
@@ -37,7 +37,7 @@ async def turn(question: str, history: Sequence[Message], token: str, url: str) 
     started = False
     events = _Events()
     try:
-        async with opened(token, url, events.answered) as agent:
+        async with opened(token, url, events.answered.note) as agent:
             agent.messages.extend(history)
             started = True
             yield {"type": "start", "model": model_label(agent.model)}
@@ -52,7 +52,7 @@ async def turn(question: str, history: Sequence[Message], token: str, url: str) 
 
 
 @asynccontextmanager
-async def opened(token: str, url: str, answered: CallRequests | None = None) -> AsyncGenerator[Agent]:
+async def opened(token: str, url: str, answered: Answered | None = None) -> AsyncGenerator[Agent]:
     """Run `open_agent` off the event loop, because connecting and disconnecting would block it for milliseconds."""
     connection = open_agent(token, url, answered=answered)
     agent = await asyncio.to_thread(connection.__enter__)

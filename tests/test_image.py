@@ -69,6 +69,8 @@ def buildah(tmp_path_factory):
         run(*ours, f"--target={target}", f"--tag={target}", ".")
     yield run, environment
     run("rm", "--all")
+    # Two gigabytes.
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def in_image(buildah, *command, variables=(), image="server"):

@@ -205,7 +205,7 @@ def test_a_server_that_is_down_is_503_and_never_500(stack, http):
         response = http.post(f"{running.url}/invocations", json={"prompt": ALL_CLAIMS}, headers=sent)
     assert response.status_code == 503
     assert response.headers["retry-after"] == "5"
-    assert "is it running?" in response.json()["error"]
+    assert "start it, or correct the address" in response.json()["error"]
 
 
 def test_a_failure_after_the_start_is_the_last_event(stack, monkeypatch, http):

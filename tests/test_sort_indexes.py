@@ -245,16 +245,20 @@ def test_a_partitioned_table_gets_its_indexes_and_a_child_hears_what_is_possible
         assert "--own-column" in place.sql(tables, "shop.items")
 
 
-def test_a_text_without_end_is_indexed_only_when_a_person_says_so(place) -> None:
+@pytest.mark.parametrize(
+    ("length", "names"), [({}, ["plain"]), ({"max_length": 651}, ["plain_651_short", "plain_651_longer"])]
+)
+def test_a_text_without_end_is_indexed_only_when_a_person_says_so(place, length, names) -> None:
     """A value of more than a third of a page cannot be in an index: its INSERT would fail."""
-    columns = {"plain": {"type": "text", "sort": True}}
+    columns = {"plain": {"type": "text", "sort": True, **length}}
     table = declared("shop.orders", tenant="account", list={"tool": "orders", "sort": "plain"}, columns=columns)
     tables = {table.name: table}
     with shop(place, *created(place, "own"), "CREATE INDEX ON shop.orders (account)"):
         said = place.sql(tables, table.name)
         assert "DECIDE" in said
         assert "\nCREATE INDEX" not in said
-        assert '--   CREATE INDEX IF NOT EXISTS "orders_plain_sorted"' in said
+        for name in names:
+            assert f'--   CREATE INDEX IF NOT EXISTS "orders_{name}_sorted"' in said
 
 
 TRIGRAMS = "CREATE INDEX ON shop.orders USING gin (lower(plain) gin_trgm_ops)"

@@ -47,8 +47,8 @@ def test_the_configuration_comes_from_the_servers_own_metadata(stack, page, http
 @pytest.fixture(scope="module")
 def development_page(stack) -> Iterator[str]:
     mcp_url = stack.addresses.mcp_url
-    with listening(create_web(discover(mcp_url, "tenantgate-web", development=True), mcp_url)) as server:
-        yield server.url
+    with listening(create_web(discover(mcp_url, "tenantgate-web", development=True), mcp_url)) as running:
+        yield running.url
 
 
 def test_in_development_the_configuration_names_two_people_as_the_server_knows_them(stack, development_page, http):

@@ -3,13 +3,14 @@
 import json
 from typing import Any, Final
 
+import httpx2
+
 from client_demo.agent import ToolCall, Turn, ask
 from client_demo.attempts.argument_attempt import said
 from client_demo.attempts.call import Reply
 from client_demo.attempts.call_walls import walls_of
 from client_demo.attempts.report import Record, Run, State, Table, Wall, not_reached
 from client_demo.attempts.scene import Scene
-from client_demo.call_requests import CallRequests
 from client_demo.errors import RefusedError
 from client_demo.offline_model import OfflineModel
 
@@ -25,7 +26,11 @@ _WORST_FIRST: Final[tuple[State, ...]] = ("failed", "unknown", "stopped", "passe
 
 def attempt_prompt(scene: Scene) -> list[Run]:
     """Ask what the person wrote, as the person, and report the calls that the model made of it."""
-    answered = CallRequests()
+    answers: list[tuple[str, int]] = []
+
+    async def answered(response: httpx2.Response) -> None:
+        answers.append((response.headers.get("x-request-id", ""), response.status_code))
+
     try:
         turn = ask(scene.text, scene.person.token, scene.place.mcp_url, OfflineModel(), answered)
     except RefusedError as error:
@@ -34,17 +39,14 @@ def attempt_prompt(scene: Scene) -> list[Run]:
             Wall("tenant", "stopped", str(error)),
             *not_reached("database"),
         ]
-        records = scene.records.of((request, error.status) for request in answered.rest())
-        return [Run(_TITLE, _HOW, walls, str(error), records=records)]
-    requests = [answered.take(call.name, call.arguments) for call in turn.calls]
-    known = {one.request: one for one in scene.records.of((request, 0) for request in requests if request)}
-    found = [known.get(request or "", _UNRECORDED) for request in requests]
+        return [Run(_TITLE, _HOW, walls, str(error), records=_calls_in(scene.records.of(answers)))]
+    found = _calls_in(scene.records.of(answers))
     walls, tables = _walls(scene, turn, found)
     calls = [
         {"tool": call.name, "arguments": call.arguments, "refused": call.result if call.is_error else ""}
         for call in turn.calls
     ]
-    return [Run(_TITLE, _HOW, walls, turn.answer, tables, calls, list(known.values()))]
+    return [Run(_TITLE, _HOW, walls, turn.answer, tables, calls, found)]
 
 
 def _walls(scene: Scene, turn: Turn, found: list[Record]) -> tuple[list[Wall], list[Table]]:
@@ -53,7 +55,8 @@ def _walls(scene: Scene, turn: Turn, found: list[Record]) -> tuple[list[Wall], l
         return [accepted, *not_reached("tenant", "database", evidence="The model called no tool.")], []
     each: list[list[Wall]] = []
     tables: list[Table] = []
-    for call, record in zip(turn.calls, found, strict=True):
+    for number, call in enumerate(turn.calls):
+        record = found[number] if number < len(found) else _UNRECORDED
         reply = _reply(call, record)
         each.append(walls_of(scene, reply, record))
         tables += said(reply)[1]
@@ -70,6 +73,11 @@ def _worst(each: list[list[Wall]]) -> list[Wall]:
         known = found.get(wall.name, wall)
         found[wall.name] = min(known, wall, key=lambda one: _WORST_FIRST.index(one.state))
     return list(found.values())
+
+
+def _calls_in(records: list[Record]) -> list[Record]:
+    """Return the records of tool calls; a connection also sends requests that read nothing."""
+    return [one for one in records if (one.audit or {}).get("tool")]
 
 
 def _reply(call: ToolCall, record: Record) -> Reply:

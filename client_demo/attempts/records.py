@@ -21,10 +21,7 @@ class Records:
         self._ends: Final = [_size(file) for file in self._files]
 
     def of(self, requests: Iterable[tuple[str, int]]) -> list[Record]:
-        """Return the records of requests, given by id and HTTP status (0: as the trail says).
-
-        The log's line may come after the answer.
-        """
+        """Return the records of requests, given by id and HTTP status; the log's line may come after the answer."""
         wanted = list(requests)
         ids = {request for request, _ in wanted}
         until = time.monotonic() + _PATIENCE_S
@@ -32,12 +29,7 @@ class Records:
         while time.monotonic() < until and not (ids <= audit.keys() and (ids <= log.keys() or not self._has_log)):
             time.sleep(_STEP_S)
             audit, log = self._read(ids)
-        return [
-            Record(
-                request, status or int(audit.get(request, {}).get("status", 0)), audit.get(request), log.get(request)
-            )
-            for request, status in wanted
-        ]
+        return [Record(request, status, audit.get(request), log.get(request)) for request, status in wanted]
 
     @property
     def _has_log(self) -> bool:

@@ -49,16 +49,18 @@ WHERE r.rolname = %(login)s AND shobj_description(r.oid, 'pg_authid') IS DISTINC
 _LOCK: Final = 7_236_401_114
 
 
-def migrate(
+def migrate(  # noqa: PLR0913  # what to do, and two ways to follow it
     admin_url: str,
     report: Callable[[str], None],
     *,
     login: str = "app_user",
     folders: Iterable[str] = (),
     unverified_tls: Sequence[str] = (),
+    begins: Callable[[str], None] = lambda _step: None,
 ) -> None:
     """Apply missing migrations, first the core's and then those of `folders`; `report` gets a line for each file.
 
+    `begins` gets the step that comes next, which may take a while.
     A second run changes nothing. Raises StartupError when the database cannot be reached, a name is taken, the core's
     schema is newer than this version, or a step fails; SettingsError for a folder that does not exist.
     """
@@ -74,7 +76,7 @@ def migrate(
                 "that made it, or a newer one"
             )
         for ledger, files in (("migrations", core), ("own_migrations", own)):
-            _apply_missing(connection, ledger, files, login, report)
+            _apply_missing(connection, ledger, files, login, (report, begins))
 
 
 def refuse_taken_names(connection: psycopg.Connection[Any], login: str) -> None:
@@ -111,12 +113,14 @@ def _apply_missing(
     ledger: str,
     files: Mapping[str, str],
     login: str,
-    report: Callable[[str], None],
+    followed: tuple[Callable[[str], None], Callable[[str], None]],
 ) -> None:
+    report, begins = followed
     applied = _applied(connection, ledger)
     for name, text in files.items():
         digest = hashlib.sha256(text.encode()).hexdigest()
         if name not in applied:
+            begins(f"applying {name}")
             _apply(connection, ledger, name, for_login(text, login), digest)
             report(f"applied {name}")
         elif applied[name] != digest:

@@ -28,20 +28,30 @@ from server.adoption.toml_text import toml_of
 from server.catalog.policy_problems import obstacles
 from server.catalog.rollups import rollups_in
 from server.errors import CatalogError, SettingsError
+from server.progress import SILENT, Progress
 from server.settings import DatabaseSettings, Settings
 
 _APPLIED: Final[LiteralString] = "SELECT name FROM tenantgate.own_migrations"
 
 
-def adopt(settings: Settings, request: Request, output: Path, *, update: bool = False, prove: bool = False) -> Report:
+def adopt(  # noqa: PLR0913  # what to read, what to write, and how to follow it
+    settings: Settings,
+    request: Request,
+    output: Path,
+    *,
+    update: bool = False,
+    prove: bool = False,
+    shown: Progress = SILENT,
+) -> Report:
     """Return the report of one run; nothing in the database is changed.
 
     The first run into a folder writes all files. A later run writes only with `update`, and never changes a file that
-    a person wrote or edited. Raises SettingsError or StartupError before anything is written.
+    a person wrote or edited. `shown` is the progress. Raises SettingsError or StartupError before anything is written.
     """
     login = settings.database.login
     standing = standing_in(output)
     with _reader(settings.database) as connection:
+        shown.step("reading the database")
         database = _with_rollups(read_database(connection), standing)
         check_request(request, database)
         decisions = _with_edited(decide(database, request, login, standing.tools), standing)
@@ -55,9 +65,9 @@ def adopt(settings: Settings, request: Request, output: Path, *, update: bool = 
             *tool_changes(standing, _texts(decisions), database.relations),
             *migration_changes(standing, sections, decisions, _applied(connection)),
         ]
-        counts = count_rows(connection, decisions)
+        counts = count_rows(connection, decisions, shown)
         losses = losses_of(connection, decisions, login)
-        proved = prove_tables(connection, decisions, sections, login) if prove else {}
+        proved = prove_tables(connection, decisions, sections, login, shown) if prove else {}
         accepted = [name for name in protecting.out_of_our_power() if name not in settings.database.accepted_relations]
     writes = update or standing.is_empty
     if writes:

@@ -12,6 +12,7 @@ from server.adoption.decisions import Decisions
 from server.adoption.keys import TABLES
 from server.adoption.relations import Found
 from server.adoption.ways import Own, Parent, Shared, Undecided, Way
+from server.progress import SILENT, Progress
 
 # The planner's estimate replaces a count that takes longer than the first, and every count after the second.
 _LONGEST_S: Final = 10
@@ -34,7 +35,7 @@ class Count:
     differing: int | None = None
 
 
-def count_rows(connection: _Connection, decisions: Decisions) -> dict[str, Count]:
+def count_rows(connection: _Connection, decisions: Decisions, shown: Progress = SILENT) -> dict[str, Count]:
     """Return the count of each table that is declared or undecided; a table that is too large is estimated."""
     counted: dict[str, Count] = {}
     connection.execute(sql.SQL("SET statement_timeout = {}").format(sql.Literal(_LONGEST_S * 1_000)))
@@ -44,6 +45,7 @@ def count_rows(connection: _Connection, decisions: Decisions) -> dict[str, Count
     for name in (*decisions.declared, *decisions.undecided):
         found = decisions.database.relations[name]
         if found.facts.kind in TABLES:
+            shown.step(f"counting rows: {name}")
             in_time = time.monotonic() < end
             counted[name] = _count(connection, decisions.ways, found) if in_time else Count(found.estimate, exact=False)
     connection.execute("RESET row_security")

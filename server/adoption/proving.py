@@ -14,6 +14,7 @@ from server.adoption.migration_text import Section
 from server.catalog.declarations import Through
 from server.database.connecting import first_line
 from server.errors import StartupError
+from server.progress import SILENT, Progress
 
 # Every role that can read the table now. SET ROLE also measures the roles that cannot log in.
 _ROLES: Final[LiteralString] = """
@@ -60,11 +61,12 @@ class Proved:
         return {"holds": self.holds, "roles": roles, **({"problem": self.problem} if self.problem else {})}
 
 
-def prove(
+def prove(  # noqa: PLR0913, PLR0917  # what to prove, and how to wait and to follow it
     connection: psycopg.Connection[Any],
     decisions: Decisions,
     sections: Iterable[Section],
     login: str,
+    shown: Progress = SILENT,
     pause: Callable[[float], None] = time.sleep,
 ) -> dict[str, Proved]:
     """Return the proof of each table that has SQL to apply.
@@ -76,6 +78,7 @@ def prove(
     proved: dict[str, Proved] = {}
     for name in by_name:
         if name in decisions.tables:
+            shown.step(f"proving what each role sees: {name}")
             chain = [one for one in reversed(_ancestors(name, decisions)) if one in by_name]
             proved[name] = _prove(connection, decisions, [by_name[one] for one in chain], login, pause)
     return proved

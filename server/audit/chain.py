@@ -9,6 +9,8 @@ from typing import Any, BinaryIO, Final, cast
 
 from pydantic_core import to_json
 
+from server.progress import SILENT, Progress
+
 # The previous hash of the first record.
 FIRST: Final = "0" * 64
 # A record names people, tools and outcomes; it is never nearly this long.
@@ -43,8 +45,16 @@ def opened(line: bytes) -> dict[str, Any] | None:
     return record | {"hash": digest}
 
 
-def lines(file: Path) -> Iterator[bytes]:
-    """Yield the lines of one file, decompressed where logrotate compressed it; raises OSError."""
-    with cast("BinaryIO", gzip.open(file)) if file.suffix == ".gz" else file.open("rb") as opened_file:
+def lines(file: Path, shown: Progress = SILENT) -> Iterator[bytes]:
+    """Yield the lines of one file, decompressed where logrotate compressed it; raises OSError.
+
+    The progress `shown` advances by the bytes that are read of the file.
+    """
+    packed = file.suffix == ".gz"
+    with cast("BinaryIO", gzip.open(file)) if packed else file.open("rb") as opened_file:
         while line := opened_file.readline(LONGEST_LINE_BYTES):
             yield line
+            if not packed:
+                shown.advance(len(line))
+    if packed:
+        shown.advance(file.stat().st_size)

@@ -14,23 +14,29 @@ from typing import Any, Final
 from server.audit import merkle
 from server.audit.chain import lines, opened
 from server.audit.checkpoint import read_statement
+from server.audit.files import size_of
 from server.audit.keys import Signer, public_keys
 from server.audit.ledger import Ledger
 from server.audit.secrets import Secrets
 from server.audit.verify import chains
 from server.errors import StartupError
+from server.progress import SILENT, Progress
 
 FORMAT: Final = 1
 
 
-def extract(path: Path, key: Signer, tenant: str) -> Iterator[str]:
-    """Yield the lines of the extract; raise StartupError when the trail does not verify or another key signed it."""
+def extract(path: Path, key: Signer, tenant: str, shown: Progress = SILENT) -> Iterator[str]:
+    """Yield the lines of the extract; raise StartupError when the trail does not verify or another key signed it.
+
+    `shown` is the progress.
+    """
+    shown.step(f"reading the audit trail: {path.name}", size_of(path))
     secrets = Secrets(key)
     yield _line({"tenantgate_extract": FORMAT, "tenant": tenant, "grant": secrets.grant(tenant).hex()})
     found = False
     for _, chain, files in chains(path):
         found = True
-        yield from _OfChain(chain, files, key, secrets, tenant).lines()
+        yield from _OfChain(chain, files, key, secrets, tenant).lines(shown)
     if not found:
         raise StartupError(f"no audit trail exists at {path}; pass the file that audit.path names")
 
@@ -56,9 +62,9 @@ class _OfChain:
         self._ledger: Final = Ledger(secrets)
         self._epoch = _Epoch()
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, shown: Progress) -> Iterator[str]:
         for file in self._files:
-            for place, line in enumerate(lines(file), 1):
+            for place, line in enumerate(lines(file, shown), 1):
                 record = opened(line)
                 if record is None:
                     raise StartupError(f"{file}: line {place} does not verify; run `tenantgate audit verify`")

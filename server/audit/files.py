@@ -34,6 +34,14 @@ def trail_files(path: Path) -> list[Path]:
     return sorted(one for one in siblings if live_name(path, one) is not None and one.is_file())
 
 
+def size_of(path: Path) -> int:
+    """Return the bytes of every file of the trail; 0 where they cannot be read, which its reader reports."""
+    try:
+        return sum(file.stat().st_size for file in trail_files(path))
+    except OSError:
+        return 0
+
+
 def live_name(path: Path, file: Path) -> str | None:
     """Return the live name that `file` has or had, from its own name; None for a file of another kind."""
     names = [one.name for one in worker_paths(path)]

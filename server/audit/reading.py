@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from server.audit.chain import lines, opened
+from server.audit.files import size_of
 from server.audit.verify import chains
 from server.errors import SettingsError, StartupError
+from server.progress import SILENT, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +34,14 @@ class Filter:
         )
 
 
-def read_records(path: Path, wanted: Filter) -> Iterator[dict[str, Any]]:
+def read_records(path: Path, wanted: Filter, shown: Progress = SILENT) -> Iterator[dict[str, Any]]:
     """Yield the records of decisions that `wanted` admits, without the trail's records about itself.
 
-    Raises StartupError where a line does not verify, and where there is no trail.
+    `shown` is the progress. Raises StartupError where a line does not verify, and where there is no trail.
     """
+    shown.step(f"reading the audit trail: {path.name}", size_of(path))
     try:
-        found = [_of_chain(files) for _, _, files in chains(path)]
+        found = [_of_chain(files, shown) for _, _, files in chains(path)]
         if not found:
             raise StartupError(f"no audit trail exists at {path}; pass the file that audit.path names")
         for record in heapq.merge(*found, key=lambda record: record["time"]):
@@ -67,9 +70,9 @@ def moment(text: str | None, option: str, *, end: bool = False) -> float | None:
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
-def _of_chain(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+def _of_chain(files: Sequence[Path], shown: Progress) -> Iterator[dict[str, Any]]:
     for file in files:
-        for place, line in enumerate(lines(file), 1):
+        for place, line in enumerate(lines(file, shown), 1):
             record = opened(line)
             if record is None:
                 raise StartupError(f"{file}: line {place} was changed or is incomplete; run `tenantgate audit verify`")

@@ -4,39 +4,45 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from server.audit.chain import lines, opened
-from server.audit.files import live_name, trail_files, worker_paths
+from server.audit.files import live_name, size_of, trail_files, worker_paths
 from server.audit.head import HeadLine, read_head
 from server.audit.keys import PublicKeys
 from server.audit.walk import Break, Walk, Walked
 from server.errors import StartupError
+from server.progress import SILENT, Progress
 
 _TRIES = 3
 
 
-def verify(path: Path, keys: PublicKeys | None = None, *, archived: bool = False) -> list[Walked]:
+def verify(
+    path: Path, keys: PublicKeys | None = None, *, archived: bool = False, shown: Progress = SILENT
+) -> list[Walked]:
     """Return the result for each chain at `path`; raise StartupError when there is none or it cannot be read.
 
     With `keys`, a chain must be signed. `archived` accepts a part that was moved elsewhere: without its predecessors
-    and without FILE.head.
+    and without FILE.head. `shown` is the progress.
     """
     tries = 0
     while True:
+        shown.step(f"verifying the audit trail: {path.name}", size_of(path))
         heads = _heads(path)
-        found = _verified(path, heads, keys, archived=archived)
+        found = _verified(path, heads, keys, shown, archived=archived)
         tries += 1
         # An apparent break may come from a running server that wrote or rotated meanwhile.
         if tries == _TRIES or all(one.broken is None for one in found) or heads == _heads(path):
             return found
 
 
-def _verified(path: Path, heads: dict[str, HeadLine], keys: PublicKeys | None, *, archived: bool) -> list[Walked]:
+def _verified(
+    path: Path, heads: dict[str, HeadLine], keys: PublicKeys | None, shown: Progress, *, archived: bool
+) -> list[Walked]:
     """Return the results; `heads` were read before the files."""
     try:
         found: list[Walked] = []
         for name, chain, files in chains(path):
             head = heads.get(name)
             mine = head if head is not None and head.chain == chain else None
-            found.append(Walk(name, files, keys, None if archived else mine).run(archived=archived))
+            found.append(Walk(name, files, keys, None if archived else mine).run(archived=archived, shown=shown))
             if not archived:
                 _look_beyond_the_head(path, found[-1])
     except OSError as error:

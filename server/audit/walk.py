@@ -9,6 +9,7 @@ from server.audit.chain import FIRST, lines, opened
 from server.audit.checkpoint import Statement, read_statement
 from server.audit.head import HeadLine
 from server.audit.keys import PublicKeys
+from server.progress import SILENT, Progress
 
 # In addition to the records after which a checkpoint is due: the previous checkpoint, and a `begin`.
 _OWN_RECORDS: Final = 2
@@ -57,13 +58,13 @@ class Walk:
         # Whether the previous record began a part, which its server signs at once.
         self._begun = False
 
-    def run(self, *, archived: bool) -> Walked:
-        """Return the valid part; `archived` files may lack what was before and after them."""
+    def run(self, *, archived: bool, shown: Progress = SILENT) -> Walked:
+        """Return the valid part; `archived` files may lack what was before and after them; `shown` is the progress."""
         result = self._result
         for file in self._files:
             result.files += 1
             place = 0
-            for place, line in enumerate(lines(file), 1):
+            for place, line in enumerate(lines(file, shown), 1):
                 record = opened(line)
                 first = place == 1
                 if record is not None and first and archived and not result.last:

@@ -86,14 +86,15 @@ def ordering(table: Table, own: RelationFacts, sort: str | None) -> tuple[OrderK
     facts = own.columns[name]
     # Only the shown part of a text is compared, because the size of a cursor is limited.
     is_cut = column.type == "text" and bool(column.max_length) and facts.kind != "e"
-    if is_cut and _most_characters(facts) <= (column.max_length or 0):
+    if is_cut and most_characters(facts) <= (column.max_length or 0):
         # The text is never cut. An index compares a plain column itself, but not the result of left().
         is_cut = False
     first = OrderKey(name, column.max_length if is_cut else None, _is_ordered_otherwise(facts))
     return (first, *(_of_key(own, one) for one in key if is_cut or one != name))
 
 
-def _most_characters(facts: ColumnFacts) -> float:
+def most_characters(facts: ColumnFacts) -> float:
+    """Return how many characters a value may have by its type, or infinity."""
     limited = re.fullmatch(r"character varying\((\d+)\)", facts.type)
     return int(limited[1]) if limited else inf
 

@@ -47,16 +47,21 @@ def adopt(  # noqa: PLR0913, PLR0917  # one for each option
     json: Json = False,
     config: Config = None,
 ) -> None:
-    """Read an existing database and write the declarations and migrations that serve its tables per tenant."""
+    """Read an existing database and write the declarations and migrations that serve its tables per tenant.
+
+    Example: tenantgate adopt --tenant-column account_id --output adopted
+    """
     from server.adoption.adopt import adopt as run
     from server.adoption.request import parse_request
     from server.configuration import load_settings
+    from server.progress import progress
 
     request = parse_request(
         tenant_column, schemas=schema or (), tables=table or (), shared=shared or (), kept=keep_policies or ()
     )
     settings = load_settings(config, ["database.admin_url"])
-    report = run(settings, request, output, update=update, prove=prove)
+    with progress("connecting to the database") as shown:
+        report = run(settings, request, output, update=update, prove=prove, shown=shown)
     if json:
         typer.echo(json_text.dumps(report.as_json()))
     else:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def check(config: Config = None, json: Json = False) -> None:
-    """Validate the catalog's files, and, where a database is configured, compare them with it."""
+    """Validate the catalog's files, and, where a database is configured, compare them with it.
+
+    Example: tenantgate tools check --config tenantgate.toml
+    """
     from server.catalog.loading import load_catalog
     from server.configuration import load_settings
     from server.errors import CatalogError
@@ -40,7 +43,10 @@ def check(config: Config = None, json: Json = False) -> None:
 
 
 def schema() -> None:
-    """Print the JSON Schema of a catalog file, so that editors complete and check it."""
+    """Print the JSON Schema of a catalog file, so that editors complete and check it.
+
+    Example: tenantgate tools schema > catalog.schema.json
+    """
     from server.catalog.declarations import CatalogFile
 
     described = CatalogFile.model_json_schema()

@@ -9,6 +9,7 @@ import typer
 from server.cli.options import Config, Json
 from server.cli.trail_options import File, From, To, trail_path
 from server.errors import StartupError
+from server.progress import progress
 
 _SHOWN = 20
 
@@ -19,7 +20,10 @@ def database(
     ] = None,
     config: Config = None,
 ) -> None:
-    """Let the database log tenant, person, request and statement of each verified context; or show whether it does."""
+    """Let the database log tenant, person, request and statement of each verified context; or show whether it does.
+
+    Example: tenantgate audit database --log
+    """
     from server.administration.administrator import administrator
     from server.administration.key_table import log_contexts, logs_contexts
     from server.configuration import load_settings
@@ -39,20 +43,25 @@ def database(
 
 def reconcile(  # noqa: PLR0913  # the filters
     *,
-    log: Annotated[list[Path], typer.Option("--log", help="A file of PostgreSQL's log; name each one.")],
+    log: Annotated[list[Path], typer.Option("--log", metavar="FILE", help="A file of PostgreSQL's log; repeat it.")],
     since: From = None,
     until: To = None,
     json: Json = False,
     file: File = None,
     config: Config = None,
 ) -> None:
-    """Compare the trail with PostgreSQL's log: each statement is in both, or is named."""
+    """Compare the trail with PostgreSQL's log: each statement is in both, or is named.
+
+    Example: tenantgate audit reconcile --log postgresql.log
+    """
     from server.audit.database_log import differences, read_logs
     from server.audit.reading import Filter, moment, read_records
 
     wanted = Filter(since=moment(since, "--from"), until=moment(until, "--to", end=True))
-    logged = read_logs(log)
-    found = list(differences(read_records(file or trail_path(config), wanted), logged))
+    path = file or trail_path(config)
+    with progress("reading the database's log") as shown:
+        logged = read_logs(log)
+        found = list(differences(read_records(path, wanted, shown), logged))
     if json:
         typer.echo(json_text.dumps([one.as_json() for one in found]))
     else:

@@ -15,18 +15,28 @@ _LAST_PORT: Final = 65_533
 
 def dev(  # noqa: PLR0913, PLR0917  # the options of a verb
     json: Annotated[bool, typer.Option("--json", help="Print one JSON line once everything is ready.")] = False,
-    port: Annotated[int, typer.Option(help="Port of the server; its companions take the next two. 0: any.")] = 8000,
-    documents: Annotated[Path | None, typer.Option(help="A folder of documents with sidecars of your own.")] = None,
-    catalog: Annotated[Path | None, typer.Option(help="A catalog of your own, to try on --database.")] = None,
+    port: Annotated[
+        int, typer.Option(metavar="N", help="Port of the server; its companions take the next two. 0: any.")
+    ] = 8000,
+    documents: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A folder of documents with sidecars of your own.")
+    ] = None,
+    catalog: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A catalog of your own, to try on --database.")
+    ] = None,
     database: Annotated[
         str | None,
-        typer.Option(help="An existing database: its administrator's URL. The login's password is replaced."),
+        typer.Option(
+            metavar="URL", help="An existing database: its administrator's URL. The login's password is replaced."
+        ),
     ] = None,
     folder: Folder = None,
 ) -> None:
     """Run the server with an embedded database, identity provider and knowledge base, on loopback.
 
     With --catalog and --database, an existing database is served in place of the sample, with the same sign-in.
+
+    Example: tenantgate dev --port 9000
     """
     from server.errors import SettingsError
 
@@ -53,8 +63,13 @@ def _is_postgresql(url: str) -> bool:
         return False
 
 
-def token(person: Annotated[str, typer.Argument(help="A sample person.")], folder: Folder = None) -> None:
-    """Print an access token of a sample person, while `tenantgate dev` runs."""
+def token(
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="A sample person.")], folder: Folder = None
+) -> None:
+    """Print an access token of a sample person, while `tenantgate dev` runs.
+
+    Example: tenantgate token mike-broker-a
+    """
     from server.dev.folder import data_folder
     from server.dev.running import access_token
 

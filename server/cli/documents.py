@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from server.cli.options import Config
+from server.cli.help import Verb
+from server.cli.options import Config, Json
 
 if TYPE_CHECKING:
     from server.documents.upload.labels import Rules
@@ -16,18 +17,22 @@ documents_cli: Final = typer.Typer(
 )
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of documents with sidecars.")]
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Tiers = Annotated[list[str] | None, typer.Option("--tier", help="A known tier; repeat it. Else from the settings.")]
-Tenants = Annotated[list[str] | None, typer.Option("--tenant", help="A known tenant; repeat it. Else any is accepted.")]
+Tiers = Annotated[
+    list[str] | None, typer.Option("--tier", metavar="NAME", help="A known tier; repeat it. Else from the settings.")
+]
+Tenants = Annotated[
+    list[str] | None, typer.Option("--tenant", metavar="ID", help="A known tenant; repeat it. Else any is accepted.")
+]
 ByTenant = Annotated[
     bool, typer.Option("--by-tenant", help="Every document must name its tenant too. Else from the settings.")
 ]
 Store = Annotated[
-    Literal["s3-vectors", "opensearch", "aurora"] | None, typer.Option(help="Also check this vector store's limits.")
+    Literal["s3-vectors", "opensearch", "aurora"] | None,
+    typer.Option(metavar="NAME", help="Also check the limits of s3-vectors, opensearch or aurora."),
 ]
 
 
-@documents_cli.command()
+@documents_cli.command(cls=Verb)
 def check(  # noqa: PLR0913, PLR0917  # the options of a verb
     folder: Folder,
     json: Json = False,
@@ -37,7 +42,10 @@ def check(  # noqa: PLR0913, PLR0917  # the options of a verb
     store: Store = None,
     config: Config = None,
 ) -> None:
-    """Find what is wrong with the documents and sidecars of a folder; exit code 1 when something is."""
+    """Find what is wrong with the documents and sidecars of a folder; exit code 1 when something is.
+
+    Example: tenantgate documents check guides --tier regular --tier platinum
+    """
     from server.documents.upload.check import check_folder
     from server.documents.upload.report import print_findings
 
@@ -46,7 +54,7 @@ def check(  # noqa: PLR0913, PLR0917  # the options of a verb
     raise typer.Exit(bool(checked.findings))
 
 
-@documents_cli.command()
+@documents_cli.command(cls=Verb)
 def canaries(
     folder: Folder,
     tier: Tiers = None,
@@ -54,7 +62,10 @@ def canaries(
     by_tenant: ByTenant = False,
     config: Config = None,
 ) -> None:
-    """Write a canary of every tier, and of every tenant named; with them `doctor` proves the isolation."""
+    """Write a canary of every tier, and of every tenant named; with them `doctor` proves the isolation.
+
+    Example: tenantgate documents canaries guides --tier regular
+    """
     from server.documents.upload.canaries import write_canaries
     from server.errors import SettingsError
 
@@ -65,14 +76,20 @@ def canaries(
         typer.echo(name)
 
 
-@documents_cli.command()
+@documents_cli.command(cls=Verb)
 def sync(  # noqa: PLR0913, PLR0917  # the options of a verb
     folder: Folder,
-    bucket: Annotated[str, typer.Option(help="The data source's bucket.")],
-    data_source: Annotated[str, typer.Option(help="The data source's id.")],
-    knowledge_base: Annotated[str | None, typer.Option(help="Else documents.knowledge_base_id.")] = None,
-    region: Annotated[str | None, typer.Option(help="Else documents.region, else AWS's own variables.")] = None,
-    prefix: Annotated[str, typer.Option(help="Where in the bucket the folder belongs, such as guides/.")] = "",
+    bucket: Annotated[str, typer.Option(metavar="NAME", help="The data source's bucket.")],
+    data_source: Annotated[str, typer.Option(metavar="ID", help="The data source's id.")],
+    knowledge_base: Annotated[
+        str | None, typer.Option(metavar="ID", help="Its id; else documents.knowledge_base_id.")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Else documents.region, else AWS's own variables.")
+    ] = None,
+    prefix: Annotated[
+        str, typer.Option(metavar="TEXT", help="Where in the bucket the folder belongs, such as guides/.")
+    ] = "",
     delete: Annotated[bool, typer.Option("--delete", help="Also delete what the folder no longer has.")] = False,
     json: Json = False,
     tier: Tiers = None,
@@ -81,7 +98,10 @@ def sync(  # noqa: PLR0913, PLR0917  # the options of a verb
     store: Store = None,
     config: Config = None,
 ) -> None:
-    """Check a folder, upload what changed, sidecar first, and have the knowledge base ingest it."""
+    """Check a folder, upload what changed, sidecar first, and have the knowledge base ingest it.
+
+    Example: tenantgate documents sync guides --bucket b --data-source D1
+    """
     from server.documents.upload.report import print_findings, print_synced
     from server.documents.upload.transfer import Destination, transfer
     from server.errors import SettingsError

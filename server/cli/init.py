@@ -17,7 +17,10 @@ def init(
     ] = None,
     config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The file to write.")] = _FILE,
 ) -> None:
-    """Write a settings file with the fewest keys that work, and the folders that it names."""
+    """Write a settings file with the fewest keys that work, and the folders that it names.
+
+    Example: tenantgate init --issuer https://idp.example.com
+    """
     from server.administration.first_settings import NEXT_STEPS, discover, settings_text
 
     if config.exists() and not force:

@@ -7,19 +7,25 @@ from typing import Annotated, Final
 
 import typer
 
-from server.cli.options import Config
+from server.cli.help import Verb
+from server.cli.options import Config, Json
 
 keys_cli: Final = typer.Typer(
     help="The keys that sign tenant contexts.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
 )
 
 
-@keys_cli.command()
+@keys_cli.command(cls=Verb)
 def add(
-    kid: Annotated[str | None, typer.Option(help="The id of the new key; else the next of k1, k2, …")] = None,
+    kid: Annotated[
+        str | None, typer.Option(metavar="KID", help="The id of the new key; else the next of k1, k2, …")
+    ] = None,
     config: Config = None,
 ) -> None:
-    """Make a key, store it in the database and print it once as kid:BASE64, for database.context_keys."""
+    """Make a key, store it in the database and print it once as kid:BASE64, for database.context_keys.
+
+    Example: tenantgate keys add --config tenantgate.toml
+    """
     from server.administration.administrator import administrator
     from server.administration.key_table import add_key, free_kid, stored_keys
     from server.database.context_keys import new_context_key
@@ -34,16 +40,15 @@ def add(
     typer.echo(key.text())
 
 
-@keys_cli.command("list")
-def show(
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False, config: Config = None
-) -> None:
-    """Show the keys that the database knows, and until when it accepts each; never a secret."""
-    from rich.console import Console
-    from rich.table import Table
+@keys_cli.command("list", cls=Verb)
+def show(json: Json = False, config: Config = None) -> None:
+    """Show the keys that the database knows, and until when it accepts each; never a secret.
 
+    Example: tenantgate keys list
+    """
     from server.administration.administrator import administrator
     from server.administration.key_table import stored_keys
+    from server.cli.table import print_table
 
     with administrator(*_admin_url(config)) as connection:
         keys = stored_keys(connection)
@@ -52,19 +57,19 @@ def show(
         names = ("kid", "state", "added_at", "not_after")
         typer.echo(json_text.dumps([dict(zip(names, row, strict=True)) for row in rows]))
         return
-    table = Table("key", "state", "added", "refused from")
-    for row in rows:
-        table.add_row(*(cell or "" for cell in row))
-    Console().print(table)
+    print_table(("key", "state", "added", "refused from"), [[cell or "" for cell in row] for row in rows])
 
 
-@keys_cli.command()
+@keys_cli.command(cls=Verb)
 def retire(
-    kid: Annotated[str, typer.Argument(help="The id of the key.")],
+    kid: Annotated[str, typer.Argument(metavar="KID", help="The id of the key.")],
     force: Annotated[bool, typer.Option("--force", help="Retire even the last valid key.")] = False,
     config: Config = None,
 ) -> None:
-    """Let the database refuse a key once what it signed has expired."""
+    """Let the database refuse a key once what it signed has expired.
+
+    Example: tenantgate keys retire k1
+    """
     from server.administration.administrator import administrator
     from server.administration.key_table import retire_key
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from server.cli.help import Verb
 from server.cli.options import Config, Json
 
 if TYPE_CHECKING:
@@ -20,19 +21,24 @@ tenants_cli: Final = typer.Typer(
     help="The registry of tenants.", no_args_is_help=True, rich_markup_mode=None, add_completion=False
 )
 TenantId = Annotated[str, typer.Argument(metavar="ID", help="The tenant's id.")]
-Issuer = Annotated[str, typer.Argument(help="The exact `iss` of the person's tokens.")]
-Subject = Annotated[str, typer.Argument(help="The exact `sub` of the person's tokens.")]
+Issuer = Annotated[str, typer.Argument(metavar="ISSUER", help="The exact `iss` of the person's tokens.")]
+Subject = Annotated[str, typer.Argument(metavar="SUBJECT", help="The exact `sub` of the person's tokens.")]
 _SUBJECT_CHARACTERS: Final = 255
 _SOON: Final = "within 30 s"
 
 
-@tenants_cli.command()
+@tenants_cli.command(cls=Verb)
 def add(
     tenant: TenantId,
-    name: Annotated[str | None, typer.Option(help="The name that administrators see; else the id.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The name that administrators see; else the id.")
+    ] = None,
     config: Config = None,
 ) -> None:
-    """Add an active tenant, or give one that is there a new name."""
+    """Add an active tenant, or give one that is there a new name.
+
+    Example: tenantgate tenants add acme --name "Acme Insurance"
+    """
     from server.administration.tenants import add_tenant
     from server.errors import SettingsError
 
@@ -43,9 +49,12 @@ def add(
         typer.echo(f"{tenant}: {add_tenant(connection, tenant, name)}")
 
 
-@tenants_cli.command("list")
+@tenants_cli.command("list", cls=Verb)
 def show(json: Json = False, config: Config = None) -> None:
-    """Show every tenant, whether it is active, and how many people are mapped to it."""
+    """Show every tenant, whether it is active, and how many people are mapped to it.
+
+    Example: tenantgate tenants list --json
+    """
     from server.administration.tenants import stored_tenants
     from server.cli.table import print_table
     from server.tenant_id import canonical_tenant
@@ -68,9 +77,12 @@ def show(json: Json = False, config: Config = None) -> None:
             )
 
 
-@tenants_cli.command()
+@tenants_cli.command(cls=Verb)
 def deactivate(tenant: TenantId, config: Config = None) -> None:
-    """Refuse everybody of a tenant; its mappings stay."""
+    """Refuse everybody of a tenant; its mappings stay.
+
+    Example: tenantgate tenants deactivate acme
+    """
     from server.administration.tenants import switch_tenant
 
     with _registry(config) as (connection, settings):
@@ -79,9 +91,12 @@ def deactivate(tenant: TenantId, config: Config = None) -> None:
     typer.echo(f"{tenant}: not active; its people are refused {_SOON}" if changed else f"{tenant}: already not active")
 
 
-@tenants_cli.command()
+@tenants_cli.command(cls=Verb)
 def activate(tenant: TenantId, config: Config = None) -> None:
-    """Let the people of a tenant in again."""
+    """Let the people of a tenant in again.
+
+    Example: tenantgate tenants activate acme
+    """
     from server.administration.tenants import switch_tenant
 
     with _registry(config) as (connection, settings):
@@ -90,9 +105,12 @@ def activate(tenant: TenantId, config: Config = None) -> None:
     typer.echo(f"{tenant}: active" if changed else f"{tenant}: already active")
 
 
-@tenants_cli.command("map")
+@tenants_cli.command("map", cls=Verb)
 def map_(issuer: Issuer, subject: Subject, tenant: TenantId, config: Config = None) -> None:
-    """Map a person, or a client that acts for itself, to a tenant; a person may have several."""
+    """Map a person, or a client that acts for itself, to a tenant; a person may have several.
+
+    Example: tenantgate tenants map https://idp.example.com 6b1f0c9e acme
+    """
     from server.administration.tenants import map_person
     from server.errors import SettingsError
 
@@ -107,9 +125,12 @@ def map_(issuer: Issuer, subject: Subject, tenant: TenantId, config: Config = No
     typer.echo(f"{subject} is mapped to {tenant}" if is_new else f"{subject} is already mapped to {tenant}")
 
 
-@tenants_cli.command()
+@tenants_cli.command(cls=Verb)
 def unmap(issuer: Issuer, subject: Subject, tenant: TenantId, config: Config = None) -> None:
-    """Withdraw a mapping."""
+    """Withdraw a mapping.
+
+    Example: tenantgate tenants unmap https://idp.example.com 6b1f0c9e acme
+    """
     from server.administration.tenants import unmap_person
 
     with _registry(config) as (connection, settings):
@@ -119,7 +140,7 @@ def unmap(issuer: Issuer, subject: Subject, tenant: TenantId, config: Config = N
     typer.echo(f"{subject} {gone}" if was_there else f"{subject} is not mapped to {tenant}")
 
 
-@tenants_cli.command()
+@tenants_cli.command(cls=Verb)
 def sync(  # noqa: PLR0913, PLR0917  # one per option
     relation: Annotated[str, typer.Option("--from", metavar="SCHEMA.TABLE", help="A table or view of your own.")],
     key: Annotated[str, typer.Option(metavar="COLUMN", help="Its column of tenant ids.")],
@@ -130,7 +151,10 @@ def sync(  # noqa: PLR0913, PLR0917  # one per option
     json: Json = False,
     config: Config = None,
 ) -> None:
-    """Make the active tenants those of a table: add new ones, activate returned ones, deactivate vanished ones."""
+    """Make the active tenants those of a table: add new ones, activate returned ones, deactivate vanished ones.
+
+    Example: tenantgate tenants sync --from shop.accounts --key id --dry-run
+    """
     from server.administration.tenant_sync import Source, sync_tenants
 
     source = Source.parse(relation, key, name_column, where)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from server.cli.help import Verb
 from server.cli.options import Config
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def _group() -> None:
     pass
 
 
-@tools_cli.command("sql")
+@tools_cli.command("sql", cls=Verb)
 def show_sql(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="A declared table or view, as schema.table.")],
     own_column: Annotated[
@@ -30,7 +31,10 @@ def show_sql(
     ] = False,
     config: Config = None,
 ) -> None:
-    """Print the SQL that protects a declared table, for an administrator to read and run; nothing is changed."""
+    """Print the SQL that protects a declared table, for an administrator to read and run; nothing is changed.
+
+    Example: tenantgate tools sql shop.orders
+    """
     from server.catalog.loading import load_catalog
     from server.catalog.protection import own_column_steps, protection_sql
     from server.configuration import load_settings

@@ -15,13 +15,16 @@ Archived = Annotated[
     bool, typer.Option("--archived", help="The files are a part that was moved elsewhere, without FILE.head.")
 ]
 PublicKey = Annotated[
-    list[str] | None, typer.Option("--public-key", help="A key that may have signed, beside those of the settings.")
+    list[str] | None,
+    typer.Option("--public-key", metavar="KEY", help="A key that may have signed; repeat it. Else of the settings."),
 ]
-Tenant = Annotated[str | None, typer.Option("--tenant", help="Records of this tenant alone.")]
-Person = Annotated[str | None, typer.Option("--person", help="Records of this subject alone.")]
-From = Annotated[str | None, typer.Option("--from", help="From this day or time (UTC) on: 2026-11-26.")]
-To = Annotated[str | None, typer.Option("--to", help="Until this day (included) or time.")]
-File = Annotated[Path | None, typer.Option("--file", help="A trail, as audit.path names one; else that one.")]
+Tenant = Annotated[str | None, typer.Option("--tenant", metavar="ID", help="Records of this tenant alone.")]
+Person = Annotated[str | None, typer.Option("--person", metavar="SUBJECT", help="Records of this subject alone.")]
+From = Annotated[str | None, typer.Option("--from", metavar="DAY", help="From this day or time (UTC) on: 2026-11-26.")]
+To = Annotated[str | None, typer.Option("--to", metavar="DAY", help="Until this day (included) or time.")]
+File = Annotated[
+    Path | None, typer.Option("--file", metavar="FILE", help="A trail, as audit.path names one; else that one.")
+]
 
 
 def trail_path(config: Path | None) -> Path:

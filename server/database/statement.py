@@ -76,7 +76,9 @@ def _tenant(outputs: Outputs | None) -> str:
         return enforced
     # The policy has verified the context for the rows; to verify it once more would be a sixth of the statement.
     own = f'{outputs.tenant.as_string()} COLLATE "C"'
-    return f"CASE WHEN count(*) = 0 THEN {enforced} WHEN min({own}) = max({own}) THEN min({own}) END"
+    # Rows without a tenant count as rows of another one.
+    same = f"count({own}) = count(*) AND min({own}) = max({own})"
+    return f"CASE WHEN count(*) = 0 THEN {enforced} WHEN {same} THEN min({own}) END"
 
 
 def _outputs(outputs: Outputs | None) -> str:

@@ -5,10 +5,10 @@ export interface Configuration {
   resource: string;
   scopes: string[];
   agent_url: string;
-  /** Where attempts go; only with a development stack on the web server's machine. */
-  attempts_url?: string;
   /** Only where the page runs with its own development server. */
   development?: Development;
+  /** Only with a development stack on the web server's machine. */
+  attempts_url?: string;
 }
 
 export interface Development {

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from math import inf
 from typing import Any, Final, LiteralString
 
 import psycopg
@@ -16,6 +17,7 @@ from server.catalog.ordering import (
     declared_orders,
     index_keys,
     is_complete,
+    most_characters,
     order_indexes,
     shares,
     slow_orders,
@@ -26,6 +28,8 @@ from server.catalog.protection.script import Script, object_name
 from server.catalog.protection.subject import Subject
 from server.catalog.tenant_columns import missing_index
 
+# Of four bytes each they fit into an entry of an index, which has at most a third of a page.
+_MOST_CHARACTERS: Final = 650
 _UNFINISHED: Final[LiteralString] = """
 SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -160,10 +164,10 @@ def _write_for_sort(script: Script, subject: Subject, indexes: list[OrderIndex],
         f"A page {order}, in either direction: without this index each one sorts all rows of its tenant, a second and "
         "more where it has a million. With it, each insert has one more entry to write."
     )
-    if sort and _is_unbounded(subject.own.columns[table.column_of(sort)], table.columns[sort].max_length):
+    if sort and _may_be_too_long(subject.own.columns[table.column_of(sort)], table.columns[sort].max_length):
         script.say(
             f"DECIDE. A value of {sort} with more than about 2,700 bytes cannot be indexed, and its INSERT would fail. "
-            "Run this if there is none, or give the column a max_length in its declaration."
+            f"Run this if there is none, or declare a max_length of at most {_MOST_CHARACTERS} for the column."
         )
         for one in indexes:
             script.suggest(index_statement(relation, one.keys, "CREATE INDEX", _sort_name(relation, table, one)))
@@ -177,8 +181,9 @@ def _write_for_sort(script: Script, subject: Subject, indexes: list[OrderIndex],
         _write_statement(script, subject, relation, one, _sort_name(relation, table, one))
 
 
-def _is_unbounded(facts: ColumnFacts, max_length: int | None) -> bool:
-    return facts.base in {"text", "character varying"} and not max_length and "(" not in facts.type
+def _may_be_too_long(facts: ColumnFacts, max_length: int | None) -> bool:
+    most = min(max_length or inf, most_characters(facts))
+    return facts.base in {"text", "character varying"} and most > _MOST_CHARACTERS
 
 
 def _write_of_child(script: Script, subject: Subject) -> None:

@@ -2,18 +2,16 @@
 
 import json as json_text
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import typer
 
+from server.cli.table import print_table
 from server.documents.upload.check import Checked
 from server.documents.upload.sync import Synced
-
-_OUT: Final = Console(soft_wrap=True)
 
 
 def print_findings(checked: Checked, folder: Path, *, json: bool) -> None:
@@ -22,8 +20,8 @@ def print_findings(checked: Checked, folder: Path, *, json: bool) -> None:
         _print_json({"documents": len(checked.documents), "findings": [asdict(one) for one in checked.findings]})
         return
     if checked.findings:
-        _OUT.print(_table("what is wrong", [(one.path, one.kind, one.message) for one in checked.findings]))
-    _OUT.print(f"{len(checked.documents)} documents in {folder}, {len(checked.findings)} findings", markup=False)
+        _table("what is wrong", [(one.path, one.kind, one.message) for one in checked.findings])
+    typer.echo(f"{len(checked.documents)} documents in {folder}, {len(checked.findings)} findings")
 
 
 def print_synced(synced: Synced, *, json: bool) -> None:
@@ -36,23 +34,18 @@ def print_synced(synced: Synced, *, json: bool) -> None:
         failed += [(name, "ingestion", reason) for name, reason in ingestion.failed.items()]
         failed += [("(all)", "ingestion", reason) for reason in ingestion.reasons]
     if failed:
-        _OUT.print(_table("what failed", failed))
+        _table("what failed", failed)
     if synced.leftover:
-        _OUT.print(f"{len(synced.leftover)} documents in the bucket are not in the folder; --delete removes them")
+        typer.echo(f"{len(synced.leftover)} documents in the bucket are not in the folder; --delete removes them")
     status = ingestion.status.lower() if ingestion else "not started"
     counts = f"{len(synced.uploaded)} uploaded, {len(synced.unchanged)} unchanged, {len(synced.deleted)} deleted"
-    _OUT.print(f"{counts}, {len(failed)} failed; ingestion {status}")
+    typer.echo(f"{counts}, {len(failed)} failed; ingestion {status}")
 
 
-def _table(title: str, rows: list[tuple[str, str, str]]) -> Table:
-    table = Table()
-    for heading in ("document", "kind", title):
-        # A name that is cut short is useless.
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        # Names and labels come from files: they are data, not markup.
-        table.add_row(*(Text(ascii(cell)[1:-1] if not cell.isprintable() else cell) for cell in row))
-    return table
+def _table(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+    # Names and labels come from files: what cannot be printed is shown as its code.
+    shown = [[cell if cell.isprintable() else ascii(cell)[1:-1] for cell in row] for row in rows]
+    print_table(("document", "kind", title), shown)
 
 
 def _print_json(document: dict[str, Any]) -> None:

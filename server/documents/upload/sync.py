@@ -1,6 +1,6 @@
 """Upload the changes of a checked folder to the bucket, and start an ingestion."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from server.documents.upload.bucket import Bucket, Outcome, no_longer_wanted
 from server.documents.upload.check import Checked
 from server.documents.upload.ingestion import DataSource, Ingested
+from server.progress import Progress
 
 _THREADS: Final = 8
 
@@ -31,9 +32,7 @@ class Synced:
         return not self.failed and self.ingestion is not None and self.ingestion.is_whole
 
 
-def sync(
-    checked: Checked, bucket: Bucket, source: DataSource, report: Callable[[str], None], *, delete: bool
-) -> Synced:
+def sync(checked: Checked, bucket: Bucket, source: DataSource, shown: Progress, *, delete: bool) -> Synced:
     """Upload what differs, delete documents that are gone if `--delete` asks for it, and ingest.
 
     The state is read from the bucket itself, so the next run completes one that was interrupted. When every document
@@ -49,24 +48,27 @@ def sync(
         if delete:
             work |= {threads.submit(bucket.delete, name): name for name in synced.leftover}
             synced.leftover = []
+        shown.step(f"uploading {len(work)} documents", len(work))
         try:
-            for number, (name, outcome) in enumerate(_outcomes(work, synced), start=1):
-                report(f"{number} of {len(work)}: {name} {outcome}")
+            for _ in _outcomes(work, synced):
+                shown.advance()
         finally:
             threads.shutdown(cancel_futures=True)
     if not synced.failed or synced.uploaded or synced.unchanged:
-        synced.ingestion = source.ingest(report)
+        synced.ingestion = source.ingest(shown.step)
     return synced
 
 
-def _outcomes(work: dict[Future[Outcome], str], synced: Synced) -> Iterator[tuple[str, str]]:
+def _outcomes(work: dict[Future[Outcome], str], synced: Synced) -> Iterator[None]:
+    """Keep each outcome as soon as it is there, and yield."""
     for done in as_completed(work):
         name = work[done]
         try:
             outcome = done.result()
         except (ClientError, BotoCoreError, OSError) as error:
             synced.failed[name] = f"{type(error).__name__}: {error}"
-            yield name, "failed"
-            continue
-        {"uploaded": synced.uploaded, "unchanged": synced.unchanged, "deleted": synced.deleted}[outcome].append(name)
-        yield name, outcome
+        else:
+            {"uploaded": synced.uploaded, "unchanged": synced.unchanged, "deleted": synced.deleted}[outcome].append(
+                name
+            )
+        yield

@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
 
 from server.documents.upload.bucket import Bucket
 from server.documents.upload.check import Checked, check_folder
@@ -14,6 +13,7 @@ from server.documents.upload.ingestion import DataSource
 from server.documents.upload.labels import Rules
 from server.documents.upload.sync import Synced, sync
 from server.errors import StartupError
+from server.progress import progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def transfer(folder: Path, rules: Rules, to: Destination, *, delete: bool) -> tu
         place = Bucket(clients.client("s3", region_name=to.region), to.bucket, to.prefix)
         agent = clients.client("bedrock-agent", region_name=to.region)
         source = DataSource(agent, to.knowledge_base_id, to.data_source_id)
-        with Console(stderr=True).status("reading the bucket") as status:
-            return checked, sync(checked, place, source, status.update, delete=delete)
+        with progress("reading the bucket") as shown:
+            return checked, sync(checked, place, source, shown, delete=delete)
     except (ClientError, BotoCoreError) as error:
         raise StartupError(f"{error}; what was uploaded stays, run the same command again") from error
