@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from client_demo.errors import AgentError, RefusedError, TokenError
+from client_demo.errors import AgentError, RefusedByServerError, TokenError
 from client_demo.invocation import InvalidError, TokenMissingError, bearer
 
 PATH: Final = "/invocations"
@@ -39,7 +39,7 @@ def refusal(error: AgentError | InvalidError) -> Response:
     match error:
         case TokenError():
             status, headers = 401, _challenge(error)
-        case RefusedError():
+        case RefusedByServerError():
             status, headers = error.status, _challenge(error) if error.status == 401 else {}
         case AgentError():
             # Never 500: AgentCore treats that as a container that does not start, and retries for two minutes.

@@ -22,7 +22,7 @@ from strands.tools.mcp import MCPClient
 from strands.types.content import Messages
 from strands.types.exceptions import MCPClientInitializationError
 
-from client_demo.errors import AgentError, RefusedError, TokenError
+from client_demo.errors import AgentError, RefusedByServerError, TokenError
 from client_demo.models import choose_model
 
 SYSTEM_PROMPT: Final = (
@@ -64,8 +64,8 @@ def ask(question: str, token: str, url: str, model: Model | None = None, answere
 
     `answered` receives each answer of the server, for the id of its audit record.
 
-    Raises RefusedError when the server refuses the person (401, 403), TokenError when the token has expired (before
-    anything is sent), and AgentError when the server cannot be reached or the model fails.
+    Raises RefusedByServerError when the server refuses the person (401, 403), TokenError when the token has expired
+    (before anything is sent), and AgentError when the server cannot be reached or the model fails.
     """
     with open_agent(token, url, model, answered) as agent:
         answer = str(agent(question)).strip()
@@ -131,7 +131,7 @@ class _Connection:
         # Client and server use other 4xx answers to find a protocol version that both support.
         if status in {401, 403, 429} or status >= 500:
             reason = _reason(await response.aread()) or f"The server answered HTTP {status}."
-            self.failure = RefusedError(status, reason) if status in {401, 403} else AgentError(reason)
+            self.failure = RefusedByServerError(status, reason) if status in {401, 403} else AgentError(reason)
 
 
 def _reason(body: bytes) -> str:

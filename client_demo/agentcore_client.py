@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import httpx2
 
-from client_demo.errors import AgentError, RefusedError, TokenError
+from client_demo.errors import AgentError, RefusedByServerError, TokenError
 
 SESSION_HEADER: Final = "X-Amzn-Bedrock-AgentCore-Runtime-Session-Id"
 # The AWS SDK's own variable: another address for only this service.
@@ -61,7 +61,8 @@ def local_address(url: str) -> str:
 def invoke(address: str, token: str, session_id: str, body: dict[str, Any]) -> Iterator[Event]:
     """Yield the agent's events as they arrive, or its one JSON answer as `{"type": "answer", "answer": …}`.
 
-    Raises TokenError and RefusedError for 401 and 403, AgentError for every other failure and for a stream that breaks.
+    Raises TokenError and RefusedByServerError for 401 and 403, AgentError for every other failure and for a stream that
+    breaks.
     """
     _check(address, token)
     headers = {
@@ -122,7 +123,7 @@ def _refused(response: httpx2.Response) -> AgentError:
     remedy = _REMEDIES.get(status) or f"The service failed with HTTP {status}; retry in a few seconds"
     reason = _reason(response.read())
     sentence = f"{remedy}: {reason}" if reason else f"{remedy}."
-    return RefusedError(status, sentence) if status in {401, 403} else AgentError(sentence)
+    return RefusedByServerError(status, sentence) if status in {401, 403} else AgentError(sentence)
 
 
 def _reason(body: bytes) -> str:

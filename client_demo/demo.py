@@ -8,7 +8,7 @@ from typing import Any, Final
 import jwt
 
 from client_demo.agent import ToolCall, ask
-from client_demo.errors import RefusedError
+from client_demo.errors import RefusedByServerError
 from client_demo.scenario import FOREIGN, MISSING, Question
 
 _CLAIM_NUMBER: Final = re.compile(r"CLM-\w-\d+")
@@ -73,7 +73,7 @@ def _answered(question: Question, token: str, mcp_url: str) -> Answered:
     tier = ", ".join(claims.get("cognito:groups", [])) or None
     try:
         turn = ask(question.text, token, mcp_url)
-    except RefusedError as refusal:
+    except RefusedByServerError as refusal:
         return Answered(question, tenant, tier, f"Refused: {refusal}", turned_away=True)
     return Answered(question, tenant, tier, turn.answer, turn.calls)
 

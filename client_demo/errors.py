@@ -1,10 +1,10 @@
 """The errors that the demo raises on purpose.
 
 DemoError
-├── AgentError         the agent could not answer; the message says why and what to do
-│   ├── TokenError     the access token cannot be used: missing, malformed or expired; nothing was sent
-│   └── RefusedError   the server refused the person: HTTP 401 or 403, in the server's own words
-└── ServerError        the development server did not start or does not answer
+├── AgentError                 the agent could not answer; the message says why and what to do
+│   ├── TokenError             the access token cannot be used: missing, malformed or expired; nothing was sent
+│   └── RefusedByServerError   the server refused the person: HTTP 401 or 403, in the server's own words
+└── ServerError                the development server did not start or does not answer
 """
 
 
@@ -20,7 +20,7 @@ class TokenError(AgentError):
     """There is no usable access token; nothing was sent, and signing in again helps."""
 
 
-class RefusedError(AgentError):
+class RefusedByServerError(AgentError):
     """The server refused the person before any tool ran; `status` is 401 or 403."""
 
     def __init__(self, status: int, reason: str) -> None:

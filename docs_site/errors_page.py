@@ -68,7 +68,7 @@ def messages(group: str) -> dict[str, str]:
     if group == "adoption":
         said += operator_errors("server/adoption/*.py", errors=_DECISIONS)
     if group == "demo":
-        said += operator_errors("client_demo/*.py", errors=_DEMO)
+        said += operator_errors("client_demo/*.py", "client_demo/attempts/*.py", errors=_DEMO)
     parts = (text.rpartition("; ") for text, _ in said if re.search("[a-z]{3}.* ", text))
     return dict(sorted((problem or rest, rest if problem else "") for problem, _, rest in parts))
 

@@ -1,16 +1,19 @@
 """An existing database is adopted, migrated, proved and served without an edit."""
 
 import time
+from collections.abc import Iterator
 
 import pytest
-from adoption.place import SHOP, login_of, place_for
+from adoption.place import SHOP, Place, login_of, place_for
 from adoption.rows import Filler
 from adoption.serving import check_tools, served
 
+from server.adoption.report import Report
 from server.adoption.text import paragraphs, table_rows
 from server.catalog.declarations import Through
 from server.catalog.loading import load_catalog
 from server.catalog.offer import offered
+from server.dev.stack import Stack
 
 IDS = {
     "uuid": [f"00000000-0000-4000-8000-00000000000{place}" for place in range(1, 6)],
@@ -23,7 +26,7 @@ FREE = ("Delivery Notes", "events", "sessions", "devices", "visits", "guarded")
 
 
 @pytest.fixture(scope="module", params=IDS)
-def shop(stack, tmp_path_factory, request):
+def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Place]:
     """The shop with rows of five tenants, and a report of its adoption."""
     kind = request.param
     text = SHOP.read_text().replace("{type}", kind)
@@ -44,12 +47,12 @@ def shop(stack, tmp_path_factory, request):
 
 
 @pytest.fixture
-def ids(shop):
+def ids(shop: Place) -> list[str] | list[int]:
     return IDS[shop.url.rpartition("_")[2]]
 
 
 @pytest.fixture
-def report(shop):
+def report(shop: Place) -> Report:
     return shop.reports[0]
 
 
@@ -113,7 +116,7 @@ def test_the_report_counts_rows_tenants_and_what_nobody_will_see(report, shop) -
     assert {row[0] for row in table_rows(report)} == set(report.decisions.declared)
 
 
-def test_equally_short_ways_are_compared_on_the_rows_that_are_there(shop) -> None:
+def test_equally_short_paths_are_compared_on_the_existing_rows(shop) -> None:
     differing = shop.count("SELECT count(*) FROM shop.transfers WHERE sender <> receiver")
     assert differing == 0
     count = shop.adopt("account_id", shared=["shop.countries"]).counts["shop.transfers"]

@@ -11,7 +11,7 @@ from server.adoption.allowed_values import allowed_values
 from server.adoption.columns import choose_columns
 from server.adoption.declaring import Declaring, Refused
 from server.adoption.naming import file_name, plain_name
-from server.adoption.relations import Database, Found
+from server.adoption.relations import DatabaseRelations, FoundRelation
 from server.adoption.sensitive import why_sensitive
 from server.adoption.shape import shown_names
 from server.adoption.toml_text import inline, toml_of
@@ -28,14 +28,14 @@ def column(name: str, base: str = "text", *, not_null: bool = False) -> ColumnFa
     )
 
 
-def found(*columns: ColumnFacts, key: tuple[str, ...] = ("id",), **more) -> Found:
+def found(*columns: ColumnFacts, key: tuple[str, ...] = ("id",), **more) -> FoundRelation:
     named = {one.name: one for one in columns}
     facts = RelationFacts("shop", "orders", "r", "owner", named, key, (key,) if key else (), ())
-    return Found(1, facts, **more)
+    return FoundRelation(1, facts, **more)
 
 
-def declared(one: Found, tenant: str = "account_id"):
-    return Declaring(Database({one.name: one}, ()), [one.name]).declare(one.name, Own(tenant, "x"))
+def declared(one: FoundRelation, tenant: str = "account_id"):
+    return Declaring(DatabaseRelations({one.name: one}, ()), [one.name]).declare(one.name, Own(tenant, "x"))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_secrets_and_personal_data_are_recognized_by_name_and_type(name, base, l
     assert (why_sensitive(column(name, base)) is not None) is left_out
 
 
-def test_a_column_of_few_values_or_of_a_foreign_key_is_no_secret() -> None:
+def test_a_column_of_few_values_or_of_a_foreign_key_is_not_a_secret() -> None:
     assert why_sensitive(column("token_type"), ["bearer", "mac"]) is None
     assert why_sensitive(column("token_id"), refers=True) is None
 
@@ -108,7 +108,7 @@ def test_a_key_that_is_a_secret_gives_way_to_another_key() -> None:
     with pytest.raises(Refused, match=r"its key token looks like a secret \(token\), and it has no other key"):
         declared(one)
     facts = RelationFacts("shop", "orders", "r", "o", one.facts.columns, ("token",), (("token",), ("id",)), ())
-    assert declared(Found(1, facts)).table.key == ("id",)
+    assert declared(FoundRelation(1, facts)).table.key == ("id",)
 
 
 def test_a_table_without_a_key_has_no_listing() -> None:
@@ -183,7 +183,7 @@ AWKWARD = st.sampled_from(
 
 
 @given(st.dictionaries(NAMES | AWKWARD, BASES, min_size=1, max_size=12), st.text(max_size=60))
-def test_whatever_columns_are_called_the_file_is_valid_and_says_the_same(columns, comment) -> None:
+def test_columns_of_any_name_give_a_valid_file_that_says_the_same(columns, comment) -> None:
     one = found(
         column("id", "integer", not_null=True),
         column("account_id"),
@@ -200,7 +200,7 @@ def test_whatever_columns_are_called_the_file_is_valid_and_says_the_same(columns
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_any_text_survives_its_way_through_toml(text) -> None:
+def test_any_text_survives_toml(text) -> None:
     assert tomllib.loads(f"x = {inline(text)}") == {"x": text}
 
 

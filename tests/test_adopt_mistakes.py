@@ -2,14 +2,16 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
-from adoption.place import place_for
+from adoption.place import Place, place_for
 
 from server.__main__ import main
 from server.administration import steps
+from server.dev.stack import Stack
 from server.errors import StartupError
 
 TEXT = """
@@ -22,14 +24,16 @@ ROLES = ("mistaken LOGIN PASSWORD 'of-a-test'", "app_owner_of_tables NOLOGIN")
 
 
 @pytest.fixture(scope="module")
-def place(stack, tmp_path_factory):
+def place(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     output = tmp_path_factory.mktemp("mistakes") / "adopted"
     with place_for(stack.admin_url, "mistakes", output, TEXT, roles=ROLES) as place:
         yield place
 
 
 @pytest.fixture
-def run(place, monkeypatch, capsys):
+def run(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
     """Return a function: options of the command, to its exit code and what it says on standard error."""
     for name in [name for name in os.environ if name.startswith("TENANTGATE_")]:
         monkeypatch.delenv(name)

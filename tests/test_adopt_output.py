@@ -1,13 +1,16 @@
 """A run can be repeated: it shows what is new, gone or different, and touches no file that a person edited."""
 
 import hashlib
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from adoption.place import place_for
+from adoption.place import Place, place_for
 
 from server.administration.steps import steps_of
 from server.adoption.files import read_file, sealed
 from server.adoption.output import Change
+from server.dev.stack import Stack
 from server.errors import CatalogError, SettingsError, StartupError
 
 TEXT = """
@@ -24,7 +27,7 @@ INSERT INTO app.items VALUES (1, 1, 'a'), (2, 2, 'b');
 
 
 @pytest.fixture
-def place(stack, tmp_path):
+def place(stack: Stack, tmp_path: Path) -> Iterator[Place]:
     with place_for(stack.admin_url, "output", tmp_path / "adopted", TEXT) as place:
         yield place
 
@@ -99,7 +102,7 @@ def test_update_writes_what_is_new_different_and_gone_and_the_database_follows(p
     assert place.adopt("account_id").changes == []
 
 
-def test_an_edited_file_stays_and_counts_as_it_stands(place) -> None:
+def test_an_edited_file_stays_and_counts_with_its_edits(place) -> None:
     place.adopt("account_id")
     place.migrate()
     file = place.output / "tools/app.orders.toml"
@@ -178,7 +181,7 @@ def test_a_name_that_is_taken_is_refused_before_anything_is_written(place) -> No
     assert state(place) == before
 
 
-def test_a_tool_s_name_that_a_person_uses_is_left_to_them(place) -> None:
+def test_a_tool_name_that_a_person_uses_is_not_taken(place) -> None:
     folder = place.output / "tools"
     folder.mkdir(parents=True)
     (folder / "own.toml").write_text(

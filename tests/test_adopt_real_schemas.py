@@ -1,16 +1,18 @@
 """Two real applications with rows of five tenants are adopted, migrated, proved and served without an edit."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import psycopg
 import pytest
-from adoption.place import login_of, place_for
+from adoption.place import Place, login_of, place_for
 from adoption.rows import Filler
 from adoption.schemas import LABEL_STUDIO, LOGTO, schema_text
 from adoption.serving import check_tools, served
 from support.second_server import MISSING, PROGRAMS, second_server
 
 from server.adoption.relations import read_database
+from server.adoption.ways import Parent
 from server.catalog.loading import load_catalog
 from server.catalog.offer import offered
 
@@ -19,7 +21,7 @@ TENANTS = ["default", "admin", "t3", "t4", "t5"]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if PROGRAMS is None:
         pytest.skip(MISSING)
     folder = tmp_path_factory.mktemp("second")
@@ -29,7 +31,7 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def label_studio(server, tmp_path_factory, pytestconfig):
+def label_studio(server: str, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Place]:
     output = tmp_path_factory.mktemp("label-studio") / "adopted"
     with place_for(server, "label_studio", output, schema_text(LABEL_STUDIO), id_type="integer") as place:
         filler = Filler(place.admin, ["public"], ("public.organization", "id"), ORGANIZATIONS)
@@ -42,14 +44,11 @@ def label_studio(server, tmp_path_factory, pytestconfig):
 
 
 @pytest.fixture(scope="module")
-def decided(label_studio):
+def decided(label_studio: Place) -> Place:
     """Decide by hand what is ambiguous, as the report suggests."""
     report = label_studio.adopt("organization_id")
-    choices = [
-        f"{(getattr(one.ways[-1], 'through', None) or one.ways[-1].column)}:{name}"
-        for name, one in report.decisions.undecided.items()
-        if one.ways
-    ]
+    last = {name: one.ways[-1] for name, one in report.decisions.undecided.items() if one.ways}
+    choices = [f"{way.through if isinstance(way, Parent) else way.column}:{name}" for name, way in last.items()]
     label_studio.adopt("organization_id", *choices, update=True)
     label_studio.migrate()
     return label_studio
@@ -71,14 +70,14 @@ def test_every_decided_table_of_label_studio_is_proved(label_studio) -> None:
                 assert label_studio.seen(login, table, tenant) == label_studio.truth(table, tenant), table.name
 
 
-def test_what_was_ambiguous_is_decided_by_the_options_that_the_report_names(decided) -> None:
+def test_options_named_in_the_report_decide_ambiguous_tables(decided) -> None:
     tables = decided.tables
     assert len(tables) == 68
     assert decided.doctor() == []
 
 
 @pytest.fixture(scope="module")
-def every(pytestconfig):
+def every(pytestconfig: pytest.Config) -> int:
     """Call the tools of all tables in a long run, else of every tenth."""
     return 1 if pytestconfig.getoption("--slow") else 10
 
@@ -115,7 +114,7 @@ def test_a_choice_of_tables_narrows_the_tool_list_and_has_room_for_more(label_st
 
 
 @pytest.fixture(scope="module")
-def logto(server, tmp_path_factory, pytestconfig):
+def logto(server: str, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Place]:
     """Logto with its own login role for each tenant, which its policies ask for."""
     output = tmp_path_factory.mktemp("logto") / "adopted"
     roles = ["logto_group NOLOGIN", *(f"logto_{tenant} LOGIN IN ROLE logto_group" for tenant in TENANTS)]
@@ -140,7 +139,7 @@ def seen_by_the_application(place) -> dict[tuple[str, str], int]:
     }
 
 
-def test_row_level_security_that_is_there_is_found_explained_and_left_alone(logto) -> None:
+def test_existing_row_level_security_is_found_explained_and_not_changed(logto) -> None:
     report = logto.adopt("tenant_id")
     assert set(report.decisions.declared) == {"public.service_logs"}
     reason = report.decisions.undecided["public.applications"].reason

@@ -1,15 +1,17 @@
 """The applications that use adopted tables notice nothing, but for exactly what the report says."""
 
 import subprocess
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from adoption.place import PASSWORD, SHOP, place_for
+from adoption.place import PASSWORD, SHOP, Place, place_for
 from adoption.rows import Filler
 from support.second_server import MISSING, PROGRAMS, second_server
 
 from server.adoption.losses import losses_of
+from server.adoption.report import Report
 
 IDS = ["acme", "b-7", "c"]
 ROLES = (
@@ -48,7 +50,7 @@ END $$;
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """The shop on a distribution's server, with the roles of an application, adopted and migrated."""
     if PROGRAMS is None:
         pytest.skip(MISSING)
@@ -66,12 +68,12 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def before(place):
+def before(place: Place) -> dict[tuple[str, str], int | str]:
     return counts(place)
 
 
 @pytest.fixture(scope="module")
-def adopted(place, before):
+def adopted(place: Place, before: dict[tuple[str, str], int | str]) -> Report:
     """Adopt and migrate, after everything that was there was counted."""
     report = place.adopt("account_id", shared=["shop.countries"], prove=True)
     place.migrate()
@@ -193,14 +195,14 @@ def test_the_types_of_columns_that_policies_name_cannot_be_changed_as_the_report
                 place.admin.execute(statement.encode())
 
 
-def test_what_public_could_read_of_an_undeclared_table_is_out_of_the_login_s_reach(place, adopted, before) -> None:
+def test_an_undeclared_table_that_public_may_read_is_out_of_the_logins_reach(place, adopted, before) -> None:
     # Today's roles have it by name now.
     assert counts(place)["shop_idle", "shop.jobs"] == before["shop_idle", "shop.jobs"] == 6
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         place.count("SELECT count(*) FROM shop.jobs", place.login)
 
 
-def test_what_public_could_run_is_out_of_the_login_s_reach_and_others_still_run_it(place, adopted) -> None:
+def test_a_function_that_public_may_run_is_out_of_the_logins_reach_and_others_still_run_it(place, adopted) -> None:
     assert place.count("SELECT shop.order_count()", "shop_idle") == 6
     assert place.count("SELECT nextval('shop.tickets')", "shop_reports") == 1
     for query in ("SELECT shop.order_count()", "SELECT nextval('shop.tickets')"):

@@ -1,5 +1,7 @@
 """The tenant of a table is found by the named column or by foreign keys, and never guessed."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -8,6 +10,7 @@ import pytest
 from server.adoption.relations import read_database
 from server.adoption.request import parse_request
 from server.adoption.ways import Own, Parent, Shared, Undecided, find_ways
+from server.dev.stack import Stack
 
 BASE = """
 CREATE TABLE app.accounts (id int PRIMARY KEY, name text);
@@ -16,7 +19,7 @@ CREATE TABLE app.orders (id int PRIMARY KEY, account_id int NOT NULL REFERENCES 
 
 
 @pytest.fixture(scope="module")
-def connection(stack):
+def connection(stack: Stack) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(stack.admin_url, autocommit=True) as superuser:
         superuser.execute("CREATE DATABASE ways")
         try:
@@ -28,7 +31,7 @@ def connection(stack):
 
 
 @pytest.fixture
-def ways(connection):
+def ways(connection: psycopg.Connection[Any]) -> Callable[..., dict[str, Own | Parent | Shared | Undecided]]:
     """Return a function: SQL that makes tables in the schema app, and options, to the way of each table."""
 
     def find(text: str, *columns: str, **options):
@@ -82,7 +85,7 @@ def test_a_child_is_found_through_foreign_keys_of_any_length(ways) -> None:
     assert found["bits"] == Parent("part_id", "app.parts", "id")
 
 
-def test_the_shortest_way_is_taken(ways) -> None:
+def test_the_shortest_path_to_a_tenant_is_taken(ways) -> None:
     found = ways(
         BASE + "CREATE TABLE app.items (id int PRIMARY KEY, order_id int NOT NULL REFERENCES app.orders);"
         "CREATE TABLE app.parts (id int PRIMARY KEY, item_id int REFERENCES app.items, order_id int"
@@ -91,7 +94,7 @@ def test_the_shortest_way_is_taken(ways) -> None:
     assert found["parts"] == Parent("order_id", "app.orders", "id")
 
 
-def test_equally_short_ways_are_reported_and_not_guessed(ways) -> None:
+def test_equally_short_paths_are_reported_and_not_guessed(ways) -> None:
     text = BASE + (
         "CREATE TABLE app.carts (id int PRIMARY KEY, account_id int NOT NULL);"
         "CREATE TABLE app.items (id int PRIMARY KEY, order_id int NOT NULL REFERENCES app.orders,"
@@ -145,7 +148,7 @@ def test_two_named_columns_in_one_table_are_two_tenants(ways) -> None:
     assert found["x"].reason == "one row has two tenants: account_id and org_id each hold one"
 
 
-def test_a_table_without_a_way_is_undecided_and_never_shared(ways) -> None:
+def test_a_table_without_a_path_to_a_tenant_is_undecided_and_never_shared(ways) -> None:
     found = ways(f"{BASE}CREATE TABLE app.jobs (id int PRIMARY KEY)")
     assert found["jobs"].reason == (
         "it has no column account_id, and no foreign key leads from it to a table with a tenant"
@@ -163,7 +166,7 @@ def test_a_table_is_shared_only_when_a_person_says_so(ways) -> None:
     assert isinstance(found["cities"], Undecided)
 
 
-def test_a_reference_to_itself_is_no_way(ways) -> None:
+def test_a_reference_to_itself_is_not_a_path_to_a_tenant(ways) -> None:
     found = ways(
         BASE + "CREATE TABLE app.tree (id int PRIMARY KEY, parent_id int REFERENCES app.tree);"
         "ALTER TABLE app.accounts ADD parent_id int REFERENCES app.accounts;"
@@ -184,7 +187,7 @@ def test_tables_that_refer_to_each_other_are_found_from_the_one_nearer_to_a_tena
     assert found["versions"] == Parent("draft_id", "app.drafts", "id")
 
 
-def test_a_foreign_key_of_several_columns_is_no_way(ways) -> None:
+def test_a_foreign_key_of_several_columns_is_not_a_path_to_a_tenant(ways) -> None:
     found = ways(
         "CREATE TABLE app.orders (id int, version int, account_id int, PRIMARY KEY (id, version));"
         "CREATE TABLE app.items (id int PRIMARY KEY, order_id int, version int,"

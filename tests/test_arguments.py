@@ -134,7 +134,7 @@ def test_every_problem_is_named_at_once() -> None:
     "arguments",
     [{"limit": 2.0}, {"limit": None, "sort": None, "descending": None, "cursor": None}, {"min_amount": None}],
 )
-def test_a_tool_reads_its_arguments_so(caller, arguments) -> None:
+def test_a_tool_accepts_each_valid_form_of_its_arguments(caller, arguments) -> None:
     """Case 11."""
     assert caller("mike-broker-a").answer("query_claims", **arguments)["claims"]
 

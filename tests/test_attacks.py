@@ -2,7 +2,7 @@
 
 import asyncio
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from server.database.context_keys import new_context_key
 from server.database.links import opened
 from server.database.session import Session
 from server.dev.sample import load_sample
+from server.dev.stack import Stack
 
 FOLDER = Path(__file__).parent
 ATTACKS = tomllib.loads((FOLDER / "attacks.toml").read_text(encoding="utf-8"))
@@ -95,20 +96,20 @@ def _target(admin_url: str, url: str, key: Any, runner: asyncio.Runner) -> Targe
 
 
 @pytest.fixture(scope="module")
-def runner():
+def runner() -> Iterator[asyncio.Runner]:
     with asyncio.Runner() as runner:
         yield runner
 
 
 @pytest.fixture(scope="module")
-def target(stack, runner):
+def target(stack: Stack, runner: asyncio.Runner) -> Iterator[Target]:
     yield _target(stack.admin_url, stack.addresses.database_url, stack.settings.database.signing_keys()[0], runner)
     with psycopg.connect(stack.admin_url, autocommit=True) as connection:
         connection.execute("DROP DATABASE seed WITH (FORCE)")
 
 
 @pytest.fixture(scope="module")
-def second_target(runner, tmp_path_factory):
+def second_target(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     if PROGRAMS is None:
         pytest.skip(MISSING)
     with second_server(tmp_path_factory.mktemp("second") / "postgres") as admin_url:
@@ -122,7 +123,7 @@ def second_target(runner, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def connect(stack):
+def connect(stack: Stack) -> Callable[..., Coroutine[Any, Any, psycopg.AsyncConnection[Any]]]:
     """Connects as the server's own pool does, with the server's settings."""
     settings = stack.settings.database
     target, session = login_target(settings), Session(settings)

@@ -423,7 +423,7 @@ def test_nothing_is_tried_without_a_token_that_the_server_accepts(post):
         (b"{", "body"),
         ({"kind": "shell", "text": "id"}, "kind"),
         ({"kind": "sql", "text": ""}, "text"),
-        ({"kind": "sql", "text": "  "}, "nothing to try"),
+        ({"kind": "sql", "text": "  "}, "attempt is empty"),
         ({"kind": "sql", "text": "SELECT 1\0"}, "text"),
         ({"kind": "sql", "text": "x" * (LONGEST_TEXT + 1)}, "text"),
         ({"kind": "sql", "text": "SELECT 1", "tool": "whoami"}, "tool"),

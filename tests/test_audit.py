@@ -26,7 +26,7 @@ path = "{trail}"
 
 
 @pytest.fixture
-def trail(tmp_path) -> Path:
+def trail(tmp_path: Path) -> Path:
     """Eleven lines: the beginning and ten records."""
     path = tmp_path / "audit.jsonl"
     writer = AuditTrail(path)
@@ -46,7 +46,7 @@ def broken(path: Path) -> tuple[str, int, str]:
     return found.file.name, found.line, found.kind
 
 
-def test_an_untouched_trail_holds_and_is_continued(trail) -> None:
+def test_an_unchanged_trail_verifies_and_is_continued(trail) -> None:
     assert checked(trail) == (11, None)
     writer = AuditTrail(trail)
     writer.append({"subject": "person-10"})
@@ -213,7 +213,7 @@ def test_the_trail_of_each_worker_is_verified(trail) -> None:
     assert broken(trail) == ("audit.1.jsonl", 2, "edited")
 
 
-def test_the_command_tells_where_a_trail_breaks(trail) -> None:
+def test_the_command_shows_where_a_trail_breaks(trail) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "server", "audit", "verify", *arguments]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

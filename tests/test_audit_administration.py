@@ -3,16 +3,19 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.audit import KEY, breaks
 
+from server.dev.stack import Stack
+
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def tenantgate(stack, tmp_path):
+def tenantgate(stack: Stack, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Return a function that runs a verb with an audit trail in a folder of its own."""
     config = tmp_path / "settings.toml"
     config.touch(mode=0o600)

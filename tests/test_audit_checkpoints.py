@@ -19,7 +19,7 @@ FILLED = 25
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
+def path(tmp_path: Path) -> Path:
     path = tmp_path / "audit.jsonl"
     writer = signed_trail(path, checkpoint_records=10)
     fill(writer, FILLED)

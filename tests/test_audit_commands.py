@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from server.__main__ import cli
 from server.audit.keys import parse_signing_key
+from server.dev.stack import Stack
 from server.settings import AuditSettings
 
 
@@ -44,7 +45,7 @@ class Wrote:
 
 
 @pytest.fixture(scope="module")
-def wrote(stack, tmp_path_factory) -> Wrote:
+def wrote(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Wrote:
     path = tmp_path_factory.mktemp("commands") / "audit.jsonl"
     key = stack.settings.audit.signing_key
     wrote = Wrote(path, key.get_secret_value())
@@ -89,7 +90,7 @@ def test_usage_equals_what_the_callers_counted(wrote: Wrote) -> None:
     assert "broker-b" not in wrote.verb("usage", "--tenant", "broker-a", "--from", "2020-01-01")
 
 
-def test_nothing_is_added_up_of_a_trail_that_was_changed(wrote: Wrote, tmp_path) -> None:
+def test_no_usage_is_shown_of_a_changed_trail(wrote: Wrote, tmp_path) -> None:
     changed = tmp_path / "audit.jsonl"
     changed.write_bytes(wrote.path.read_bytes().replace(b'"rows":2', b'"rows":3', 1))
     changed.with_name("audit.jsonl.head").write_bytes(wrote.path.with_name("audit.jsonl.head").read_bytes())

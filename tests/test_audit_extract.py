@@ -16,7 +16,7 @@ RANDOM = random.Random(11)
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory) -> Path:
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two workers, two processes one after the other, rotated files, tenants of different sizes."""
     path = tmp_path_factory.mktemp("trail") / "audit.jsonl"
     first, second = (signed_trail(path, checkpoint_records=7, rotate_bytes=9_000) for _ in range(2))
@@ -102,7 +102,7 @@ def test_an_extract_of_another_server_fails(path) -> None:
         check_extract(made(path), public_keys([SigningKey(bytes(32)).public_text()]))
 
 
-def test_a_trail_that_does_not_hold_gives_no_extract(path, tmp_path) -> None:
+def test_a_trail_that_does_not_verify_gives_no_extract(path, tmp_path) -> None:
     copy = tmp_path / "audit.jsonl"
     copy.write_bytes(path.read_bytes().replace(b"person-3", b"person-4"))
     with pytest.raises(StartupError, match="does not verify; run"):

@@ -106,7 +106,7 @@ def test_a_tenants_extract_is_verified_with_the_public_key_of_kms_alone(kms: Kms
         check_extract([json.dumps(changed) + "\n", *lines[1:]], known)
 
 
-def test_a_key_that_was_lent_signs_checkpoints_of_its_time_alone(kms: Kms) -> None:
+def test_an_authorized_key_signs_checkpoints_of_its_time_only(kms: Kms) -> None:
     """R234: a key that leaks from a process's memory is good for its hour, and lends nothing itself."""
     public, own = kms.private.public_key(), SigningKey(secrets.token_bytes(32))
     lent = delegated(own, "kid", 1_000, 2_000, kms.private.sign)

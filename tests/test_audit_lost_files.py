@@ -2,23 +2,25 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.audit import breaks, fill, recorded, signed_trail
 
 from server.audit.files import trail_files
+from server.audit.trail import AuditTrail
 from server.audit.verify import verify
 from server.errors import AuditError
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
+def path(tmp_path: Path) -> Path:
     return tmp_path / "audit.jsonl"
 
 
 @pytest.fixture
-def trail(path):
+def trail(path: Path) -> Iterator[AuditTrail]:
     writer = signed_trail(path)
     fill(writer, 3)
     yield writer
@@ -74,7 +76,7 @@ def test_a_trail_that_was_moved_elsewhere_is_named_unless_it_is_archived(trail, 
     assert [one.broken for one in verify(path, archived=True)] == [None]
 
 
-def test_files_are_told_apart_where_the_name_has_no_ending(tmp_path) -> None:
+def test_files_without_an_ending_are_distinguished(tmp_path) -> None:
     """`audit.1` is the second worker's, or what logrotate made of the first one's: the file itself says which."""
     path = tmp_path / "audit"
     first, second = signed_trail(path), signed_trail(path)

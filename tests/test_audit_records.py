@@ -5,6 +5,7 @@ import json
 import re
 import resource
 from base64 import urlsafe_b64decode
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from conftest import MODERN
 from structlog.testing import capture_logs
 
 from server.audit.verify import verify
+from server.dev.stack import Stack
 from server.http.outcome import Decision, Outcome
 
 
@@ -20,9 +22,10 @@ def claims_of(token: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def records(stack):
+def records(stack: Stack) -> Callable[..., list[Any]]:
     """Return a function to what was recorded since the fixture was made."""
     path = stack.settings.audit.path
+    assert path is not None
     before = len(path.read_text().splitlines())
 
     def since():
@@ -60,7 +63,7 @@ def test_r103_each_decision_and_each_access_is_recorded_without_the_data(caller,
     assert "CLM-" not in text
 
 
-def test_r106_what_cannot_be_recorded_is_not_released(caller, anonymous, stack) -> None:
+def test_r106_an_answer_that_cannot_be_recorded_is_not_released(caller, anonymous, stack) -> None:
     """R106: neither data, nor what the SDK answers, nor a refusal."""
     mike = caller("mike-broker-a")
     mike.answer("query_claims")
@@ -91,7 +94,7 @@ def test_r106_what_cannot_be_recorded_is_not_released(caller, anonymous, stack) 
 
 
 @pytest.mark.parametrize("era", ["2025-11-25", MODERN])
-def test_a_call_that_goes_the_sdks_way_is_recorded_like_a_plain_one(caller, records, era) -> None:
+def test_a_call_that_the_sdk_answers_is_recorded_like_a_plain_one(caller, records, era) -> None:
     calls = [
         ("mike-broker-a", None, {"name": "query_claims", "arguments": {}}),
         ("mike-broker-a", None, {"name": "query_claims", "arguments": {"limit": 0}}),

@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from server.audit.extract import extract
 from server.audit.extract_check import check_extract
 from server.audit.over_budget import WRITTEN_EACH
 from server.audit.refusals import MOST_KEYS, Refusals
+from server.audit.trail import AuditTrail
 from server.audit.usage import usage
 from server.auth.access_token import AccessToken
 from server.http.outcome import Decision, Outcome, refusal
@@ -32,14 +35,14 @@ def scope(address: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def trail(tmp_path):
+def trail(tmp_path: Path) -> Iterator[AuditTrail]:
     writer = signed_trail(tmp_path / "audit.jsonl")
     yield writer
     writer.close()
 
 
 @pytest.fixture
-def recorder(trail) -> Recorder:
+def recorder(trail: AuditTrail) -> Recorder:
     return Recorder(Settings(), trail)
 
 
@@ -186,7 +189,7 @@ def test_what_cannot_be_written_is_refused_and_counted_later(recorder, trail) ->
     assert len(recorded(trail.path)) == 1
 
 
-def test_counting_one_costs_little_beside_a_record() -> None:
+def test_counting_a_refusal_costs_little_compared_with_a_record() -> None:
     """CPU time, and with room: a flood must not cost what a record costs."""
     counts = Refusals()
     began = time.thread_time()
@@ -216,7 +219,7 @@ def test_only_a_trusted_proxy_says_where_a_request_comes_from(peer, forwarded, a
     assert Sources(()).address(scope(peer), headers) == peer
 
 
-def test_a_decision_without_a_signature_is_nobodys() -> None:
+def test_a_decision_without_a_signature_names_no_person() -> None:
     token = AccessToken("https://issuer.example.com", "me", None, frozenset(), 0, {})
     assert Outcome(200, b"", (), Decision.of(token)).is_authenticated
     assert not Outcome(204, b"", (), Decision("OPTIONS")).is_authenticated

@@ -16,6 +16,7 @@ from support.real_server import RealServer, beside
 
 from server.audit.files import trail_files
 from server.audit.verify import verify
+from server.dev.stack import Stack
 
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "query_claims", "arguments": {}}}
 
@@ -72,7 +73,7 @@ class TwoWorkers:
 
 
 @pytest.fixture
-def workers(stack, tmp_path) -> Iterator[TwoWorkers]:
+def workers(stack: Stack, tmp_path: Path) -> Iterator[TwoWorkers]:
     audit = {"path": "trails/audit.jsonl", "signing_key": KEY.text(), "checkpoint_records": 5}
     with beside(stack, tmp_path, workers=2, limits=None, audit=audit) as server:
         server.start()

@@ -33,7 +33,7 @@ def endpoint() -> Generator[str]:
 
 
 @pytest.fixture(scope="module")
-def services(endpoint) -> Generator[Any]:
+def services(endpoint: str) -> Generator[Any]:
     """Clients for all tests: genuine boto3 takes long to make one."""
     aws_secrets._client.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
@@ -55,7 +55,7 @@ def services(endpoint) -> Generator[Any]:
 
 
 @pytest.fixture(autouse=True)
-def aws(monkeypatch, services) -> Generator[Any]:
+def aws(monkeypatch: pytest.MonkeyPatch, services: Any) -> Generator[Any]:
     for name in [name for name in os.environ if name.startswith("TENANTGATE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv(CONFIG_VARIABLE, "")
@@ -183,7 +183,7 @@ def test_a_secret_that_cannot_be_had_is_one_line_that_names_setting_and_secret(m
     assert said in refused
 
 
-def test_what_is_wrong_with_a_value_of_aws_is_said_without_the_value(monkeypatch, aws) -> None:
+def test_a_wrong_value_from_aws_is_reported_without_the_value(monkeypatch, aws) -> None:
     aws.put_secret_value(SecretId="tenantgate/keys", SecretString="k1:MDEyMzQ1Njc4OTAx")
     monkeypatch.setenv(KEYS_VARIABLE, "aws-secret:tenantgate/keys")
     assert "database.context_keys" in refusal()

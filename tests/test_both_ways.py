@@ -84,7 +84,7 @@ def said(answer: httpx2.Response) -> tuple[int, Any]:
 
 
 @pytest.mark.parametrize("era", ["2025-11-25", MODERN])
-def test_r134_both_ways_accept_and_refuse_the_same_calls(caller, era: str) -> None:
+def test_r134_the_fast_path_and_the_sdk_accept_and_refuse_the_same_calls(caller, era: str) -> None:
     """R134: a call with a header that is sent twice goes the SDK's way; this header means nothing."""
     mike = caller("mike-broker-a")
     headers = [

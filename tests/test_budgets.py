@@ -41,7 +41,7 @@ def test_r100_a_minute_begins_with_its_first_request_and_has_as_many_as_were_set
 
 
 @pytest.mark.parametrize(("later", "seconds"), [(0, 60), (0.5, 60), (30, 30), (59.5, 1)])
-def test_r100_who_is_refused_is_admitted_after_the_time_that_they_were_told(later: float, seconds: int) -> None:
+def test_r100_a_refused_person_is_admitted_after_the_stated_time(later: float, seconds: int) -> None:
     """R100, RFC 6585 section 4."""
     clock = Clock()
     budget = Budget("person", 1, clock)
@@ -62,7 +62,7 @@ def test_a_charge_that_is_given_back_can_be_spent_again_and_no_more() -> None:
     assert refused_after(budget, "broker-a") == 2
 
 
-def test_a_budget_of_nothing_is_no_budget() -> None:
+def test_a_budget_of_zero_refuses_nobody() -> None:
     assert refused_after(Budget("person", 0, Clock()), "mike") == 100
 
 

@@ -40,7 +40,7 @@ def headers(**changed: str) -> dict[bytes, bytes]:
     ],
 )
 @pytest.mark.parametrize("arguments", [{}, {"arguments": {}}, {"arguments": {"limit": 5, "a": [{"b": None}]}}])
-def test_it_is_judged_as_the_sdk_judges_it_alone(meta: dict[str, Any], arguments: dict[str, Any]) -> None:
+def test_a_call_is_judged_as_the_sdk_judges_it_alone(meta: dict[str, Any], arguments: dict[str, Any]) -> None:
     params = {"name": "whoami", "_meta": meta, **arguments}
     message = {"jsonrpc": "2.0", "id": "seven", "method": "tools/call", "params": params}
     alone = _is_accepted(message, MODERN, params, CallToolRequestParams, headers())
@@ -66,5 +66,5 @@ def test_it_is_judged_as_the_sdk_judges_it_alone(meta: dict[str, Any], arguments
         ({"name": "whoami", "_meta": META | {"half": "\ud800"}}, headers()),
     ],
 )
-def test_an_unusual_one_is_judged_alone(params: dict[str, Any], sent: dict[bytes, bytes]) -> None:
+def test_an_unusual_call_is_judged_alone(params: dict[str, Any], sent: dict[bytes, bytes]) -> None:
     assert _accepted_like_others(MODERN, params, sent) is None

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,7 +28,7 @@ RUNNING = "SELECT pid FROM pg_stat_activity WHERE usename = 'app_user' AND state
 
 
 @pytest.fixture(scope="module")
-def sleeping(stack: Stack, tmp_path_factory: pytest.TempPathFactory):
+def sleeping(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
     with (
         one_more_tool(tmp_path_factory.mktemp("tools"), "sleep", SLEEP),
         server_of_its_own(stack, pool_size=2) as server,

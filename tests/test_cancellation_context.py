@@ -7,7 +7,7 @@ import pytest
 from server.http.cancellation import Cancellation
 
 
-def test_what_runs_in_it_is_cancelled_and_the_code_after_it_goes_on() -> None:
+def test_the_block_is_cancelled_and_the_code_after_it_continues() -> None:
     async def main() -> list[str]:
         cancellation, seen = Cancellation(), list[str]()
         asyncio.get_running_loop().call_later(0.01, cancellation.cancel)
@@ -49,7 +49,7 @@ def test_cancelling_after_it_is_over_does_nothing() -> None:
 
 
 @pytest.mark.parametrize("both", [False, True])
-def test_whoever_else_cancels_the_task_is_not_held_up(both: bool) -> None:
+def test_another_cancellation_of_the_task_is_not_delayed(both: bool) -> None:
     async def call(cancellation: Cancellation) -> None:
         with cancellation:
             await asyncio.sleep(10)

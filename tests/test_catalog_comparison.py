@@ -12,6 +12,7 @@ import pytest
 from server.catalog.comparison import differences
 from server.catalog.facts import read_facts
 from server.catalog.loading import load_catalog
+from server.dev.stack import Stack
 
 ROOT = Path(__file__).parents[1]
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("TENANTGATE_")}
@@ -112,7 +113,7 @@ RIGHT = [
 
 
 @pytest.fixture(scope="module")
-def url(stack) -> Iterator[str]:
+def url(stack: Stack) -> Iterator[str]:
     """The login's connection to a database with the tables."""
     with psycopg.connect(stack.admin_url, autocommit=True) as admin:
         admin.execute(TABLES)
@@ -172,7 +173,7 @@ def test_a_relation_with_a_key_that_names_one_row_agrees(tmp_path, url, text) ->
     assert compared(tmp_path / "one.toml", text, url) == []
 
 
-def test_the_way_to_the_tenant_is_compared_too(tmp_path, url) -> None:
+def test_the_path_to_the_tenant_is_compared_too(tmp_path, url) -> None:
     number = 'columns.id = { type = "integer" }'
     every = table("every", columns=number).replace('"account"', '"owner"')
     note = table("keyless", columns='columns.note = { type = "text" }')

@@ -89,7 +89,7 @@ def test_the_python_example_is_loaded(tmp_path) -> None:
     assert list(tool.described.input_schema["properties"]) == ["customer"]
 
 
-def test_the_settings_example_is_one() -> None:
+def test_the_settings_example_is_valid() -> None:
     (text,) = [text for kind, text in BLOCKS if kind == "toml" and text.startswith("# tenantgate.toml")]
     assert Settings.model_validate(tomllib.loads(text)).catalog == ("tools", "reports/sales.toml")
 
@@ -163,7 +163,7 @@ def test_the_table_of_parameter_types_has_all_of_them() -> None:
 
 
 @pytest.fixture
-def orders(tmp_path) -> dict[str, Any]:
+def orders(tmp_path: Path) -> dict[str, Any]:
     """The two tools of the first example, as tools/list describes them."""
     offer = offered(load(tmp_path, EXAMPLES[0]), Settings(whoami=False))
     return {tool.name: tool.described for tool in offer.tools}

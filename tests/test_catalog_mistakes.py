@@ -60,8 +60,8 @@ catalog/ten.toml: table shop.orders: columns.placed.type: must be one of {TYPES}
 catalog/ten.toml: table shop.orders: columns.price.measure: is not a key of the catalog; correct its name or remove it
 catalog/ten.toml: table shop.products: scope: is missing; add it
 catalog/ten.toml: table shop.products: tenant.parent: is missing; add it
-catalog/ten.toml: table shop.stock: has neither tenant nor shared; write tenant = "its column", or shared = true for \
-rows of every tenant
+catalog/ten.toml: table shop.stock: must have either tenant or shared; write tenant = "its column", or shared = true \
+for rows of every tenant
 catalog/ten.toml: table shop.stock: list.sort: counted_on is not a column with sort = true; set that, or sort by \
 another column
 catalog/ten.toml: table shop.stock: timezone: Berlin is not known; write one such as Europe/Berlin or UTC
@@ -160,7 +160,7 @@ def check(folder: Path, settings: str, *options: str) -> subprocess.CompletedPro
 
 
 @pytest.fixture
-def ten(tmp_path) -> Path:
+def ten(tmp_path: Path) -> Path:
     """A folder whose file has ten mistakes."""
     (tmp_path / "catalog").mkdir()
     (tmp_path / "catalog" / "ten.toml").write_text(TEN, encoding="utf-8")

@@ -1,7 +1,10 @@
 """What the two claims tools answer, beyond what the differential test compares."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import psycopg
 import pytest
 from support.server_of_its_own import server_of_its_own
 
@@ -16,7 +19,7 @@ def test_how_many_claims_were_filed_last_week_and_for_how_much_takes_one_call(ca
 
 
 @pytest.fixture
-def tenant_of_many_weeks(admin):
+def tenant_of_many_weeks(admin: psycopg.Connection[Any]) -> Iterator[str]:
     admin.execute("INSERT INTO tenancy.tenants VALUES ('many-weeks', 'Many weeks')")
     admin.execute(
         "INSERT INTO app.claims (tenant_id, claim_number, customer_name, claim_amount, status, line_of_business, "

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import StringIO
@@ -19,10 +20,10 @@ import pytest
 from rich.console import Console
 from support.sample_pack import sample_offer
 
-from client_demo.agent import ToolCall, ask
+from client_demo.agent import ToolCall, Turn, ask
 from client_demo.answer import answer_to
 from client_demo.demo import Answered, differences
-from client_demo.errors import AgentError, RefusedError
+from client_demo.errors import AgentError, RefusedByServerError
 from client_demo.models import OFFLINE_LABEL, choose_model, model_label
 from client_demo.offline_model import OfflineModel
 from client_demo.passage import answering_sentence
@@ -31,6 +32,7 @@ from client_demo.report import print_answers, print_attempts
 from client_demo.scenario import ALL_CLAIMS, ATTEMPTS, DEDUCTIBLE, LAST_WEEK, MAXIMUM, PEOPLE, QUESTIONS
 from client_demo.server_process import dev_server, running_address
 from server.dev.folder import folder_lock
+from server.dev.stack import Stack
 
 # Strands forgets a coroutine of its own when a connection is refused, as client_demo.agent explains.
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine 'MCPClient.stop:RuntimeWarning")
@@ -41,7 +43,7 @@ SCHEMAS = {tool.name: tool.described.input_schema for tool in sample_offer().too
 
 
 @pytest.fixture
-def ask_as(stack):
+def ask_as(stack: Stack) -> Callable[..., Turn]:
     """Ask the running server a question as one of the sample people."""
 
     def ask_person(person, question):
@@ -51,7 +53,7 @@ def ask_as(stack):
 
 
 @pytest.fixture(scope="module")
-def folder():
+def folder() -> Iterator[Path]:
     """A data folder for demo processes, which PostgreSQL's account can reach, unlike pytest's own."""
     place = Path(mkdtemp(prefix="tenantgate-demo-test-"))
     place.chmod(0o711)
@@ -184,7 +186,7 @@ def test_many_threads_with_different_tokens_never_mix_people_up(ask_as):
 
 
 def test_a_token_that_nobody_known_has_signed_is_refused_in_the_servers_words(stack):
-    with pytest.raises(RefusedError, match="sign in again") as refusal:
+    with pytest.raises(RefusedByServerError, match="sign in again") as refusal:
         ask(ALL_CLAIMS, _plausible_token(), stack.addresses.mcp_url)
     assert refusal.value.status == 401
 
@@ -202,7 +204,7 @@ def test_an_expired_token_is_reported_before_anything_is_sent():
 
 
 @pytest.mark.parametrize("token", ["", "not-a-token", "a.b.c"])
-def test_what_is_not_a_token_is_reported_before_anything_is_sent(token):
+def test_a_malformed_token_is_reported_before_anything_is_sent(token):
     with pytest.raises(AgentError, match="not a JSON Web Token"):
         ask(ALL_CLAIMS, token, "http://127.0.0.1:1/mcp")
 

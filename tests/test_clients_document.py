@@ -35,7 +35,7 @@ def test_every_block_is_well_formed(language, text) -> None:
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.client)
-def test_the_document_tells_which_version_a_client_speaks(recipe) -> None:
+def test_the_document_shows_which_version_a_client_speaks(recipe) -> None:
     table = TEXT.partition("| client |")[2].partition("\n\n")[0]
     assert recipe.speaks in table
     assert ADDRESS in blocks()[recipe.client][1]

@@ -109,7 +109,7 @@ def test_an_answer_that_lay_in_a_cache_is_not_taken_for_a_clock_that_is_behind()
 @pytest.mark.parametrize(
     "value", ["yesterday", "", "Thu, 99 Jan 1970 00:00:00 GMT", "Thu, 01 Jan 9999999 00:00:00 GMT"]
 )
-def test_a_date_that_is_none_says_nothing_about_a_clock(value) -> None:
+def test_a_malformed_date_says_nothing_about_a_clock(value) -> None:
     with Issuer(aud=RESOURCE, scope="x").running() as issuer:
         body = b'{"issuer": "%s", "jwks_uri": "%s/jwks.json"}' % (issuer.url.encode(), issuer.url.encode())
         issuer_with_clock(issuer, None)
@@ -119,7 +119,7 @@ def test_a_date_that_is_none_says_nothing_about_a_clock(value) -> None:
     assert "if it was issued just now" in (error.detail or "")
 
 
-def test_a_token_that_nobody_signed_is_told_nothing_of_clocks() -> None:
+def test_the_refusal_of_an_unsigned_token_says_nothing_about_clocks() -> None:
     """What is not verified says nothing about a clock, and learns nothing of one."""
     with Issuer(aud=RESOURCE, scope="x").running() as issuer:
         forged = issuer.token(private=private_key("RSA", "second"), iat=int(time.time()) + 300)

@@ -185,7 +185,7 @@ def test_a_verb_says_percent_encode_in_one_line(tmp_path, verb) -> None:
         "postgresql://app_user:pässwörd@localhost/db",
     ],
 )
-def test_what_says_one_thing_only_is_accepted(url) -> None:
+def test_an_unambiguous_url_is_accepted(url) -> None:
     assert mistake_in(url) is None
     assert Target(url, "database.url").parameters()
 

@@ -26,7 +26,7 @@ Serving = Callable[..., AbstractContextManager[tuple[OwnServer, Connections]]]
 
 
 @pytest.fixture
-def serving(stack: Stack, monkeypatch) -> Serving:
+def serving(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Serving:
     """Serve with these limits; yield the server and its counts."""
     made: list[Connections] = []
 
@@ -168,7 +168,7 @@ def test_a_person_has_a_share_and_loses_their_own_oldest_idle_connection(stack: 
         assert call(other, server, emma) == 200
 
 
-def test_where_all_places_are_trusted_the_longest_idle_one_goes(serving: Serving) -> None:
+def test_if_all_connections_are_trusted_the_longest_idle_one_is_closed(serving: Serving) -> None:
     with serving(maximum=16, per_person=1_000) as (server, counts), ExitStack() as opened:
         for _ in range(40):
             assert call(client_of(server, opened), server) == 200
@@ -176,7 +176,7 @@ def test_where_all_places_are_trusted_the_longest_idle_one_goes(serving: Serving
         assert (counts.dropped, counts.refused) == (24, 0)
 
 
-def test_what_was_closed_is_logged_once_per_interval(serving: Serving, monkeypatch) -> None:
+def test_closed_connections_are_logged_once_per_interval(serving: Serving, monkeypatch) -> None:
     lines: list[dict[str, Any]] = []
 
     class Log:

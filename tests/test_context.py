@@ -1,7 +1,7 @@
 """A signed tenant context is good for one tenant, one person, one statement and one minute, and for nothing else."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -13,6 +13,7 @@ from support.sql_outcome import REFUSAL
 
 from server.database.context_keys import CONTEXT_LIFETIME_S, new_context_key, parse_context_key
 from server.database.statement import Statement
+from server.dev.stack import Stack
 
 COUNT = Statement("count_claims", "SELECT count(*) AS claims FROM app.claims WHERE status <> $1::text", dict[str, int])
 WHO = Statement(
@@ -45,7 +46,7 @@ class Signer:
 
 
 @pytest.fixture
-def signer(stack):
+def signer(stack: Stack) -> Iterator[Signer]:
     url = stack.addresses.database_url
     with psycopg.connect(url, autocommit=True, cursor_factory=RawCursor) as connection:
         yield Signer(connection, stack.settings.database.signing_keys()[0])

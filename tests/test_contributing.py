@@ -38,7 +38,7 @@ STORE: dict[str, Edit] = {
 from collections.abc import Sequence
 from pathlib import Path
 
-from server.documents.store import Condition, Found
+from server.documents.store import Condition, FoundPassage
 
 
 class FolderStore:
@@ -47,8 +47,8 @@ class FolderStore:
     def __init__(self, folder: str) -> None:
         self._texts = [(path.parent.name, path.name, path.read_text()) for path in Path(folder).glob("*/*.txt")]
 
-    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
-        found = [Found(text, {"tier": tier}, (name,)) for tier, name, text in self._texts]
+    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[FoundPassage]:
+        found = [FoundPassage(text, {"tier": tier}, (name,)) for tier, name, text in self._texts]
         return [one for one in found if all(condition.holds(one.labels) for condition in conditions)]
 
     def close(self) -> None:

@@ -88,7 +88,7 @@ def test_the_key_of_cursors_is_no_other_key() -> None:
     assert derived(NEW.secret, b"another purpose", 64)[:32] not in key
 
 
-def test_a_position_that_makes_too_long_a_cursor_is_told_so_and_any_other_fits_the_argument() -> None:
+def test_a_position_that_is_too_long_for_a_cursor_is_refused_and_any_other_fits_the_argument() -> None:
     for length in range(1_900, 2_400, 20):
         try:
             cursor = CURSORS.seal(("x" * length, "1"), REQUEST, MIKE)

@@ -174,7 +174,7 @@ def test_after_a_restart_of_the_database_no_call_fails(stack, own) -> None:
 
 
 @timed
-def test_an_outage_is_told_as_one_and_ends_with_the_database_back(stack, own) -> None:
+def test_an_outage_is_reported_as_one_and_ends_when_the_database_is_back(stack, own) -> None:
     """R101: an outage, an empty result and a refusal are three different answers."""
     with own.server(stack) as server:
         assert numbers(server) == OF_MIKE
@@ -190,7 +190,7 @@ def test_an_outage_is_told_as_one_and_ends_with_the_database_back(stack, own) ->
 
 
 @timed
-def test_a_locked_table_is_told_as_slow(stack, own) -> None:
+def test_a_locked_table_is_reported_as_slow(stack, own) -> None:
     with own.server(stack) as server, psycopg.connect(own.postgres.admin_url) as other:
         assert numbers(server) == OF_MIKE
         other.execute("LOCK TABLE app.claims IN ACCESS EXCLUSIVE MODE")

@@ -27,6 +27,7 @@ from server.audit.database_log import DatabaseLog, differences
 from server.database.context_keys import ContextKey, new_context_key
 from server.database.statement import Statement
 from server.dev.sample import load_sample
+from server.dev.stack import Stack
 from server.settings import AuditSettings
 
 ARGUMENT = "never-in-a-log-7431"
@@ -70,7 +71,7 @@ class Written:
 
 
 @pytest.fixture
-def written(stack, stack_folder) -> Written:
+def written(stack: Stack, stack_folder: Path) -> Written:
     assert stack
     return Written(stack_folder / "postgres" / "postgres.log")
 
@@ -226,7 +227,7 @@ def test_the_verb_switches_it_and_shows_whether_it_is_on(stack, tmp_path) -> Non
         assert said("--no-log") == said() == "the database logs no context"
 
 
-def test_a_server_of_the_version_before_goes_on_with_the_new_function(stack) -> None:
+def test_a_server_of_the_previous_version_works_with_the_new_function(stack) -> None:
     """Its contexts have no request; `migrate` comes first, then the servers are replaced one by one."""
     key = stack.settings.database.signing_keys()[0]
 
@@ -245,7 +246,7 @@ NO_PGAUDIT = "PostgreSQL 14 to 17 has no pgaudit here; install Debian's postgres
 
 
 @pytest.fixture(scope="module")
-def audited(tmp_path_factory) -> Iterator[tuple[str, str, ContextKey, Path]]:
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, ContextKey, Path]]:
     """Debian's PostgreSQL with pgaudit as docs/audit.md sets it: its URLs, the key and the log."""
     if PROGRAMS is None:
         pytest.skip(MISSING)

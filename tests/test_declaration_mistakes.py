@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ REMEDY = re.compile(r"\b(add|choose|correct|declare|leave|lower|make|must|remove
 
 
 @pytest.fixture
-def catalog(tmp_path: Path):
+def catalog(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes a file of a catalog and returns the settings that name its folder."""
     folder = tmp_path / "tools"
     folder.mkdir()
@@ -60,7 +61,7 @@ def test_the_verb_prints_each_mistake_on_a_line_of_its_own(catalog) -> None:
 
 
 @pytest.mark.parametrize("name", ["shop", "metering", "crm"])
-def test_a_right_declaration_is_said_to_be_right(catalog, name: str) -> None:
+def test_a_correct_declaration_is_reported_as_valid(catalog, name: str) -> None:
     config = catalog((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
     command = [sys.executable, "-m", "server", "tools", "check", "--config", str(config)]
     checked = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -292,7 +292,7 @@ def linted(*command):
 
 
 @pytest.mark.slow
-def test_cloudformation_templates_hold_before_cfn_lint(tmp_path):
+def test_cfn_lint_accepts_the_cloudformation_templates(tmp_path):
     cfn_lint = linter("cfn-lint")
     assert linted(cfn_lint, *map(str, TEMPLATES)) == (0, "")
     broken = tmp_path / "broken.yaml"
@@ -302,7 +302,7 @@ def test_cloudformation_templates_hold_before_cfn_lint(tmp_path):
     assert "RequestHeaderAllowList" in said
 
 
-def test_kubernetes_manifests_hold_before_kubernetes_validate(tmp_path):
+def test_kubernetes_validate_accepts_the_manifests(tmp_path):
     """ExternalSecret and PodMonitor are kinds of operators, so they alone may be unknown."""
     validate = linter("kubernetes-validate")
     code, said = linted(validate, "--strict", str(MANIFEST))
@@ -313,7 +313,7 @@ def test_kubernetes_manifests_hold_before_kubernetes_validate(tmp_path):
     assert linted(validate, "--strict", str(broken))[0] != 0
 
 
-def test_the_dockerfile_holds_before_hadolint(tmp_path):
+def test_hadolint_accepts_the_dockerfile(tmp_path):
     hadolint = linter("hadolint")
     assert linted(hadolint, str(DOCKERFILE)) == (0, "")
     broken = tmp_path / "Dockerfile"

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,12 +17,12 @@ from server.errors import StartupError
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory):
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return Corpus.load(SAMPLE_DOCUMENTS, tmp_path_factory.mktemp("embeddings"))
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     """Two small documents, the first with a sidecar."""
     documents = tmp_path / "documents"
     documents.mkdir()
@@ -275,7 +276,7 @@ def test_every_chunk_starts_with_the_headings_that_lead_to_it():
     ]
 
 
-def test_a_number_sign_in_code_or_plain_text_is_no_heading():
+def test_a_number_sign_in_code_or_plain_text_is_not_a_heading():
     assert cut("```\n# not a heading\n```\n", markdown=True) == ["```\n# not a heading\n```"]
     assert cut("# plain\n\ntext", markdown=False) == ["# plain\n\ntext"]
 

@@ -535,7 +535,7 @@ def test_a_machine_without_the_right_is_refused(http: httpx2.Client, change: dic
     assert (answer.status_code, answer.json()["error"]) == (status, error)
 
 
-def test_a_client_that_sends_wrong_basic_credentials_is_told_the_scheme(http: httpx2.Client):
+def test_a_client_that_sends_wrong_basic_credentials_reads_the_scheme(http: httpx2.Client):
     form = {"grant_type": "client_credentials"}
     refused = http.post("/token", data=form, auth=("nightly-report", "wrong"))
     assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Basic")
@@ -658,7 +658,7 @@ def test_only_https_and_loopback_documents_are_fetched(address: str, acceptable:
 # The browser's side
 
 
-def test_userinfo_tells_who_the_bearer_is(issuer: DevelopmentIssuer, http: httpx2.Client, flow: Flow):
+def test_userinfo_shows_who_the_bearer_is(issuer: DevelopmentIssuer, http: httpx2.Client, flow: Flow):
     token = flow.tokens()["access_token"]
     answer = http.get("/userinfo", headers={"Authorization": f"Bearer {token}"})
     assert (answer.json()["sub"], answer.json()["name"]) == (JOHN.subject, JOHN.name)

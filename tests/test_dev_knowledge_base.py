@@ -5,6 +5,7 @@ import http.client
 import json
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -38,19 +39,19 @@ def client_of(port, attempts=1):
 
 
 @pytest.fixture(scope="module")
-def faults():
+def faults() -> Faults:
     return Faults()
 
 
 @pytest.fixture(scope="module")
-def port(faults, tmp_path_factory):
+def port(faults: Faults, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     corpus = Corpus.load(SAMPLE_DOCUMENTS, tmp_path_factory.mktemp("embeddings"))
     with listening(create_knowledge_base(corpus, faults=faults)) as running:
         yield running.port
 
 
 @pytest.fixture(scope="module")
-def bedrock(port):
+def bedrock(port: int) -> Iterator[Any]:
     with client_of(port) as client:
         yield client
 
@@ -329,7 +330,7 @@ OPERATORS = [
 
 
 @pytest.fixture(scope="module")
-def typed(tmp_path_factory):
+def typed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A knowledge base whose sidecars use the typed form."""
     folder = tmp_path_factory.mktemp("typed")
     for name, attributes in TYPED.items():

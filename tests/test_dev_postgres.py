@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -45,7 +46,7 @@ server.stop()
 
 
 @pytest.fixture
-def fresh(tmp_path):
+def fresh(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
     """A server that was never started."""
     server = EmbeddedPostgres(tmp_path / "postgres")
     yield server
@@ -53,7 +54,7 @@ def fresh(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory):
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
     """One cluster for many tests, since making one is what takes the time."""
     server = EmbeddedPostgres(tmp_path_factory.mktemp("shared") / "postgres")
     server.start()
@@ -62,7 +63,7 @@ def shared(tmp_path_factory):
 
 
 @pytest.fixture
-def server(shared):
+def server(shared: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
     """A server with data that is not running."""
     shared.stop()
     yield shared
@@ -70,14 +71,14 @@ def server(shared):
 
 
 @pytest.fixture
-def running(shared):
+def running(shared: EmbeddedPostgres) -> EmbeddedPostgres:
     """A server for the tests that only look."""
     shared.start()
     return shared
 
 
 @pytest.fixture
-def open_folder():
+def open_folder() -> Iterator[Path]:
     """A folder that every account can reach, unlike pytest's own."""
     folder = Path(mkdtemp(prefix="tenantgate-test-"))
     folder.chmod(0o755)
@@ -358,7 +359,7 @@ def test_an_ordinary_user_needs_no_privilege(open_folder):
     assert processes_on(open_folder / "postgres" / "cluster") == []
 
 
-def test_a_second_holder_of_the_folder_is_told_who_has_it(tmp_path):
+def test_a_second_holder_of_the_folder_reads_who_has_it(tmp_path):
     with folder_lock(tmp_path):
         expected = rf"already running in this folder \(pid {os.getpid()}\); stop it or choose another folder"
         with pytest.raises(StartupError, match=expected), folder_lock(tmp_path):

@@ -5,10 +5,11 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.examined_database import CATALOG, KEY, database_of_its_own
+from support.examined_database import CATALOG, KEY, Examined, database_of_its_own
 from support.examined_database import examined as examined  # noqa: PLC0414  # a fixture
 
 from server.catalog.loading import load_catalog
@@ -147,7 +148,7 @@ def test_nothing_starts_on_a_database_that_does_not_isolate_and_the_reason_is_na
         require_isolation(examined.settings(), examined.catalog)
 
 
-def test_an_unreachable_database_is_an_outage_and_no_finding(examined) -> None:
+def test_an_unreachable_database_is_an_outage_and_not_a_finding(examined) -> None:
     away = examined.settings(url="postgresql://app_user@127.0.0.1:9/x")
     with pytest.raises(UnreachableError, match="cannot be reached"):
         examine(away, examined.catalog)
@@ -160,7 +161,7 @@ def test_a_connection_text_that_the_driver_does_not_understand_is_one_line(exami
 
 
 @pytest.fixture
-def tenantgate(examined, tmp_path):
+def tenantgate(examined: Examined, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run one verb with the settings of the examined database."""
 
     def run(*arguments: str, url: str = examined.url, admin: bool = False) -> subprocess.CompletedProcess[str]:

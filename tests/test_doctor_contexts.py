@@ -10,7 +10,7 @@ from support.examined_database import examined as examined  # noqa: PLC0414  # a
 
 from server.database.context_keys import new_context_key
 from server.database.statement import Statement
-from server.doctor.contexts import Signer
+from server.doctor.contexts import ContextSigner
 
 # Every change of the function is an offence of this check too, which compares its text.
 TEXT = "0012_context_functions"
@@ -80,7 +80,7 @@ def test_a_key_that_the_database_does_not_know_is_named(examined) -> None:
     report = examined.report(stranger)
     (offender,) = [one for check in report.failed for one in check.offenders]
     assert offender.object == "database.context_keys: k9"
-    assert "does not know the key" in offender.problem
+    assert "does not have the key" in offender.problem
     # The first signs; one that was retired may stay behind it for a while.
     assert examined.offenders(KEY.text(), stranger) == {}
 
@@ -123,7 +123,7 @@ LISTED = Statement("tenants", "SELECT one FROM tenancy.proof_tenants() AS one", 
     "person", [("https://issuer.test", "doctor"), ("tenantgate", "proof"), ("", "tenantgate:proof")]
 )
 def test_no_person_of_an_identity_provider_learns_the_tenants(examined, person) -> None:
-    signer = Signer([KEY], 0)
+    signer = ContextSigner([KEY], 0)
     with psycopg.connect(examined.url, autocommit=True, cursor_factory=psycopg.RawCursor) as connection:
         for tenant in ("", "broker-a"):
             row = connection.execute(LISTED.sent, (signer.sign(LISTED, tenant, person=person),)).fetchall()[0]

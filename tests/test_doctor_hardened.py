@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -61,7 +63,7 @@ HARDENED = {
 
 
 @pytest.mark.parametrize("name", HARDENED)
-def test_a_check_that_cannot_be_made_is_an_offence_with_the_databases_own_words(examined, name) -> None:
+def test_a_check_that_cannot_run_is_a_finding_in_the_databases_own_words(examined, name) -> None:
     what, words, check = HARDENED[name]
     with examined.broken(f"REVOKE {what} FROM PUBLIC", f"GRANT {what} TO PUBLIC"):
         report = examined.report()
@@ -74,7 +76,7 @@ def test_a_check_that_cannot_be_made_is_an_offence_with_the_databases_own_words(
 
 
 @pytest.fixture
-def tenantgate(examined: Examined, tmp_path):
+def tenantgate(examined: Examined, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     config = tmp_path / "tenantgate.toml"
     config.touch(mode=0o600)
     config.write_text(

@@ -25,7 +25,7 @@ GROUPS = ("Login and core", "Declared relations", "Tenant contexts", "Rows")
 
 
 @pytest.fixture
-def config(examined, tmp_path) -> Path:
+def config(examined: Examined, tmp_path: Path) -> Path:
     file = tmp_path / "tenantgate.toml"
     file.touch(mode=0o600)
     file.write_text(
@@ -75,12 +75,12 @@ def recorded(database: Examined) -> Recorded:
 
 
 @pytest.fixture(scope="module")
-def passed(examined) -> Recorded:
+def passed(examined: Examined) -> Recorded:
     return recorded(examined)
 
 
 @pytest.fixture(scope="module")
-def failed(examined) -> Recorded:
+def failed(examined: Examined) -> Recorded:
     with examined.broken("ALTER ROLE app_user CREATEDB", "ALTER ROLE app_user NOCREATEDB"):
         return recorded(examined)
 

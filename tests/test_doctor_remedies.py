@@ -3,14 +3,17 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
-from support.examined_database import KEY, database_of_its_own
+from support.examined_database import KEY, Examined, database_of_its_own
 
 from server.administration.key_table import put_key
 from server.administration.migrations import migrate
 from server.catalog.loading import load_catalog
+from server.dev.stack import Stack
 from server.doctor.examination import examine
 from server.settings import Settings
 
@@ -50,7 +53,9 @@ SQL = ("CREATE", "ALTER", "DROP", "GRANT", "REVOKE")
 
 
 @pytest.fixture
-def subscribed(stack, tmp_path):
+def subscribed(
+    stack: Stack, tmp_path: Path
+) -> Iterator[tuple[Examined, Callable[..., subprocess.CompletedProcess[str]]]]:
     """A database with the table, and a function that runs a verb on it."""
     with database_of_its_own(stack.admin_url, stack.addresses.database_url, "subscribed") as database:
         migrate(database.admin_url, lambda _step: None)

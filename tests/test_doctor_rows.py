@@ -61,7 +61,7 @@ def test_rows_of_others_are_counted_for_own_columns_and_for_children(examined) -
     assert found["foreign_rows", "desk.notes"] == "a tenant that does not exist sees 100 rows"
 
 
-def test_rows_of_no_parent_are_nobodys(examined) -> None:
+def test_rows_without_a_parent_belong_to_no_tenant(examined) -> None:
     with rewritten(
         examined,
         "desk.notes",
@@ -180,7 +180,7 @@ def locked_while(examined, examining) -> set[str]:
     return set()
 
 
-def test_a_table_that_somebody_changes_just_now_is_neither_proved_nor_an_offence(examined) -> None:
+def test_a_table_that_is_being_changed_is_neither_proved_nor_a_finding(examined) -> None:
     """A running server goes on as the last proof left it, and one that starts waits."""
     with psycopg.connect(examined.admin_url) as connection:
         connection.execute("LOCK TABLE desk.events IN ACCESS EXCLUSIVE MODE")

@@ -18,7 +18,7 @@ from server.catalog.search import SearchTool
 from server.doctor.document_proofs import store_checks
 from server.documents.configured import check_labels, document_store
 from server.documents.isolation import CANARY_TYPE, SHARED_TENANT, Caller
-from server.documents.store import MAXIMUM_PASSAGES, Condition, DocumentStore, Found
+from server.documents.store import MAXIMUM_PASSAGES, Condition, DocumentStore, FoundPassage
 from server.documents.tenant_documents import Passage, TenantDocuments
 from server.errors import ArgumentsError, RefusedError, UnavailableError, WithheldError
 from server.settings import DocumentsSettings
@@ -45,10 +45,10 @@ OF_A = Person("regular", "a")
 class MemoryStore:
     """Documents in a list; returns those that meet every condition, in their order, as often as it is asked."""
 
-    documents: list[Found]
+    documents: list[FoundPassage]
     asked: list[tuple[str, tuple[Condition, ...], int]] = field(default_factory=list)
 
-    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
+    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[FoundPassage]:
         self.asked.append((query, tuple(conditions), limit))
         return [one for one in self.documents if all(condition.holds(one.labels) for condition in conditions)]
 
@@ -62,19 +62,19 @@ class MisbehavingStore(MemoryStore):
 
     forgotten: str = "tier"
 
-    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
+    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[FoundPassage]:
         return await super().search(query, [one for one in conditions if one.key != self.forgotten], limit)
 
 
 class AbsentStore(MemoryStore):
     """Does not answer."""
 
-    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
+    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[FoundPassage]:
         raise UnavailableError("The shelf is locked.")
 
 
-def found(text="x", path=("guides", "a.md"), **labels: Any) -> Found:
-    return Found(text, labels, path, 0.5, 3)
+def found(text="x", path=("guides", "a.md"), **labels: Any) -> FoundPassage:
+    return FoundPassage(text, labels, path, 0.5, 3)
 
 
 def canary(tier, **labels):
@@ -172,15 +172,15 @@ def test_a_document_of_another_tenant_withholds_the_answer_whatever_the_setting(
 
 
 @pytest.mark.parametrize("labels", [None, [], "tier", [("tier", "regular")]])
-def test_labels_that_are_none_withhold_the_answer(labels):
+def test_malformed_labels_withhold_the_answer(labels):
     with pytest.raises(WithheldError):
-        searched(RawStore([found(tier="regular"), Found("x", labels)]))
+        searched(RawStore([found(tier="regular"), FoundPassage("x", labels)]))
 
 
 class RawStore(MemoryStore):
     """Returns everything it has."""
 
-    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
+    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[FoundPassage]:
         return self.documents
 
 
@@ -234,12 +234,12 @@ def test_a_store_that_forgets_a_label_fails_the_proofs(forgotten):
 
 def test_a_canary_that_its_own_do_not_see_fails_the_proofs():
     class HidingStore(MemoryStore):
-        async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
+        async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[FoundPassage]:
             kept = await super().search(query, conditions, limit)
             return kept if len(conditions) == 1 else [one for one in kept if one.labels.get("tenant_id") != "b"]
 
     assert offences(HidingStore(SHELVES), BY_TENANT) == SOUND | {
-        "documents_canaries": ["it is not seen by platinum, b", "it is not seen by regular, b"]
+        "documents_canaries": ["platinum, b does not see it", "regular, b does not see it"]
     }
     assert offences(MemoryStore(LIBRARY[:5])) == SOUND | {"documents_canaries": ["it is not in the document store"]}
 
@@ -290,7 +290,7 @@ def test_a_catalog_that_lets_callers_narrow_by_such_a_label_is_refused(tmp_path,
 @pytest.mark.parametrize(("page", "shown"), [(3, {"page": 3}), (None, {})])
 def test_the_answer_of_a_search_tool_has_the_page_where_it_is_known(page, shown):
     declared = Search(tool="find", description="Finds.", scope="find", labels=("language",))
-    store = MemoryStore([Found("x", {"tier": "regular", "language": "en"}, ("a.md",), 0.5, page)])
+    store = MemoryStore([FoundPassage("x", {"tier": "regular", "language": "en"}, ("a.md",), 0.5, page)])
     context = TenantContext("a", "regular", None)  # pyright: ignore[reportArgumentType]
     scope = Scope(None, TenantDocuments(store, BY_TIER, context), None, None)  # pyright: ignore[reportArgumentType]
     access = grant_access(context, datetime.now(UTC), scope)
@@ -301,12 +301,12 @@ def test_the_answer_of_a_search_tool_has_the_page_where_it_is_known(page, shown)
     assert store.asked[0][1][1] == Condition("language", ("en",))
 
 
-def test_the_configured_store_is_one():
+def test_the_configured_store_can_be_opened_and_closed():
     settings = DocumentsSettings(knowledge_base_id="ABCDEFGHIJ", region="eu-west-1")
     document_store(settings).close()
 
 
-def test_what_stores_share_runs_without_any_of_them():
+def test_the_shared_modules_of_stores_run_without_any_store():
     """Neither the shared modules nor the check of a declaration loads boto3 or the adapter that uses it."""
     modules = "store", "isolation", "names", "tenant_documents", "configured"
     code = "; ".join(f"import server.documents.{name}" for name in modules)

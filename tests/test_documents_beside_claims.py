@@ -3,12 +3,14 @@
 import statistics
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 from conftest import ACCEPT
 from support.listening import serving
 from support.scripted_store import answer, scripted_store, wait
 
+from server.dev.stack import Stack
 from server.documents.store import SEARCHES_AT_ONCE
 
 PASSAGE = {"content": {"text": "x"}, "metadata": {"tier": "regular"}}
@@ -16,7 +18,7 @@ SLOW_SECONDS = 1.5
 
 
 @pytest.fixture
-def beside(stack, monkeypatch):
+def beside(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a server whose document store takes its time."""
     with scripted_store(wait(SLOW_SECONDS, answer({"retrievalResults": [PASSAGE]}))) as store:
         monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_AGENT_RUNTIME", store.url)

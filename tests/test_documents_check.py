@@ -15,11 +15,11 @@ from server.dev.sample import SAMPLE_DOCUMENTS
 from server.documents.upload.check import check_folder
 from server.documents.upload.finding import Kind
 from server.documents.upload.folder import MAXIMUM_BYTES, MAXIMUM_IMAGE_BYTES
-from server.documents.upload.labels import Rules
+from server.documents.upload.labels import LabelRules
 from server.errors import SettingsError
 
-RULES = Rules(tiers=("regular", "platinum"))
-BY_TENANT = Rules(("tier", "tenant_id"), ("regular", "platinum"), ("broker-a", "broker-b"))
+RULES = LabelRules(tiers=("regular", "platinum"))
+BY_TENANT = LabelRules(("tier", "tenant_id"), ("regular", "platinum"), ("broker-a", "broker-b"))
 
 
 def write(folder, name="guide.md", content=b"# Guide", sidecar: Any = None, **labels: Any):
@@ -92,7 +92,7 @@ def test_a_mistake_in_a_tenant_is_found(tmp_path, kind, labels, message):
 
 def test_a_malformed_tenant_is_found_even_when_none_is_known(tmp_path):
     write(tmp_path, tenant_id="Broker A")
-    (finding,) = check_folder(tmp_path, Rules(("tier", "tenant_id"))).findings
+    (finding,) = check_folder(tmp_path, LabelRules(("tier", "tenant_id"))).findings
     assert finding.kind == "unknown-tenant"
     assert "letters, digits and _ . : @ -" in finding.message
 
@@ -100,7 +100,7 @@ def test_a_malformed_tenant_is_found_even_when_none_is_known(tmp_path):
 @pytest.mark.parametrize("tenant", ["org_2AbC.x:1@y", "9f1c4a52-0000-4000-8000-000000000001", "42"])
 def test_a_tenant_as_identity_providers_issue_it_is_sound(tmp_path, tenant):
     write(tmp_path, tenant_id=tenant)
-    assert check_folder(tmp_path, Rules(("tier", "tenant_id"))).findings == []
+    assert check_folder(tmp_path, LabelRules(("tier", "tenant_id"))).findings == []
 
 
 @pytest.mark.parametrize("tenant", ["broker-a", "*"])
@@ -166,7 +166,7 @@ def test_labels_beyond_the_limits_of_s3_vectors_are_found_where_that_is_the_stor
     labels: dict[str, Any] = {f"key{number}": number for number in range(40)}
     write(tmp_path, **labels)
     assert check_folder(tmp_path, RULES).findings == []
-    (finding,) = check_folder(tmp_path, Rules(store="s3-vectors")).findings
+    (finding,) = check_folder(tmp_path, LabelRules(store="s3-vectors")).findings
     assert finding.kind == "too-much-metadata"
 
 
@@ -255,7 +255,7 @@ DOCUMENTATION = Path(__file__).parents[1] / "docs" / "documents.md"
 
 
 @pytest.mark.parametrize("command", re.findall(r"^tenantgate (documents .*)$", DOCUMENTATION.read_text(), re.MULTILINE))
-def test_every_command_of_the_documentation_is_one(command):
+def test_every_command_in_the_documentation_exists(command):
     """Each verb and option that it names exists; what they do is tested elsewhere."""
     options = [word for word in command.split() if word.startswith("--")]
     shown = QuietRunner().invoke(cli, [*command.split()[:2], "--help"], terminal_width=200)

@@ -72,7 +72,7 @@ ODD_ROWS = [None, "x", 5, {}, [None, 5, "x"], [{"columnName": 5}, {"columnValue"
 
 
 @pytest.mark.parametrize("row", ODD_ROWS, ids=repr)
-def test_a_row_that_is_none_is_left_out_and_stops_nothing(row):
+def test_a_malformed_row_is_left_out_and_stops_nothing(row):
     """Beyond case 14: what is no row of the service's model."""
     assert "x" not in found_in({"content": {"type": "ROW", "row": row}}).text
 
@@ -181,7 +181,7 @@ LOCATIONS = {
 }
 
 
-def test_two_documents_of_one_name_are_told_apart_in_every_kind_of_place(monkeypatch):
+def test_two_documents_of_one_name_are_distinguished_in_every_kind_of_place(monkeypatch):
     """Case 15, over the wire; SQL has no documents."""
     assert {*LOCATIONS, "SQL"} == service_enum("RetrievalResultLocationType")
     pairs = [

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import botocore.session
@@ -43,7 +44,7 @@ def conditions_of(tenant, tier, isolate_by, document_type):
 
 
 @pytest.fixture(scope="module")
-def knowledge_base():
+def knowledge_base() -> Iterator[KnowledgeBase]:
     with contextlib.closing(KnowledgeBase(DocumentsSettings.model_validate(KNOWN))) as opened:
         yield opened
 
@@ -103,7 +104,7 @@ def test_the_isolating_conditions_stand_unaltered_at_the_outermost_level(
 
 @given(tenants, tenants, tiers, tiers, isolations, types)
 @settings(deadline=None)
-def test_what_one_context_may_see_no_other_does(tenant, other_tenant, tier, other_tier, isolate_by, document_type):
+def test_rows_of_one_context_are_not_seen_by_another(tenant, other_tenant, tier, other_tier, isolate_by, document_type):
     """R97: a document passes exactly when its labels are the caller's own or shared within the tier."""
     matches = parse_filter(retrieval_filter(conditions_of(tenant, tier, isolate_by, document_type)))
     labels: dict[str, Any] = {"tier": other_tier, "tenant_id": other_tenant, "document_type": document_type or "any"}
@@ -119,7 +120,7 @@ LABELS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | s
 
 @given(st.dictionaries(st.sampled_from(["tier", "tenant_id", "Tier", ""]), LABELS), isolations)
 @settings(deadline=None)
-def test_the_second_look_and_the_stores_filter_agree(metadata, isolate_by):
+def test_the_second_check_and_the_filter_of_the_store_agree(metadata, isolate_by):
     """R98: a document passes the check on the way back only if the filter asks for it."""
     isolation = Isolation.of(context(), isolate_by)
     accepted = all(condition.holds(metadata) for condition in isolation.conditions)

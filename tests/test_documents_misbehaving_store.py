@@ -144,7 +144,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
-def test_an_answer_that_is_none_is_an_outage_and_not_an_empty_answer(monkeypatch, body):
+def test_a_malformed_answer_is_an_outage_and_not_an_empty_answer(monkeypatch, body):
     """R101."""
     with pytest.raises(UnavailableError) as garbled:
         search(monkeypatch, always(answer(body)))
@@ -208,7 +208,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize(("uris", "names"), NAMES.values(), ids=NAMES)
-def test_documents_of_one_name_are_told_apart_by_their_path_and_others_keep_their_file_name(monkeypatch, uris, names):
+def test_documents_of_one_name_are_shown_with_their_path_and_others_keep_their_file_name(monkeypatch, uris, names):
     found, _ = search(monkeypatch, always(page(*map(in_s3, uris))))
     assert [passage.document for passage in found] == names
 
@@ -268,7 +268,7 @@ def test_pages_without_end_are_an_outage_when_empty_and_cut_off_when_not(monkeyp
     assert (len(found), len(requests)) == (10, 10)
 
 
-def test_more_than_was_asked_for_is_cut_off(monkeypatch):
+def test_results_beyond_the_limit_are_cut_off(monkeypatch):
     assert len(search(monkeypatch, always(page(*[OWN] * 30)))[0]) == 5
 
 

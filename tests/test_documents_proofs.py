@@ -7,7 +7,7 @@ from server.dev.knowledge_base.retrieval_filter import parse_filter
 from server.dev.sample import SAMPLE_DOCUMENTS
 from server.doctor.document_proofs import document_checks
 from server.documents.upload.canaries import write_canaries
-from server.documents.upload.labels import Rules
+from server.documents.upload.labels import LabelRules
 from server.settings import Settings
 
 NAMES = ["documents_answer", "documents_filter", "documents_canaries"]
@@ -63,7 +63,7 @@ def checked(monkeypatch, handler, **settings):
 SOUND = {name: [] for name in NAMES}
 
 
-def test_a_store_that_filters_holds_every_check(monkeypatch):
+def test_a_store_that_filters_passes_every_check(monkeypatch):
     assert checked(monkeypatch, storing([*SHARED, *OWN, OF_A])) == SOUND
     assert checked(monkeypatch, storing([*SHARED, GUIDE]), isolate_by=("tier",)) == SOUND
 
@@ -104,8 +104,8 @@ def test_a_canary_that_is_missing_or_hidden_from_its_own_offends(monkeypatch):
 
     assert checked(monkeypatch, hiding) == SOUND | {
         "documents_canaries": [
-            "the canary of regular, a: it is not seen by regular, a",
-            "the canary of regular, b: it is not seen by regular, b",
+            "the canary of regular, a: regular, a does not see it",
+            "the canary of regular, b: regular, b does not see it",
         ]
     }
 
@@ -122,11 +122,11 @@ def test_without_a_document_store_there_is_nothing_to_check():
     assert document_checks(settings.model_copy(update={"documents": None})) == ()
 
 
-def test_the_development_knowledge_base_holds_every_check(stack):
+def test_the_development_knowledge_base_passes_every_check(stack):
     assert [check.name for check in document_checks(stack.settings) if check.holds] == NAMES
 
 
 def test_the_sample_canaries_are_the_ones_that_the_verb_writes(tmp_path):
-    names = write_canaries(tmp_path, Rules(tiers=("regular", "platinum")))
+    names = write_canaries(tmp_path, LabelRules(tiers=("regular", "platinum")))
     for name in [*names, *(f"{one}.metadata.json" for one in names)]:
         assert (tmp_path / name).read_text() == (SAMPLE_DOCUMENTS / name).read_text()

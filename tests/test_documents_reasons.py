@@ -80,7 +80,7 @@ def test_no_word_of_the_question_reaches_the_log_with_the_services_words(monkeyp
         assert not [word for word in WORDS if word in said], said
 
 
-def test_words_that_are_not_of_the_question_stay():
+def test_words_that_are_not_in_the_question_stay():
     assert without(HYBRID, [QUESTION]) == HYBRID
     assert without(DENIED, [QUESTION]) == DENIED
     assert (

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ class Answers(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def moto():
+def moto() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     yield "http://{}:{}".format(*server.get_host_and_port())
@@ -96,7 +97,7 @@ def moto():
 
 
 @pytest.fixture
-def ingestion():
+def ingestion() -> Iterator[Ingestion]:
     with Ingestion() as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
@@ -106,7 +107,7 @@ def ingestion():
 
 
 @pytest.fixture
-def s3(moto):
+def s3(moto: str) -> Iterator[Any]:
     client = boto3.Session().client(
         "s3",
         endpoint_url=moto,
@@ -124,7 +125,7 @@ def s3(moto):
 
 
 @pytest.fixture(autouse=True)
-def environment(moto, ingestion, monkeypatch):
+def environment(moto: str, ingestion: Ingestion, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of this machine's AWS configuration, and loopback addresses alone."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "TENANTGATE_")):
@@ -209,7 +210,7 @@ def test_nothing_is_deleted_unless_asked_for(tmp_path, s3):
     assert names(s3) == {"a.md", "a.md.metadata.json"}
 
 
-def test_what_lies_outside_the_prefix_is_left_alone(tmp_path, s3):
+def test_objects_outside_the_prefix_are_not_changed(tmp_path, s3):
     s3.put_object(Bucket=BUCKET, Key="other.md", Body=b"x")
     write(tmp_path, "a.md", "a")
     sync(tmp_path, "--prefix", "mine/", "--delete")

@@ -15,7 +15,7 @@ from support.logs import own_logs
 
 from server.auth import used_proofs
 from server.auth.metadata import ResourceMetadata
-from server.auth.proofs import ALGORITHMS, WINDOW_S, Proof
+from server.auth.proofs import ALGORITHMS, WINDOW_S, DpopProof
 from server.auth.used_proofs import UsedProofs
 from server.auth.verifier import TokenVerifier
 from server.errors import TokenRefusedError
@@ -130,13 +130,13 @@ BAD: dict[str, tuple[Callable[[str], str], str]] = {
     "jwk missing": (lambda t: proof(t, header={"jwk": None}), "jwk"),
     "jwk a text": (lambda t: proof(t, header={"jwk": "x"}), "jwk"),
     "jwk with a surrogate": (lambda t: proof(t, header={"jwk": {**jwk_of(*KEY), "x": "\ud800"}}), "another key"),
-    "jwk symmetric": (lambda t: proof(t, header={"jwk": {"kty": "oct", "k": "c2VjcmV0"}}), "no public key"),
-    "jwk private": (lambda t: proof(t, header={"jwk": {**jwk_of(*KEY), "d": "AQAB"}}), "no public key"),
+    "jwk symmetric": (lambda t: proof(t, header={"jwk": {"kty": "oct", "k": "c2VjcmV0"}}), "not a public key"),
+    "jwk private": (lambda t: proof(t, header={"jwk": {**jwk_of(*KEY), "d": "AQAB"}}), "not a public key"),
     "jwk a private RSA key": (
         lambda t: proof(t, ("RSA", "first"), "RS256", {"jwk": private_jwk(private_key("RSA", "first"), "x")}),
-        "no public key",
+        "not a public key",
     ),
-    "jwk without a coordinate": (lambda t: proof(t, header={"jwk": {**jwk_of(*KEY), "y": None}}), "no public key"),
+    "jwk without a coordinate": (lambda t: proof(t, header={"jwk": {**jwk_of(*KEY), "y": None}}), "not a public key"),
     "htm GET": (lambda t: proof(t, htm="GET"), "another request"),
     "htm in lower case": (lambda t: proof(t, htm="post"), "another request"),
     "htm missing": (lambda t: proof(t, htm=None), "another request"),
@@ -308,7 +308,7 @@ NOW = 1_000_000.0
 
 
 def used(memory: UsedProofs, person: str, *ids: Any, issued: float = NOW, now: float = NOW) -> list[bool]:
-    return [memory.use("https://id.test", person, Proof(str(one), issued), now) for one in ids]
+    return [memory.use("https://id.test", person, DpopProof(str(one), issued), now) for one in ids]
 
 
 def test_a_proof_is_remembered_for_as_long_as_it_could_be_used() -> None:

@@ -53,7 +53,7 @@ def answer(connection: socket.socket, *pieces: bytes) -> bytes:
     return connection.recv(65_536)
 
 
-def test_a_body_that_is_there_is_taken_and_the_answer_is_sent_at_once() -> None:
+def test_a_body_that_has_arrived_is_taken_and_the_answer_is_sent_at_once() -> None:
     app = Echo((b"x-own", b"value"))
     with connected(app) as connection:
         for text in (b"first", b"other"):
@@ -90,7 +90,7 @@ def test_a_line_break_in_a_header_makes_no_second_header() -> None:
         assert app.sent == [False]
 
 
-def test_another_status_and_a_connection_that_closes_go_the_usual_way() -> None:
+def test_another_status_and_a_closing_connection_take_the_usual_path() -> None:
     app = Echo(status=404)
     with connected(app) as connection:
         assert answer(connection, HEAD + b"\r\nfirst").startswith(b"HTTP/1.1 404")

@@ -81,7 +81,7 @@ def test_each_of_n_busy_tenants_has_about_one_nth_of_the_places_time(many, long)
     assert sum(shares.seconds.values()) > 0.98 * 8 * SECONDS
 
 
-def test_a_tenant_alone_leaves_some_places_for_those_who_come() -> None:
+def test_a_single_busy_tenant_leaves_places_for_newcomers() -> None:
     async def run() -> None:
         queue = fair_queue(8)
         taken = [asyncio.create_task(queue.take("a")) for _ in range(20)]
@@ -135,7 +135,7 @@ def test_the_tenant_that_holds_the_fewest_places_is_served_next() -> None:
     run_at_once(run())
 
 
-def test_of_those_that_hold_as_few_the_one_whose_calls_took_the_least_time_is_served_next() -> None:
+def test_of_tenants_with_equally_few_places_the_one_with_the_least_used_time_is_next() -> None:
     async def run() -> None:
         shares, order = Shares(fair_queue(1)), list[str]()
 
@@ -150,7 +150,7 @@ def test_of_those_that_hold_as_few_the_one_whose_calls_took_the_least_time_is_se
     run_at_once(run())
 
 
-def test_nobody_saves_up_the_time_in_which_they_had_nothing_waiting() -> None:
+def test_a_tenant_gains_no_advantage_from_time_without_waiting_calls() -> None:
     """A tenant that comes after a long rest gets its share, and does not shut out the others first."""
 
     async def run() -> None:
@@ -170,7 +170,7 @@ def test_nobody_saves_up_the_time_in_which_they_had_nothing_waiting() -> None:
     run_at_once(run())
 
 
-def test_more_than_so_many_waiting_calls_of_one_tenant_are_refused_with_the_time_to_come_back() -> None:
+def test_too_many_waiting_calls_of_one_tenant_are_refused_with_the_time_to_retry() -> None:
     async def run() -> None:
         queue = fair_queue(2)
         await queue.take("a")
@@ -187,7 +187,7 @@ def test_more_than_so_many_waiting_calls_of_one_tenant_are_refused_with_the_time
     run_at_once(run())
 
 
-def test_who_waits_in_vain_for_the_places_of_others_is_told_that_the_server_is_busy() -> None:
+def test_a_caller_who_waits_in_vain_for_places_of_others_reads_that_the_server_is_busy() -> None:
     async def run() -> None:
         queue = fair_queue(2)
         await queue.take("a")
@@ -246,7 +246,7 @@ def test_twenty_thousand_calls_of_which_many_leave_at_any_moment_give_every_plac
     run_at_once(run())
 
 
-def test_what_is_remembered_of_holders_stays_small_while_the_queue_is_never_idle() -> None:
+def test_the_memory_of_holders_stays_small_while_the_queue_is_never_idle() -> None:
     async def run() -> None:
         queue = fair_queue(3)
         kept = await queue.take("never ends")

@@ -86,7 +86,7 @@ SLIPS = {
     "a port below zero": (("dev", "--port", "-1"), 2, "--port must be 0, or 1 to 65533"),
     "no room for the companions": (("dev", "--port", "65534"), 2, "the two ports after it are used as well"),
     "a URL that is none": (("dev", "--catalog", "/", "--database", "postgresql://[x"), 2, "--database must look like"),
-    "a catalog alone": (("dev", "--catalog", "/"), 2, "--catalog and --database go together"),
+    "a catalog alone": (("dev", "--catalog", "/"), 2, "--catalog and --database need each other"),
     "a folder that is a file": (("dev", "--folder", "/etc/hostname"), 1, "is not a folder"),
     "documents that are not there": (("dev", "--documents", "/none", "--folder", "{}"), 2, "does not exist"),
     "a port of serve": (("serve", "--port", "99999"), 2, "port: Input should be less than or equal to 65535"),
@@ -97,7 +97,7 @@ SLIPS = {
 
 
 @pytest.mark.parametrize("slip", SLIPS)
-def test_a_slip_is_one_line_with_the_remedy(tmp_path, slip: str) -> None:
+def test_a_mistake_in_a_command_is_one_line_with_the_remedy(tmp_path, slip: str) -> None:
     arguments, code, said = SLIPS[slip]
     found = run(*(one.format(tmp_path) for one in arguments))
     assert (found[0], found[1], found[2].count("\n")) == (code, "", 1), found
@@ -138,7 +138,7 @@ def test_an_unforeseen_error_is_one_line_without_its_text_which_may_hold_a_secre
     )
     code, said, error = run("doctor", program=("-c", program))
     assert (code, said, error.count("\n")) == (1, "", 1)
-    assert "unforeseen KeyError in <string>:2; TENANTGATE_DEV_TRACEBACK=1 shows the traceback; report it" in error
+    assert "unexpected KeyError in <string>:2; TENANTGATE_DEV_TRACEBACK=1 shows the traceback; report it" in error
     assert "hunter2" not in error
 
 
@@ -180,9 +180,12 @@ def only(pattern: str, text: str) -> str:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_dev_prints_a_database_url_and_a_call_that_work_and_shows_requests_as_they_come(folder: Path) -> None:
+def test_dev_prints_a_database_url_and_a_call_that_work_and_shows_requests_as_they_come(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     command = [sys.executable, "-m", "server", "dev", "--port", "0", "--folder", str(folder)]
-    variables = CLEAN | {"PYTHONPATH": str(ROOT), "COLUMNS": "30"}
+    elsewhere = tmp_path_factory.mktemp("home")
+    variables = CLEAN | {"PYTHONPATH": str(ROOT), "COLUMNS": "30", "HOME": str(elsewhere), "TMPDIR": str(elsewhere)}
     # Port 0 makes the server choose three ports.
     process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -210,6 +213,8 @@ def test_dev_prints_a_database_url_and_a_call_that_work_and_shows_requests_as_th
         assert process.stdout.read() == "Stopped; every process has ended.\n"
         process.wait(20)
         process.stdout.close()
+    # README: outside its folder it changes nothing.
+    assert list(elsewhere.iterdir()) == []
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

@@ -66,7 +66,8 @@ def test_the_page_lists_the_functions_that_a_call_passes_in_their_order(passed: 
 
 def test_the_page_names_every_file_that_runs_during_a_call(passed: list[Passed]) -> None:
     files = dict.fromkeys(file for file, _ in passed)
-    assert [file for file in files if f"{Path(file).name}" not in PAGE] == []
+    unnamed = [file for file in files if Path(file).name not in PAGE]
+    assert unnamed == [], "name these files in a row of docs/architecture.md"
 
 
 def test_the_steps_that_no_trace_of_this_process_sees_exist() -> None:

@@ -57,7 +57,7 @@ def test_the_declaration_is_toml_that_the_models_accept(name: str) -> None:
     assert declaration.tool
 
 
-def test_the_doctor_is_green_on_a_protected_database(foreign: Foreign) -> None:
+def test_the_doctor_finds_nothing_on_a_protected_database(foreign: Foreign) -> None:
     assert foreign.database.offenders() == {}
 
 

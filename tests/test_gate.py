@@ -66,7 +66,7 @@ def error_of(response: httpx2.Response) -> dict[str, object]:
         ),
     ],
 )
-def test_a_token_that_is_not_in_its_header_was_not_sent(served: Served, options) -> None:
+def test_a_token_outside_the_authorization_header_is_ignored(served: Served, options) -> None:
     """The challenge names no error, so that a client signs in rather than reports one."""
     token = served.strict.token()
     options = json.loads(json.dumps(options, default=bytes.decode).replace("TOKEN", token))
@@ -229,7 +229,7 @@ def test_only_json_in_utf_8_is_read(served: Served, kind, status) -> None:
     assert send(served, headers={"content-type": kind}).status_code == status
 
 
-def test_a_body_in_utf_16_is_no_json(served: Served) -> None:
+def test_a_body_in_utf_16_is_not_json(served: Served) -> None:
     """R22."""
     assert send(served, content=json.dumps(CALL).encode("utf-16")).status_code == 400
 

@@ -73,7 +73,7 @@ def generated(
             yield Generated({one.name: one for one in tables}, database, kinds, rows, served, seed)
 
 
-def test_the_doctor_is_green_on_generated_tables(generated: Generated) -> None:
+def test_the_doctor_finds_nothing_on_generated_tables(generated: Generated) -> None:
     assert generated.database.offenders() == {}
 
 

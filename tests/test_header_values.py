@@ -10,7 +10,7 @@ from conftest import ACCEPT, MODERN
 
 @pytest.mark.parametrize("name", ["Mcp-Name", "Mcp-Method", "MCP-Protocol-Version"])
 @pytest.mark.parametrize("era", ["2025-11-25", MODERN])
-def test_blanks_around_a_value_are_none_of_it(stack, name, era) -> None:
+def test_blanks_around_a_header_value_do_not_belong_to_it(stack, name, era) -> None:
     """RFC 9110 section 5.5: a server must accept them."""
     meta = {
         "io.modelcontextprotocol/protocolVersion": era,

@@ -19,6 +19,7 @@ from support.tls import certificate
 from server.administration.administrator import administrator
 from server.database import iam
 from server.database.connecting import Target, connected
+from server.dev.stack import Stack
 from server.errors import SettingsError, UnreachableError
 from server.settings import DatabaseSettings
 
@@ -27,7 +28,7 @@ HERE = "postgresql://app_user@localhost/db?sslmode=verify-full"
 
 
 @pytest.fixture(autouse=True)
-def credentials(stack, monkeypatch) -> Generator[None]:
+def credentials(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     """After the stack, which has credentials of its own."""
     assert stack
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
@@ -38,7 +39,7 @@ def credentials(stack, monkeypatch) -> Generator[None]:
 
 
 @pytest.fixture
-def front(stack, tmp_path) -> Generator[Front]:
+def front(stack: Stack, tmp_path: Path) -> Generator[Front]:
     """The stack's database, which trusts the login meanwhile: the front alone asks for a password."""
     with psycopg.connect(stack.admin_url, autocommit=True) as admin:
         ((place,),) = admin.execute("SHOW hba_file").fetchall()
@@ -125,7 +126,7 @@ def test_a_login_that_a_token_cannot_be_made_for_is_refused(url, problem) -> Non
     "url", [HERE.replace("app_user", "app_user:s3cr3t"), f"{HERE}&password=s3cr3t"], ids=["in front", "behind"]
 )
 def test_a_password_beside_tokens_is_refused_and_not_repeated(url) -> None:
-    with pytest.raises(ValidationError, match="take one of the two out") as caught:
+    with pytest.raises(ValidationError, match="remove one of the two") as caught:
         DatabaseSettings.model_validate({"url": url, "iam": True})
     assert "s3cr3t" not in str(caught.value)
 

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx2
@@ -35,7 +36,7 @@ ARM = ["--platform", "manylinux_2_28_aarch64", "--platform", "manylinux2014_aarc
 
 
 @pytest.fixture(scope="module")
-def buildah(tmp_path_factory):
+def buildah(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Callable[..., str], dict[str, str]]]:
     """A function that runs buildah with a store of its own, and the images `server` and `agent` in it."""
     folder = tmp_path_factory.mktemp("image")
     (folder / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')

@@ -5,12 +5,13 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from server.configuration import load_settings
-from server.settings import CONFIG_VARIABLE
+from server.settings import CONFIG_VARIABLE, Settings
 
 
 def run(folder, *options: str) -> tuple[int, str, str]:
@@ -25,7 +26,7 @@ def run(folder, *options: str) -> tuple[int, str, str]:
 
 
 @pytest.fixture
-def settings_of(monkeypatch):
+def settings_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
     """Return a function that reads a settings file as every verb does."""
     for name in [name for name in os.environ if name.startswith("TENANTGATE_")]:
         monkeypatch.delenv(name)
@@ -34,7 +35,7 @@ def settings_of(monkeypatch):
 
 
 @pytest.fixture
-def issuer():
+def issuer() -> Iterator[tuple[str, dict[str, object]]]:
     """An identity provider that publishes `document`."""
     document: dict[str, object] = {}
 
@@ -61,7 +62,7 @@ def issuer():
         server.server_close()
 
 
-def test_the_file_is_valid_as_it_stands_and_names_folders_that_are_there(tmp_path, settings_of) -> None:
+def test_the_file_is_valid_and_names_folders_that_exist(tmp_path, settings_of) -> None:
     code, said, _ = run(tmp_path)
     assert code == 0
     assert "tenantgate adopt --config tenantgate.toml" in said
@@ -72,7 +73,7 @@ def test_the_file_is_valid_as_it_stands_and_names_folders_that_are_there(tmp_pat
     assert (tmp_path / "adopted/migrations").is_dir()
 
 
-def test_a_file_that_is_there_is_replaced_only_with_force(tmp_path) -> None:
+def test_an_existing_file_is_replaced_only_with_force(tmp_path) -> None:
     file = tmp_path / "tenantgate.toml"
     file.write_text("mine = true\n")
     assert run(tmp_path)[::2] == (

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from support.listening import listening
 
 from client_demo.agentcore_client import arn_address, invoke, read_events
-from client_demo.errors import AgentError, RefusedError, TokenError
+from client_demo.errors import AgentError, RefusedByServerError, TokenError
 from client_demo.runtime import create_runtime
 from client_demo.scenario import LAST_WEEK
 
@@ -140,8 +140,13 @@ def test_the_real_runtime_answers_the_same_command(stack):
 @pytest.mark.parametrize(
     ("status", "body", "kind", "says"),
     [
-        (401, {"message": "Claim 'client_id' mismatch"}, RefusedError, r"sign in again.*: Claim 'client_id' mismatch"),
-        (403, {"message": "denied"}, RefusedError, r"SigV4.*: denied"),
+        (
+            401,
+            {"message": "Claim 'client_id' mismatch"},
+            RefusedByServerError,
+            r"sign in again.*: Claim 'client_id' mismatch",
+        ),
+        (403, {"message": "denied"}, RefusedByServerError, r"SigV4.*: denied"),
         (404, {"message": "No endpoint"}, AgentError, r"correct the ARN, the region or --qualifier: No endpoint"),
         (429, {"message": "Slow down"}, AgentError, r"wait and retry: Slow down"),
         (500, "<html>broken</html>", AgentError, r"HTTP 500; retry in a few seconds: .*broken"),
@@ -179,7 +184,7 @@ def test_the_runtime_packages_own_error_event_is_understood():
     assert list(read_events([said, ""])) == [{"type": "error", "message": "boom"}]
 
 
-def test_nobody_is_listening_is_one_clear_sentence():
+def test_a_refused_connection_is_one_clear_sentence():
     with pytest.raises(AgentError, match=r"127\.0\.0\.1:1 cannot be reached"):
         list(invoke("http://127.0.0.1:1/invocations", TOKEN, "s" * 33, {}))
 
@@ -190,7 +195,7 @@ def test_a_token_is_never_sent_in_the_clear_to_another_machine():
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "pässword"])
-def test_what_no_token_holds_is_not_sent(token):
+def test_characters_that_no_token_has_are_not_sent(token):
     with pytest.raises(TokenError, match="copy it again"):
         list(invoke("http://127.0.0.1:1/invocations", token, "s" * 33, {}))
 

@@ -148,7 +148,7 @@ def test_a_bad_key_set_keeps_the_last_good_one_alarms_and_blocks_nothing(issuer,
 
 
 @pytest.mark.parametrize("status", [301, 404])
-def test_a_discovery_document_that_is_not_there_is_named_with_what_to_set(issuer, status, capsys) -> None:
+def test_a_missing_discovery_document_is_named_with_the_setting_to_use(issuer, status, capsys) -> None:
     async def story(verifier: TokenVerifier) -> None:
         issuer.answers["/.well-known/openid-configuration"] = answer(
             b"{}", status, location=f"{issuer.url}/elsewhere.json"

@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -16,6 +19,7 @@ from server.database.context_keys import CONTEXT_LIFETIME_S, new_context_key, pa
 from server.database.database import Database
 from server.database.statement import Principal, Statement
 from server.dev.sample import load_sample
+from server.dev.stack import Stack
 from server.errors import SettingsError, StartupError, WithheldError
 from server.settings import DatabaseSettings
 
@@ -24,7 +28,7 @@ EMMA = Principal("https://issuer.test", "emma", "broker-b", None)
 
 
 @pytest.fixture(scope="module")
-def rotated(stack):
+def rotated(stack: Stack) -> Iterator[tuple[str, str]]:
     """A database of its own, so that no other test loses its key: (administrator's URL, login's URL)."""
     with psycopg.connect(stack.admin_url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE rotated")
@@ -40,7 +44,7 @@ def rotated(stack):
 
 
 @pytest.fixture
-def admin(rotated):
+def admin(rotated: tuple[str, str]) -> Iterator[psycopg.Connection[Any]]:
     """The administrator, on a table without keys."""
     with psycopg.connect(rotated[0], autocommit=True) as connection:
         connection.execute("TRUNCATE tenancy.keys")
@@ -48,7 +52,9 @@ def admin(rotated):
 
 
 @pytest.fixture
-def keys(rotated, admin, tmp_path, monkeypatch):
+def keys(
+    rotated: tuple[str, str], admin: psycopg.Connection[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
     """Run `tenantgate keys …`; return what it printed."""
     config = tmp_path / "tenantgate.toml"
     config.touch(mode=0o600)
@@ -84,7 +90,7 @@ def test_a_new_key_is_printed_once_and_stored_as_its_pads(keys, admin) -> None:
 
 def test_a_key_id_is_chosen_or_refused(keys) -> None:
     assert keys("add", "--kid", "summer").startswith("summer:")
-    with pytest.raises(StartupError, match="there is a key summer already"):
+    with pytest.raises(StartupError, match="the key id summer is already in use"):
         keys("add", "--kid", "summer")
     with pytest.raises(SettingsError, match=r"--kid: .*lower-case"):
         keys("add", "--kid", "Summer!")
@@ -113,7 +119,7 @@ def test_the_last_valid_key_is_retired_only_by_force(keys) -> None:
     assert listed(keys) == {"k1": "valid"}
     keys("retire", "k1", "--force")
     assert listed(keys) == {"k1": "retiring"}
-    with pytest.raises(StartupError, match="there is no key k7"):
+    with pytest.raises(StartupError, match="the key id k7 does not exist"):
         keys("retire", "k7")
 
 

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,7 +22,7 @@ from server.settings import LimitsSettings
 from server.tenancy.registry import TenantDirectory
 
 
-def test_r100_a_person_over_budget_is_told_when_to_come_back_and_colleagues_are_not_touched(stack) -> None:
+def test_r100_a_person_over_budget_reads_when_to_retry_and_colleagues_are_not_affected(stack) -> None:
     """R100."""
     with server_of_its_own(stack, limits=LimitsSettings(calls_per_minute_per_person=3)) as server:
         assert [server.post("whoami").status_code for _ in range(3)] == [200, 200, 200]
@@ -120,7 +121,7 @@ def test_r132_a_long_body_counts_as_several_requests(stack) -> None:
         ]
 
 
-def test_r132_what_runs_without_a_tool_is_charged_to_the_tenant_too(stack) -> None:
+def test_r132_a_method_without_a_tool_is_charged_to_the_tenant_too(stack) -> None:
     """R132."""
     cases = [request for case, request in REQUESTS.items() if case in RUNNING]
     with server_of_its_own(stack, limits=LimitsSettings(calls_per_minute_per_tenant=len(cases) + 1)) as server:
@@ -132,7 +133,7 @@ def test_r132_what_runs_without_a_tool_is_charged_to_the_tenant_too(stack) -> No
         assert [asked(other, *request) for request in cases] == [200] * len(cases)
 
 
-def test_r131_who_has_no_tenant_is_answered_and_charges_none(stack) -> None:
+def test_r131_a_person_without_a_tenant_is_answered_and_no_tenant_is_charged(stack) -> None:
     """R131: neither does the address of somebody else's tenant."""
     with server_of_its_own(stack, limits=LimitsSettings(calls_per_minute_per_tenant=1)) as server:
         without = type(server)(server.url, stack.issuer.mint("omar-unmapped"))
@@ -175,7 +176,7 @@ TOGETHER_S = 6.0
 
 
 @pytest.fixture
-def busy_tenants(admin: psycopg.Connection):
+def busy_tenants(admin: psycopg.Connection) -> Iterator[None]:
     for tenant in BUSY:
         admin.execute("INSERT INTO tenancy.tenants (tenant_id, name) VALUES (%s, %s)", (tenant, tenant))
     yield

@@ -112,7 +112,7 @@ def test_a_refused_host_is_logged_quoted_and_cut(process: Process) -> None:
     assert [line["cause"] for line in lines] == [f"Host {host[:64]!a}" for host in hosts]
 
 
-def test_a_request_is_one_line_that_tells_who_and_what(process: Process) -> None:
+def test_a_request_is_one_line_that_shows_who_and_what(process: Process) -> None:
     """R103: times are UTC (R108)."""
     before = len(process.lines())
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}}

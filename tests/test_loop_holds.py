@@ -16,6 +16,7 @@ from conftest import ACCEPT, MODERN
 from support.gate import MODERN_META
 from support.server_of_its_own import OwnServer, server_of_its_own
 
+from server.dev.stack import Stack
 from server.http.bounds import MAXIMUM_COMMAS, MAXIMUM_CONTAINERS
 
 MOST_MS = 20.0
@@ -101,7 +102,7 @@ def calls(value: str) -> dict[str, tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def server(stack) -> Generator[OwnServer]:
+def server(stack: Stack) -> Generator[OwnServer]:
     with server_of_its_own(stack) as server:
         yield server
 

@@ -17,13 +17,16 @@ from support.gate import Served
 from support.server_of_its_own import server_of_its_own
 
 from server.audit.over_budget import WRITTEN_EACH
+from server.dev.stack import Stack
 from server.settings import AuditSettings, LimitsSettings
 
 COUNT = 2_000
 
 
 @pytest.fixture
-def target(stack, tmp_path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Iterator[Target]:
+def target(
+    stack: Stack, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> Iterator[Target]:
     def log() -> str:
         return "".join(capfd.readouterr()) + caplog.text
 

@@ -118,7 +118,7 @@ class TestInABrowser:
     """The page as a person sees it, under the policy that the extension has a host enforce."""
 
     @pytest.mark.parametrize("theme", ["light", "dark"])
-    def test_it_shows_the_figures_of_a_result(self, page, tmp_path, theme) -> None:
+    def test_the_chart_shows_the_figures_of_a_result(self, page, tmp_path, theme) -> None:
         given = {"group_by": "line_of_business"}
         context = {"theme": theme, "locale": "en-US"}
         seen = shown(page, result_of(ONE_COLUMN), tmp_path, arguments=given, context=context)
@@ -137,7 +137,7 @@ class TestInABrowser:
         assert [(bar["value"], bar["drawn"]) for bar in seen["bars"]] == [("1", [0, 0]), ("1,200", [0, 100])]
         assert (seen["scheme"], seen["message"], seen["problems"]) == (theme, "", [])
 
-    def test_it_shows_the_servers_own_figures(self, caller, page, tmp_path) -> None:
+    def test_the_chart_shows_the_figures_of_the_server(self, caller, page, tmp_path) -> None:
         result = caller("mike-broker-a").call("summarize_claims", group_by="status")
         seen = shown(page, result, tmp_path)
         assert seen["dates"] == f"Filed: any day · As of {result['structuredContent']['as_of']}"
@@ -153,7 +153,7 @@ class TestInABrowser:
         seen = shown(page, result_of(ONE_COLUMN), tmp_path, measure="total_amount")
         assert [(bar["value"], bar["drawn"]) for bar in seen["bars"]] == [("1,275.25", [0, 53]), ("2,400.00", [0, 100])]
 
-    def test_without_measures_it_counts(self, page, tmp_path) -> None:
+    def test_a_summary_without_measures_counts_rows(self, page, tmp_path) -> None:
         seen = shown(page, result_of(COUNTS), tmp_path, arguments={"group_by": "region"})
         assert seen["rows"] == ["Region|Count", "eu|3", "us|1", "All|9"]
         assert (seen["measures"], seen["choice"]) == ([], "Bars show: Count")
@@ -229,7 +229,7 @@ class TestInABrowser:
         assert (seen["message"], seen["shown"]) == (text, False)
 
     @pytest.mark.parametrize("summary", [None, {"groups": [None], "total": {}}])
-    def test_what_is_not_a_summary_is_refused(self, page, tmp_path, summary: Any) -> None:
+    def test_a_result_that_is_not_a_summary_is_refused(self, page, tmp_path, summary: Any) -> None:
         seen = shown(page, {"content": [], "structuredContent": summary}, tmp_path)
         assert (seen["message"], seen["shown"]) == ("The result cannot be shown as a chart.", False)
 

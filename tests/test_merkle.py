@@ -6,7 +6,7 @@ import random
 import pytest
 
 from server.audit import merkle
-from server.audit.table import EMPTY, Proof, Table, root_of
+from server.audit.table import EMPTY, TableProof, TenantTable, root_of
 
 # The test vectors of Certificate Transparency's reference implementation, which RFC 6962 describes.
 INPUTS = ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")
@@ -48,7 +48,7 @@ def key(name: object) -> bytes:
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 50])
 def test_the_table_proves_what_it_holds_and_what_it_does_not(size) -> None:
-    table = Table()
+    table = TenantTable()
     for name in range(size):
         table.put(key(name), key(0))
         table.put(key(name), key(-name))
@@ -56,7 +56,7 @@ def test_the_table_proves_what_it_holds_and_what_it_does_not(size) -> None:
         proof = table.prove(key(name))
         assert (proof.key, proof.value) == (key(name), key(-name))
         assert root_of(key(name), proof) == table.root()
-        assert root_of(key(name), Proof(proof.siblings, proof.key, key("another value"))) != table.root()
+        assert root_of(key(name), TableProof(proof.siblings, proof.key, key("another value"))) != table.root()
     for name in range(1_000, 1_050):
         absent = table.prove(key(name))
         assert absent.key != key(name)
@@ -67,7 +67,7 @@ def test_the_table_proves_what_it_holds_and_what_it_does_not(size) -> None:
 
 def test_the_order_of_entries_does_not_change_the_table() -> None:
     names = list(range(40))
-    one, other = Table(), Table()
+    one, other = TenantTable(), TenantTable()
     for name in names:
         one.put(key(name), key(name))
     RANDOM.shuffle(names)

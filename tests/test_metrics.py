@@ -95,7 +95,7 @@ def test_a_server_shows_every_metric_that_is_listed(shown: tuple[OwnServer, int]
     assert helps == {metric.exposed: metric.help for metric in wanted}
 
 
-def test_no_tenant_and_no_person_is_a_label(shown: tuple[OwnServer, int]) -> None:
+def test_metrics_name_no_tenant_and_no_person(shown: tuple[OwnServer, int]) -> None:
     """R204."""
     server, port = shown
     text = scraped(port).text
@@ -218,7 +218,7 @@ def test_counters_are_added_up_and_gauges_are_shown_for_each_worker() -> None:
     assert found["tenantgate_workers_departed_total", ""] == 1
 
 
-def test_what_is_no_snapshot_is_refused() -> None:
+def test_a_message_that_is_not_a_snapshot_is_refused() -> None:
     for text in (b"[]", b"7", b"{", b'{"tenantgate.requests": [[7]]}', b'{"tenantgate.requests": 7}'):
         with pytest.raises(ValueError, match=r"snapshot|Expecting|unpack|values"):
             decoded(text)

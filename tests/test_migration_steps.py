@@ -1,6 +1,8 @@
 """A migration in steps is applied one step at a time, and waits for busy tables without making others wait."""
 
 import threading
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -9,6 +11,7 @@ import pytest
 from server.administration import steps
 from server.administration.migrations import migrate
 from server.administration.steps import STEP, run_steps, steps_of
+from server.dev.stack import Stack
 from server.errors import StartupError
 
 BUSY = f"""{STEP} first
@@ -22,7 +25,7 @@ COMMIT;
 
 
 @pytest.fixture
-def url(stack):
+def url(stack: Stack) -> Iterator[str]:
     with psycopg.connect(stack.admin_url, autocommit=True) as superuser:
         superuser.execute("CREATE DATABASE steps")
         try:
@@ -32,7 +35,7 @@ def url(stack):
 
 
 @pytest.fixture
-def connection(url):
+def connection(url: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE busy (id int)")
         yield connection
@@ -42,7 +45,7 @@ def test_a_text_without_marks_has_no_steps() -> None:
     assert steps_of("-- a comment\nSELECT 1;\n") == []
 
 
-def test_what_stands_before_the_first_mark_is_no_step() -> None:
+def test_text_before_the_first_mark_is_not_a_step() -> None:
     assert steps_of(f"-- comment\n{STEP} a\nSELECT 1;\n{STEP}\nSELECT 2;\n") == [
         ("a", "\nSELECT 1;\n"),
         ("", "\nSELECT 2;\n"),
@@ -70,7 +73,9 @@ def test_a_busy_table_is_tried_again_until_it_is_free(connection, url) -> None:
 def test_a_table_that_stays_busy_is_named_and_leaves_nothing_open(connection, url) -> None:
     with psycopg.connect(url) as other:
         other.execute("LOCK TABLE busy")
-        with pytest.raises(StartupError, match=r"step 2 of 2 \(second\) of the migration x\.sql did not get its lock"):
+        with pytest.raises(
+            StartupError, match=r"step 2 of 2 \(second\) of the migration x\.sql could not lock its table"
+        ):
             run_steps(connection, "x.sql", steps_of(BUSY), lambda _: None)
     # What came before stays, and the connection can be used.
     assert connection.execute("SELECT count(*) FROM one").fetchall() == [(0,)]

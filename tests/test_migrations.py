@@ -1,7 +1,9 @@
 """Migrations need core PostgreSQL 14 and no superuser; they are all or nothing, and the same twice."""
 
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -49,7 +51,7 @@ def database(superuser_url: str, name: str, owner: str = "postgres"):
 
 
 @pytest.fixture(scope="module")
-def second(tmp_path_factory):
+def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if PROGRAMS is None:
         pytest.skip(MISSING)
     with second_server(tmp_path_factory.mktemp("second") / "postgres") as url:
@@ -72,7 +74,7 @@ def test_a_database_newer_than_the_code_is_refused(stack) -> None:
     with database(stack.admin_url, "newer") as url:
         migrate(url, lambda _step: None)
         run(url, "INSERT INTO tenantgate.migrations (name, sha256) VALUES ('9999_later.sql', 'x')")
-        with pytest.raises(StartupError, match=r"9999_later\.sql, which this version does not know"):
+        with pytest.raises(StartupError, match=r"9999_later\.sql, which this version does not have"):
             migrate(url, lambda _step: None)
 
 
@@ -80,12 +82,12 @@ def test_a_migration_that_was_changed_afterwards_is_refused(stack) -> None:
     with database(stack.admin_url, "changed") as url:
         migrate(url, lambda _step: None)
         run(url, f"UPDATE tenantgate.migrations SET sha256 = 'x' WHERE name = '{NAMES[0]}'")
-        with pytest.raises(StartupError, match=f"{NAMES[0]} was changed after it had been applied"):
+        with pytest.raises(StartupError, match=f"{NAMES[0]} was changed after it was applied"):
             migrate(url, lambda _step: None)
 
 
 @pytest.fixture
-def failing_migration(monkeypatch, tmp_path):
+def failing_migration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Put a migration at the end that fails halfway."""
     added = tmp_path / "9000_fails.sql"
     added.write_text("CREATE TABLE public.half (x int);\nSELECT no_such_function();")
@@ -114,7 +116,7 @@ def test_errors_name_what_to_do(stack) -> None:
         migrate("", lambda _step: None)
     with pytest.raises(UnreachableError, match=r"cannot be reached.*database\.admin_url"):
         migrate("postgresql://x@127.0.0.1:9/x", lambda _step: None)
-    with pytest.raises(StartupError, match=r"the database refused: .*check the rights"):
+    with pytest.raises(StartupError, match=r"the database refused the command: .*check the rights"):
         migrate(stack.addresses.database_url, lambda _step: None)
 
 
@@ -189,13 +191,13 @@ def test_other_applications_keep_what_everybody_could_do(second) -> None:
             )
 
 
-def test_where_nobody_uses_them_large_objects_are_out_of_reach(login) -> None:
+def test_large_objects_that_nobody_uses_are_out_of_reach(login) -> None:
     login.execute("SET default_transaction_read_only = off")
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="lo_create"):
         login.execute("SELECT lo_create(0)")
 
 
-def test_it_runs_as_a_verb(stack, tmp_path) -> None:
+def test_migrate_runs_as_a_verb(stack, tmp_path) -> None:
     import subprocess
 
     config = tmp_path / "tenantgate.toml"

@@ -43,7 +43,7 @@ REFUSED = [
     *(("timestamp", f"{text}Z", "a valid datetime: ") for text in ("0000-01-01T00:00:00", "2026-13-01T00:00:00")),
     *(("timestamp", f"2026-01-01T{text}Z", "a valid datetime: ") for text in ("24:00:00", "23:60:00", "23:59:60")),
     *(("timestamp", f"2026-01-01T00:00{offset}", "at most 15:59 hours") for offset in ("+16:00", "-23:59")),
-    *(("text", text, "no control characters") for text in ("\0", "a\0b", "\x1b[2J", "\u202e")),
+    *(("text", text, "must not contain control characters") for text in ("\0", "a\0b", "\x1b[2J", "\u202e")),
 ]
 
 
@@ -107,7 +107,7 @@ def test_a_tool_names_the_argument_and_reads_nothing(caller, tool: str, name: st
     "value", ["1e400", "-1e400", "1" + "0" * 400, '"\\ud800"', "NaN", "1" + "0" * 5000, '"\\u0000"']
 )
 @pytest.mark.parametrize("name", ["limit", "min_amount", "filed_from", "customer_name"])
-def test_what_no_text_of_python_can_write_is_an_error_of_the_caller(caller, name: str, value: str) -> None:
+def test_half_of_a_surrogate_pair_is_an_error_of_the_caller(caller, name: str, value: str) -> None:
     mike = caller("mike-broker-a")
     params = {"name": "query_claims", "arguments": {name: "@"}}
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).replace('"@"', value)

@@ -129,7 +129,7 @@ def test_an_extension_with_functions_and_types_changes_no_verdict(examined, exte
         assert examined.offenders() == {}
 
 
-def test_a_thousand_relations_are_each_named(examined) -> None:
+def test_each_of_a_thousand_relations_is_named(examined) -> None:
     many = "DO $$ BEGIN FOR i IN 1..1000 LOOP EXECUTE format('{}', 'Many ' || i); END LOOP; END $$"
     made = many.format("CREATE TABLE desk.%1$I (tenant_id text); GRANT SELECT ON desk.%1$I TO PUBLIC")
     with examined.broken(made, many.format("DROP TABLE desk.%I")):

@@ -7,7 +7,7 @@ run nowhere but in the cloud, tokens of their published shape, signed with a key
 import re
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def documented(title: str, **changed: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("title", BLOCKS)
-def test_every_documented_block_is_valid_as_it_stands(title) -> None:
+def test_every_documented_block_is_valid_unchanged(title) -> None:
     assert BLOCKS[title]["issuers"]
     Settings.model_validate({"resource_url": RESOURCE, "database": {}, **BLOCKS[title]})
 
@@ -184,7 +184,7 @@ def server(stack: Stack, cognito: Cognito, nanoidp: NanoIdp) -> Iterator[Everyon
 
 
 @pytest.fixture
-def mapped(admin: psycopg.Connection, cognito: Cognito):
+def mapped(admin: psycopg.Connection, cognito: Cognito) -> Callable[..., None]:
     """Return a function that gives a subject of the Cognito pool a row in tenancy.user_tenants."""
 
     def insert(subject: str, tenant: str) -> None:

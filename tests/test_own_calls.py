@@ -42,12 +42,12 @@ class Person:
 
 
 @pytest.fixture
-def mike(stack, http) -> Person:
+def mike(stack: Stack, http: httpx2.Client) -> Person:
     return Person(stack, http, stack.issuer.mint("mike-broker-a", scopes=SCOPES))
 
 
 @pytest.fixture
-def emma(stack, http) -> Person:
+def emma(stack: Stack, http: httpx2.Client) -> Person:
     return Person(stack, http, stack.issuer.mint("emma-broker-b", scopes=SCOPES))
 
 

@@ -1,11 +1,15 @@
 """The steps to an own tenant column run to the end, show the same rows, and stay right while the application writes."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import psycopg
 import pytest
-from support.protected import declared, protected_database, shop
+from support.protected import Place, declared, protected_database, shop
 from support.second_server import MISSING, PROGRAMS, second_server
 
 from server.catalog.policies import problems
+from server.dev.stack import Stack
 from server.errors import StartupError
 
 ROWS = "SELECT note FROM shop.items"
@@ -16,13 +20,13 @@ WRITERS = "GRANT ALL ON shop.items TO prot_writer"
 
 
 @pytest.fixture(scope="module")
-def newest(stack):
+def newest(stack: Stack) -> Iterator[Place]:
     with protected_database(stack.admin_url) as place:
         yield place
 
 
 @pytest.fixture(scope="module")
-def oldest(tmp_path_factory):
+def oldest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     if PROGRAMS is None:
         pytest.skip(MISSING)
     with second_server(tmp_path_factory.mktemp("second") / "postgres") as url, protected_database(url) as place:
@@ -30,7 +34,7 @@ def oldest(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=["newest", "oldest"])
-def place(request):
+def place(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
 
 
@@ -103,7 +107,7 @@ def test_each_step_can_be_run_again(place) -> None:
 
 
 @pytest.fixture
-def kept(place):
+def kept(place: Any) -> Iterator[Any]:
     """A child with its own column, whose writer has no grant on the parent."""
     with shop(place, orders(), items(), WRITERS):
         tables = by_name(ORDERS, CHILD)
@@ -220,7 +224,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("sentence", REFUSED)
-def test_what_the_steps_cannot_do_is_refused_with_its_remedy(newest, sentence) -> None:
+def test_a_table_that_the_steps_do_not_support_is_refused_with_its_remedy(newest, sentence) -> None:
     texts, name = REFUSED[sentence]
     tables = by_name(ORDERS, CHILD) if len(texts) > 1 else by_name(ORDERS)
     with shop(newest, *texts), pytest.raises(StartupError, match=sentence) as refused:

@@ -37,7 +37,7 @@ def test_the_first_refusal_leaves_at_once_and_the_next_ones_at_an_even_pace() ->
     run_at_once(run())
 
 
-def test_none_is_held_longer_than_the_most_and_not_many_leave_at_one_moment() -> None:
+def test_no_refusal_is_held_longer_than_the_maximum_and_few_leave_at_once() -> None:
     """R214: 200 connections of one person that each send again at once, for a minute."""
 
     async def run() -> None:
@@ -60,7 +60,7 @@ def test_none_is_held_longer_than_the_most_and_not_many_leave_at_one_moment() ->
     run_at_once(run())
 
 
-def test_too_many_are_not_held_at_all_and_who_leaves_makes_room() -> None:
+def test_refusals_over_the_maximum_are_not_held_and_a_client_that_leaves_makes_room() -> None:
     """R214: of one person, and of all."""
 
     async def run() -> None:

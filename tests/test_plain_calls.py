@@ -36,7 +36,9 @@ ERAS = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", MODERN]
         ("omar-unmapped", "query_claims", {}),
     ],
 )
-def test_both_ways_give_the_same_status_and_body(caller, monkeypatch, person, name, arguments, era) -> None:
+def test_the_fast_path_and_the_sdk_give_the_same_status_and_body(
+    caller, monkeypatch, person, name, arguments, era
+) -> None:
     one = caller(person)
     taken: list[bool] = []
 
@@ -78,7 +80,7 @@ def test_arguments_that_are_not_an_object_are_named(caller, era, arguments) -> N
     error = response.json()["error"]
     assert error["code"] == -32602
     assert error["message"].startswith("arguments must be an object")
-    assert "no text that holds JSON" in error["message"]
+    assert "not a text that contains JSON" in error["message"]
 
 
 @pytest.mark.parametrize("arguments", ['{"topic": "x"}', [1], 7, False])
@@ -111,7 +113,7 @@ LISTS = ["tools/list", "prompts/list", "resources/list", "resources/templates/li
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_a_list_that_is_kept_is_what_the_sdk_made_of_it_whoever_asks(caller, era) -> None:
+def test_a_kept_list_is_what_the_sdk_made_for_any_caller(caller, era) -> None:
     callers = [caller(person) for person in ("mike-broker-a", "sarah-platinum", "omar-unmapped")]
     for method in LISTS:
         for params in ({}, {"cursor": "x"}, {"_meta": {"progressToken": 1}}, {"_meta": {}, "x": [1]}):

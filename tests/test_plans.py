@@ -12,6 +12,7 @@ from server.catalog.facts import read_facts
 from server.catalog.loading import load_catalog
 from server.database.database import Database
 from server.database.statement import Principal, Statement
+from server.dev.stack import Stack
 from server.tenancy.registry import _FIND
 
 # PostgreSQL plans each of its first five executions for its values (plan_cache_mode, section 19.7.4).
@@ -26,7 +27,7 @@ FROM generate_series(1, $2) AS n
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _rows(stack) -> Iterator[None]:
+def _rows(stack: Stack) -> Iterator[None]:
     """A tenant with nearly all rows and one with a few, so that a plan for the one would not suit the other."""
     with psycopg.connect(stack.admin_url, autocommit=True, cursor_factory=psycopg.RawCursor) as admin:
         for tenant, rows in (("plan-large", 20_000), ("plan-small", 20)):
@@ -40,7 +41,7 @@ def _rows(stack) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def table(stack) -> CompiledTable:
+def table(stack: Stack) -> CompiledTable:
     declared = load_catalog(["sample"]).tables["app.claims"]
     url = stack.settings.database.url.get_secret_value()
     with psycopg.connect(url, cursor_factory=psycopg.RawCursor) as connection:

@@ -1,6 +1,8 @@
 """What PostgreSQL shows of each form of policy is what the doctor compares with, on real servers of two versions."""
 
+from collections.abc import Iterator
 from itertools import product
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -12,6 +14,7 @@ from server.administration.migrations import migrate
 from server.catalog.declarations import Table
 from server.catalog.facts import read_facts
 from server.catalog.policies import collapsed, expected_text, expression, problems
+from server.dev.stack import Stack
 from server.errors import StartupError
 
 DOMAINS = {
@@ -50,7 +53,7 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def newest(stack):
+def newest(stack: Stack) -> Iterator[str]:
     with psycopg.connect(stack.admin_url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE policy_texts")
     yield urlsplit(stack.admin_url)._replace(path="/policy_texts").geturl()
@@ -59,7 +62,7 @@ def newest(stack):
 
 
 @pytest.fixture(scope="module")
-def oldest(tmp_path_factory):
+def oldest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if PROGRAMS is None:
         pytest.skip(MISSING)
     with second_server(tmp_path_factory.mktemp("second") / "postgres") as url:
@@ -67,7 +70,7 @@ def oldest(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=["newest", "oldest"])
-def database(request):
+def database(request: pytest.FixtureRequest) -> Iterator[psycopg.Connection[Any]]:
     url = request.getfixturevalue(request.param)
     migrate(url, lambda _step: None)
     with psycopg.connect(url, autocommit=True) as connection:
@@ -80,7 +83,7 @@ def database(request):
 
 
 @pytest.fixture
-def server(database):
+def server(database: psycopg.Connection[Any]) -> Iterator[psycopg.Connection[Any]]:
     """A connection whose work is undone, with the settings under which texts are compared."""
     with database.transaction(force_rollback=True):
         database.execute("SET LOCAL search_path = pg_catalog")
@@ -277,7 +280,7 @@ WRONG_IN_THE_DATABASE = {
 
 
 @pytest.mark.parametrize("sentence", WRONG_IN_THE_DATABASE)
-def test_what_the_database_has_against_a_declaration_is_named_with_its_remedy(server, sentence) -> None:
+def test_a_declaration_that_differs_from_the_database_is_named_with_its_remedy(server, sentence) -> None:
     text, said = WRONG_IN_THE_DATABASE[sentence]
     create(
         server, "texts.good", 'id int PRIMARY KEY, account int, free int, posix text COLLATE "POSIX" NOT NULL UNIQUE'
@@ -321,19 +324,19 @@ ORDERS = {"tenant": "account"}
 WRONG_AS_DECLARED = {
     "is not declared": {"texts.x": {"tenant": through("none")}},
     "is shared": {"texts.kinds": {"shared": True}, "texts.x": {"tenant": through("kinds")}},
-    "never ends (texts.x → texts.x)": {"texts.x": {"tenant": through("x")}},
-    "say whose rows these are": {"texts.x": {}},
-    "or shared = true when": {"texts.x": {"shared": True, "tenant": "account"}},
+    "form a cycle (texts.x → texts.x)": {"texts.x": {"tenant": through("x")}},
+    "must have either tenant or shared": {"texts.x": {}},
+    "or shared = true for": {"texts.x": {"shared": True, "tenant": "account"}},
 }
 
 
 @pytest.mark.parametrize("sentence", WRONG_AS_DECLARED)
-def test_a_way_that_does_not_end_in_an_own_column_is_refused_without_a_database(sentence) -> None:
+def test_parents_that_do_not_end_in_a_tenant_column_are_refused_without_a_database(sentence) -> None:
     (problem,) = problems(declared(name, **said) for name, said in WRONG_AS_DECLARED[sentence].items())
     assert sentence in problem
 
 
-def test_a_cycle_is_refused_for_each_member_and_whoever_leads_into_it() -> None:
+def test_a_cycle_is_refused_for_each_member_and_each_table_that_leads_into_it() -> None:
     ways = {"a": "b", "b": "c", "c": "b"}
     found = problems(declared(f"texts.{name}", tenant=through(parent)) for name, parent in ways.items())
     assert [one.split(":")[0] for one in found] == ["texts.a", "texts.b", "texts.c"]
@@ -350,7 +353,7 @@ def test_a_table_of_two_parents_is_refused() -> None:
     assert problem.startswith("texts.notes: it is declared more than once")
 
 
-def test_a_broken_parent_is_said_once() -> None:
+def test_a_broken_parent_is_reported_once() -> None:
     tables = [declared("texts.items", tenant=through("orders")), declared("texts.parts", tenant=through("items"))]
     assert problems(tables) == [
         "texts.items: its parent texts.orders is not declared; declare it, so that its rows are limited too"

@@ -260,7 +260,7 @@ def test_an_administrator_behind_a_pool_in_transaction_mode_is_refused(stack) ->
         ("FATAL:  password authentication failed", None),
     ],
 )
-def test_what_a_pooler_says_is_told_in_our_words(said, expected) -> None:
+def test_the_refusal_of_a_pooler_is_reported_in_our_words(said, expected) -> None:
     sentence = refusal(f"connection failed: {said}\nmore", "database.url")
     assert sentence is None if expected is None else str(sentence).startswith(expected)
 

@@ -62,7 +62,7 @@ def test_the_weekly_review_leads_to_calls_that_the_server_answers(caller, era) -
     ],
 )
 @pytest.mark.parametrize("era", ERAS)
-def test_a_wrong_prompt_or_argument_is_told_with_what_would_be_right(caller, era, asked, said) -> None:
+def test_a_wrong_prompt_or_argument_is_refused_with_what_is_allowed(caller, era, asked, said) -> None:
     """R90, R91: unknown and malformed arguments are errors."""
     error = caller("mike-broker-a").post("prompts/get", asked, era=era).json()["error"]
     assert error["code"] == -32602

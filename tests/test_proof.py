@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
@@ -26,7 +28,7 @@ EMMA = Principal("https://issuer.test", "emma", "broker-b", None)
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch):
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proof, "_RETRY_S", 0.1)
     monkeypatch.setattr(proof, "_REPEAT_S", 0.2)
 
@@ -51,7 +53,7 @@ async def until(condition, patience_s: float = 10.0) -> None:
 
 
 @pytest.fixture
-def lost_and_found(tmp_path):
+def lost_and_found(tmp_path: Path) -> Iterator[tuple[EmbeddedPostgres, DatabaseSettings]]:
     """A server of its own that can be stopped and started: (launcher, settings that follow its port)."""
     postgres = EmbeddedPostgres(tmp_path / "postgres")
     postgres.start()
@@ -88,7 +90,7 @@ def test_a_database_that_is_away_at_the_start_is_waited_for_and_proved_before_th
     asyncio.run(run())
 
 
-def test_isolation_that_is_lost_while_serving_ends_the_answers_until_it_is_mended(lost_and_found) -> None:
+def test_isolation_that_is_lost_while_serving_ends_the_answers_until_it_is_fixed(lost_and_found) -> None:
     postgres, settings = lost_and_found
 
     def administer(text: str) -> None:

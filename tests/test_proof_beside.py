@@ -48,7 +48,7 @@ def test_a_killed_proof_ends_the_start_with_one_line(tmp_path) -> None:
         os.kill(beside, signal.SIGKILL)
         _, errors = serve.communicate(timeout=60)
     assert (serve.returncode, errors.count("\n")) == (1, 1)
-    assert "the process that proves isolation was ended" in errors
+    assert "the process that proves isolation ended without a result" in errors
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the process in /proc")

@@ -3,27 +3,30 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
 import pytest
-from support.protected import LOGIN, declared, protected_database, shop
+from support.protected import LOGIN, Place, declared, protected_database, shop
 from support.second_server import MISSING, PROGRAMS, second_server
 
 from server.catalog.policies import collapsed, expected_text, problems
 from server.catalog.protection import losers
+from server.dev.stack import Stack
 from server.errors import StartupError
 
 
 @pytest.fixture(scope="module")
-def newest(stack):
+def newest(stack: Stack) -> Iterator[Place]:
     with protected_database(stack.admin_url) as place:
         yield place
 
 
 @pytest.fixture(scope="module")
-def oldest(tmp_path_factory):
+def oldest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     if PROGRAMS is None:
         pytest.skip(MISSING)
     with second_server(tmp_path_factory.mktemp("second") / "postgres") as url, protected_database(url) as place:
@@ -31,7 +34,7 @@ def oldest(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=["newest", "oldest"])
-def place(request):
+def place(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
 
 
@@ -178,7 +181,7 @@ def by_name(*tables):
 
 
 @pytest.fixture(params=KINDS)
-def kind(place, request):
+def kind(place: Any, request: pytest.FixtureRequest) -> Iterator[Kind]:
     """A kind of table as an application uses it, not protected yet."""
     found = KINDS[request.param]
     with shop(place, *found.texts, GRANTS):
@@ -226,7 +229,7 @@ def test_others_see_and_write_what_they_did_before(place, kind) -> None:
         assert losers(place.admin, table, LOGIN) == []
 
 
-def test_what_is_printed_can_be_run_again_and_repairs(place, kind) -> None:
+def test_the_printed_sql_can_be_run_again_and_repairs(place, kind) -> None:
     tables = by_name(*kind.tables)
     printed = []
     for name in tables:
@@ -434,7 +437,7 @@ def test_the_key_that_children_name_is_granted(place) -> None:
         assert place.seen("SELECT note FROM shop.items", "acme") == ["a"]
 
 
-def test_a_declared_child_that_does_not_exist_yet_is_in_nobodys_way(place) -> None:
+def test_a_declared_child_that_does_not_exist_yet_blocks_nothing(place) -> None:
     with shop(place, TEXT):
         place.protect(by_name(ORDERS, CHILD), "shop.orders")
         assert place.seen("SELECT note FROM shop.orders", "acme") == ["a1", "a2"]
@@ -569,7 +572,7 @@ def test_a_table_that_cannot_be_isolated_gets_no_sql(place) -> None:
 
 
 @pytest.fixture
-def tenantgate(newest, tmp_path):
+def tenantgate(newest: Place, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `tenantgate tools sql` with a catalog of two tables, as the administrator or as the login."""
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "shop.toml").write_text(

@@ -29,7 +29,7 @@ OK = Verdict()
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch):
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("_RETRY_S", "_LEAKING_S", "_REPEAT_S"):
         monkeypatch.setattr(module, name, 0.1)
 
@@ -62,7 +62,7 @@ def test_a_search_waits_for_the_first_verdict():
     assert asyncio.run(run())[0] == "regular"
 
 
-def test_why_no_proof_could_be_made_is_what_a_caller_reads():
+def test_a_caller_reads_why_no_proof_could_be_made():
     memory = MemoryStore(LIBRARY)
     store = ProvedStore(memory, 1)
     failure = MisconfiguredError("Not with these rights.")
@@ -128,7 +128,7 @@ def settings(**documents: Any) -> Settings:
     return Settings.model_validate({"tenancy": {"tiers": TIERS}, "documents": known})
 
 
-def test_what_was_proved_is_said_once_and_again_when_it_changes():
+def test_the_result_of_a_proof_is_logged_once_and_again_when_it_changes():
     """R123: the same store as the log tells of it, sound, leaking, away, and sound again."""
     memory = MemoryStore(LIBRARY)
     store = ProvedStore(memory, 1)
@@ -160,7 +160,7 @@ def test_what_was_proved_is_said_once_and_again_when_it_changes():
     assert told("isolation is not proved on the documents").count("documents_filter") == 1
 
 
-def test_a_defect_of_the_proof_is_no_proof():
+def test_an_error_in_the_proof_proves_nothing():
     class BrokenStore(MemoryStore):
         async def search(self, query, conditions, limit):
             raise RuntimeError("a secret detail")

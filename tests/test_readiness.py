@@ -11,7 +11,7 @@ from support.server_of_its_own import SLEEP, one_more_tool, server_of_its_own
 CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app_user'"
 
 
-def test_r135_many_who_ask_open_no_connections(stack, admin: psycopg.Connection) -> None:
+def test_r135_many_readiness_requests_open_no_connections(stack, admin: psycopg.Connection) -> None:
     """R135."""
 
     def connections() -> int:

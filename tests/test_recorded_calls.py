@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+import httpx2
 import psycopg
 import pytest
 from psycopg import sql
@@ -53,7 +54,7 @@ def recording() -> Line:
 
 
 @pytest.fixture(scope="module")
-def replay(stack: Stack, http, recording: Line) -> Iterator[Replay]:
+def replay(stack: Stack, http: httpx2.Client, recording: Line) -> Iterator[Replay]:
     """A server over the recorded rows, which are gone afterwards."""
     # Whoever it is: the recording says what each token holds.
     tokens = {
@@ -108,7 +109,7 @@ def test_the_sample_tools_answer_byte_for_byte_what_was_recorded(replay: Replay,
         pytest.fail(f"{len(differences)} answers differ\n\n" + "\n\n".join(differences), pytrace=False)
 
 
-def test_every_change_that_is_listed_is_one_and_has_its_reason(recording: Line) -> None:
+def test_every_listed_change_is_a_change_and_has_its_reason(recording: Line) -> None:
     recorded = {line["number"]: outcome(line) for line in recording["calls"]}
     assert CHANGED_KNOWINGLY.keys() <= recorded.keys()
     assert [

@@ -22,6 +22,7 @@ from server.dev.postgres.child import Child
 from server.dev.postgres.launcher import EmbeddedPostgres, _accepts
 from server.dev.postgres.site import Site, find_site
 from server.dev.preparation import prepare_database
+from server.dev.stack import Stack
 from server.doctor.examination import examine
 from server.errors import StartupError, UnreachableError
 from server.settings import Settings
@@ -44,7 +45,7 @@ def primary(folder: Path) -> Iterator[EmbeddedPostgres]:
 
 
 @pytest.fixture(scope="module")
-def login_url(stack, primary) -> str:
+def login_url(stack: Stack, primary: EmbeddedPostgres) -> str:
     return prepare_database(primary, stack.settings.database.signing_keys()[0], stack.addresses.issuer)
 
 
@@ -105,7 +106,7 @@ def test_a_replica_serves_and_refuses_what_writes_and_a_failover_is_followed(sta
         assert report.holds, report.failed
         with server_of_its_own(stack, url=SecretStr(replica)) as server:
             assert text_of(server) == "answered"
-        with pytest.raises(StartupError, match=r"the database only reads .*name the primary in database\.admin_url"):
+        with pytest.raises(StartupError, match=r"the database is read-only .*set database\.admin_url to the primary"):
             migrate(admin, lambda _step: None, folders=["sample"])
         credentials = login_url.rpartition("@")[0]
         hosts = f"127.0.0.1:{port},127.0.0.1:{primary.port}"
@@ -138,7 +139,7 @@ def test_a_primary_that_only_reads_serves_and_refuses_migrations(stack, primary,
         try:
             with server_of_its_own(stack, url=SecretStr(login_url)) as server:
                 assert text_of(server) == "answered"
-            with pytest.raises(StartupError, match="the database only reads"):
+            with pytest.raises(StartupError, match="the database is read-only"):
                 migrate(primary.admin_url, lambda _step: None)
         finally:
             with psycopg.connect(primary.admin_url, autocommit=True) as mending:
@@ -146,7 +147,7 @@ def test_a_primary_that_only_reads_serves_and_refuses_migrations(stack, primary,
                 mending.execute("ALTER DATABASE postgres RESET default_transaction_read_only")
 
 
-def test_without_a_free_connection_callers_are_told_to_retry_and_the_start_waits(stack, primary, login_url) -> None:
+def test_without_a_free_connection_callers_are_asked_to_retry_and_the_start_waits(stack, primary, login_url) -> None:
     login_url = through(login_url, primary.port)
     with psycopg.connect(primary.admin_url, autocommit=True) as admin:
         admin.execute("ALTER ROLE app_user CONNECTION LIMIT 0")

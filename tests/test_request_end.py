@@ -12,11 +12,13 @@ import pytest
 from support.desync import Origin, exchanged_all, origin, split_at_every_byte, statuses
 from support.request_variants import HOST, UPGRADE, request
 
+from server.dev.stack import Stack
+
 JAVA_CLIENT = Path(__file__).parent / "OfferUpgrade.java"
 
 
 @pytest.fixture(scope="module")
-def server(stack, tmp_path_factory) -> Generator[Origin]:
+def server(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Generator[Origin]:
     with origin(stack, tmp_path_factory.mktemp("request-end")) as running:
         yield running
 
@@ -33,7 +35,7 @@ def test_a_request_hidden_in_a_body_is_never_run(server: Origin) -> None:
     assert several == []
 
 
-def test_what_two_readers_could_read_differently_is_refused_and_the_connection_closed(server: Origin) -> None:
+def test_an_ambiguous_request_is_refused_and_its_connection_closed(server: Origin) -> None:
     variants = {name: one for name, one in server.variants("refused").items() if one.answered is False}
     ways: list[dict[str, tuple[bytes, ...]]] = [
         {name: (one.head, one.body) for name, one in variants.items()},

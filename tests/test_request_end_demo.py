@@ -23,7 +23,7 @@ WHO = b'{"action": "whoami"}'
 
 
 @pytest.fixture(params=["runtime", "web"])
-def port(request, stack: Stack) -> Iterator[int]:
+def port(request: pytest.FixtureRequest, stack: Stack) -> Iterator[int]:
     url = stack.addresses.mcp_url
     app = create_runtime(url) if request.param == "runtime" else create_web(discover(url, "tenantgate-web"), url)
     with listening(app) as running:

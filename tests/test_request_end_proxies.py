@@ -11,6 +11,8 @@ import pytest
 from support.desync import Origin, exchanged_all, origin, statuses
 from support.proxies import haproxy, installed, nginx
 
+from server.dev.stack import Stack
+
 PADDING = 17_000
 RUNNING = {"nginx": nginx, "haproxy": haproxy}
 # The recipe for WebSockets that many files have, in place of ours.
@@ -33,7 +35,7 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def server(stack, tmp_path_factory) -> Generator[Origin]:
+def server(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Generator[Origin]:
     with origin(stack, tmp_path_factory.mktemp("behind-proxies")) as running:
         yield running
 

@@ -81,7 +81,7 @@ QUESTIONS = [
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return Corpus.load(SAMPLE_DOCUMENTS, tmp_path_factory.mktemp("embeddings"))
 
 

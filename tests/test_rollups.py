@@ -6,6 +6,7 @@ Covers R243 and R244.
 import random
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,13 +15,14 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 from adoption.place import place_for
-from support.protected import KEY, LOGIN, protected_database, shop
+from support.protected import KEY, LOGIN, Place, protected_database, shop
 
 from server.catalog.checks import problems_of
 from server.catalog.compile import CompiledTable
 from server.catalog.declarations import CatalogFile, Table
 from server.catalog.protection import protection_sql
 from server.catalog.rollups import is_one_moment, rollup_of, with_rollups
+from server.dev.stack import Stack
 from server.doctor.contexts import signer_of
 from server.doctor.declared import read_declared
 from server.doctor.rollups import figure_offenders, rollup_offenders
@@ -60,7 +62,7 @@ def orders(zone: str = "UTC", **said: Any) -> Table:
 
 
 @pytest.fixture(scope="module")
-def place(stack):
+def place(stack: Stack) -> Iterator[Place]:
     with protected_database(stack.admin_url) as found:
         yield found
 
@@ -208,7 +210,7 @@ def test_a_roll_up_answers_what_an_independent_model_answers(place) -> None:
     assert parts <= 100
 
 
-def test_what_writers_do_at_the_same_time_adds_up(place, stack) -> None:
+def test_concurrent_writes_add_up(place, stack) -> None:
     """Each locks the days that it adds up anew; one that appends waits for nobody."""
     table = orders()
     failures: list[BaseException] = []

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import httpx2
 import jwt
+import psycopg
 import pytest
 from support.listening import listening
 
@@ -21,6 +22,7 @@ from client_demo.runtime import create_runtime
 from client_demo.scenario import ALL_CLAIMS, DEDUCTIBLE, LAST_WEEK
 from client_demo.turn import turn
 from server.dev.people import Person
+from server.dev.stack import Stack
 
 # Strands forgets a coroutine of its own when a connection is refused, as client_demo.agent explains; the formatter of
 # bedrock-agentcore's log asks for the time in a way that Python 3.12 deprecates.
@@ -34,13 +36,13 @@ SESSION_HEADER = "X-Amzn-Bedrock-AgentCore-Runtime-Session-Id"
 
 
 @pytest.fixture(scope="module")
-def address(stack) -> Iterator[str]:
+def address(stack: Stack) -> Iterator[str]:
     with listening(create_runtime(stack.addresses.mcp_url)) as running:
         yield running.url
 
 
 @pytest.fixture
-def invoke(address, http):
+def invoke(address: str, http: httpx2.Client) -> Callable[..., httpx2.Response]:
     """Post to /invocations as AgentCore does."""
 
     def post(token: str | None, body: Any, **headers: str) -> httpx2.Response:
@@ -100,7 +102,7 @@ def test_a_refusal_by_a_tool_is_a_result_and_the_turn_ends_well(stack, invoke):
     assert events[-1] == {"type": "done"}
 
 
-def test_what_was_said_before_travels_with_the_question_and_is_not_kept(stack, invoke):
+def test_earlier_turns_are_sent_with_the_question_and_not_kept(stack, invoke):
     token, session = stack.issuer.mint("mike-broker-a"), "s" * 33
     history = [{"role": "user", "text": "Show me claim CLM-A-002"}, {"role": "assistant", "text": "It is pending."}]
     asked = invoke(token, {"prompt": ALL_CLAIMS, "history": history}, **{SESSION_HEADER: session})
@@ -131,7 +133,7 @@ UNUSABLE: dict[str, tuple[Callable[[Any], str | None], str]] = {
 
 @pytest.mark.parametrize("body", [{"prompt": ALL_CLAIMS}, {"action": "whoami"}], ids=["ask", "whoami"])
 @pytest.mark.parametrize("case", UNUSABLE)
-def test_a_token_that_will_not_do_is_401_before_any_event(stack, invoke, case, body):
+def test_a_token_that_is_not_accepted_is_401_before_any_event(stack, invoke, case, body):
     token, challenge = UNUSABLE[case]
     response = invoke(token(stack.issuer), body)
     assert response.status_code == 401
@@ -141,7 +143,7 @@ def test_a_token_that_will_not_do_is_401_before_any_event(stack, invoke, case, b
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Basic bWlrZTpzZWNyZXQ="])
-def test_what_is_no_bearer_token_is_no_token(invoke, header):
+def test_a_header_without_a_bearer_token_gives_no_token(invoke, header):
     """R2."""
     response = invoke(None, {"prompt": ALL_CLAIMS}, Authorization=header)
     assert response.status_code == 401
@@ -249,7 +251,7 @@ def test_ping_needs_no_token(address, http):
 
 
 @pytest.fixture
-def twenty_people(stack, admin) -> Iterator[list[Person]]:
+def twenty_people(stack: Stack, admin: psycopg.Connection[Any]) -> Iterator[list[Person]]:
     """Twenty people of twenty tenants, each with as many claims as their number, all numbered after the tenant."""
     tenants = [f"crowd-{number:02}" for number in range(1, 21)]
     with admin.cursor() as cursor:
@@ -283,7 +285,7 @@ def many_files() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("many_files")
-def test_every_one_of_200_concurrent_turns_belongs_to_its_person(stack, address, twenty_people):
+def test_every_one_of_200_concurrent_turns_belongs_to_its_person(stack, address, twenty_people) -> None:
     """Ten turns a person, all at the same moment; some ask for claims, some for documents, some for who they are."""
     turns = [(person, number) for number in range(10) for person in twenty_people]
     together = threading.Barrier(len(turns))

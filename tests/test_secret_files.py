@@ -19,7 +19,7 @@ VARIABLE = "TENANTGATE_DATABASE__CONTEXT_KEYS"
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch) -> None:
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("TENANTGATE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv(CONFIG_VARIABLE, "")
@@ -111,7 +111,7 @@ def test_the_settings_file_gives_way_to_a_file_of_a_secret_and_that_to_a_variabl
     assert load_settings().database.url.get_secret_value() == "postgresql://b@h/d"
 
 
-def test_a_rotated_secret_is_found_by_whoever_reads_the_settings_again(monkeypatch, tmp_path) -> None:
+def test_a_rotated_secret_is_found_when_the_settings_are_read_again(monkeypatch, tmp_path) -> None:
     file = written(tmp_path / "url", URL)
     monkeypatch.setenv("TENANTGATE_DATABASE__URL_FILE", str(file))
     assert load_settings().database.url.get_secret_value() == URL
@@ -145,14 +145,14 @@ def test_a_file_that_cannot_be_used_is_named(monkeypatch, tmp_path, text, mode, 
     assert str(file) in told
 
 
-def test_what_is_no_utf_8_is_named(monkeypatch, tmp_path) -> None:
+def test_a_value_that_is_not_utf_8_is_named(monkeypatch, tmp_path) -> None:
     file = written(tmp_path / "url", "")
     file.write_bytes(b"postgresql://x\xff@h/d")
     monkeypatch.setenv("TENANTGATE_DATABASE__URL_FILE", str(file))
     assert "is not UTF-8" in refusal()
 
 
-def test_a_secret_that_is_given_twice_or_is_none_is_refused(monkeypatch, tmp_path) -> None:
+def test_a_secret_that_is_given_twice_or_is_not_a_setting_is_refused(monkeypatch, tmp_path) -> None:
     file = str(written(tmp_path / "url", URL))
     monkeypatch.setenv("TENANTGATE_DATABASE__URL_FILE", file)
     monkeypatch.setenv("TENANTGATE_DATABASE__URL", URL)

@@ -24,6 +24,7 @@ from server.administration.migrations import migrate
 from server.catalog.loading import load_catalog
 from server.database.session import SERVING
 from server.dev.sample import load_sample
+from server.dev.stack import Stack
 
 ROWS = 40
 TABLE = """
@@ -94,7 +95,7 @@ ORDERS = (*(("name", False), ("name", True), ("at", False), ("at", True), ("doub
 
 
 @pytest.fixture(scope="module")
-def matrix(stack) -> Generator[Examined]:
+def matrix(stack: Stack) -> Generator[Examined]:
     with database_of_its_own(stack.admin_url, stack.addresses.database_url, "settings_matrix") as database:
         fill(stack, database)
         yield database
@@ -117,7 +118,7 @@ def fill(stack, database: Examined) -> None:
 
 
 @pytest.fixture(scope="module")
-def protected(matrix, folder) -> Examined:
+def protected(matrix: Examined, folder: Path) -> Examined:
     matrix.protect(load_catalog([str(folder)]), "matrix.kinds")
     return matrix
 
@@ -173,7 +174,7 @@ def without_cursors(found: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def expected(stack, protected, folder) -> dict[str, str]:
+def expected(stack: Stack, protected: Examined, folder: Path) -> dict[str, str]:
     with serving(stack, protected, folder) as server:
         return without_cursors(answers(server))
 
@@ -188,7 +189,7 @@ def test_case_02_whatever_is_set_every_tool_returns_the_same_bytes(
         assert without_cursors(answers(server)) == expected
 
 
-def test_case_02_so_they_are_where_each_transaction_is_settled_by_itself(stack, protected, folder, expected) -> None:
+def test_case_02_answers_are_the_same_through_a_pooler_in_transaction_mode(stack, protected, folder, expected) -> None:
     """The way through a pooler in transaction mode, which keeps no settings for a client."""
     values = {name: several[1] for name, several in MATRIX.items()}
     with (

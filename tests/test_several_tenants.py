@@ -1,13 +1,16 @@
 """A person with several tenants chooses one by its address; the token and the registry decide whether it is theirs."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.tenancy import ISSUER, RESOURCE, Resolver, access_token, registry, resolver, tenants_of
 
+from server.dev.stack import Stack
 from server.errors import UnavailableError
 
 FOREIGN = "This address does not belong to one of your tenants; correct it, or ask your administrator."
@@ -25,13 +28,13 @@ def several(*tenants: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def tenancy(stack):
+def tenancy(stack: Stack) -> Iterator[Resolver]:
     with resolver(stack) as one:
         yield one
 
 
 @pytest.fixture
-def known(admin):
+def known(admin: psycopg.Connection[Any]) -> Iterator[None]:
     """Tenants a, b, c are active, x is not; the people are named after what they are mapped to."""
     mappings = [("to-a", "a"), ("to-ab", "a"), ("to-ab", "b"), ("to-x", "x"), ("to-ax", "a"), ("to-ax", "x")]
     with registry(admin, *mappings, a=True, b=True, c=True, x=False):
@@ -115,7 +118,7 @@ def test_the_token_the_registry_and_the_address_lead_to_one_tenant_or_to_a_refus
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "tenant" in case[3]], ids=repr)
-def test_what_needs_no_tenant_answers_a_person_without_one_and_nobody_else(tenancy, known, case) -> None:
+def test_a_tool_without_a_tenant_answers_a_person_without_one_and_nobody_else(tenancy, known, case) -> None:
     """`whoami`: so that a person can tell their administrator. A wrong address is refused all the same."""
     who, claimed, asked, expected = case
     token = access_token(who, groups=["regular"], **({} if claimed is None else {"tenant_id": claimed}))
@@ -155,7 +158,7 @@ def test_an_address_in_another_spelling_leads_to_the_same_tenant(stack, admin, t
         assert tenancy.refusal(access_token("one"), asked.replace("4", "5"))[0] == FOREIGN
 
 
-def test_a_person_with_very_many_tenants_is_told_twenty_and_reaches_each(stack, admin) -> None:
+def test_a_person_with_very_many_tenants_reads_twenty_addresses_and_reaches_each(stack, admin) -> None:
     ids = [f"many-{number:03}" for number in range(130)]
     with tenants_of(admin, [(one, one != "many-000") for one in ids]), resolver(stack) as tenancy:
         admin.execute("INSERT INTO tenancy.user_tenants SELECT %s, 'many', unnest(%s::text[])", (ISSUER, ids))
@@ -172,7 +175,7 @@ def test_a_person_with_very_many_tenants_is_told_twenty_and_reaches_each(stack, 
         assert tenancy.tenant(access_token("many", tenant_id="many-129")) == "many-129"
 
 
-def test_a_token_with_very_many_tenants_is_told_twenty_and_reaches_each(stack, admin) -> None:
+def test_a_token_with_very_many_tenants_gets_twenty_addresses_and_reaches_each(stack, admin) -> None:
     ids = [f"many-{number:03}" for number in range(60)]
     with tenants_of(admin, [(one, True) for one in ids]), resolver(stack) as tenancy:
         token = access_token(tenant_id=ids)

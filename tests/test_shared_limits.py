@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Generator[Store]:
 
 
 @pytest.fixture
-def patient(monkeypatch) -> None:
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the store have all the time that a busy machine takes: these tests are about the count."""
     monkeypatch.setattr("server.tenancy.shared_budgets.ANSWER_S", 20.0)
 
@@ -314,8 +314,8 @@ async def carried(source: asyncio.StreamReader, target: asyncio.StreamWriter) ->
         ("postgresql://x@y/z", "must look like valkeys://user:password@host:6379/0"),
         ("valkey://a:p/ss@b", "cannot be read"),
         ("valkey://", "has no valid host"),
-        ("unix://store.socket", "names no socket"),
-        ("valkey://127.0.0.1/first", "names no database by its number"),
+        ("unix://store.socket", "has no path of a socket"),
+        ("valkey://127.0.0.1/first", "must name the database by a number"),
         ("valkeys://host?ssl_cert_reqs=none", "has an unknown option"),
         ("valkey://127.0.0.1?ssl_ca_certs=/x", "has an unknown option"),
         ("valkey://:a b@127.0.0.1", "contains a blank"),

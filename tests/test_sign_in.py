@@ -19,6 +19,8 @@ from support.browser import Browser, query
 from support.desktop import CALLBACK, Desktop
 from support.listening import bound, listening
 
+from server.dev.stack import Stack
+
 DEDUCTIBLE = "What is the deductible for auto insurance?"
 
 
@@ -28,7 +30,7 @@ def browser() -> Browser:
 
 
 @pytest.fixture
-def desktop(stack, browser) -> Desktop:
+def desktop(stack: Stack, browser: Browser) -> Desktop:
     return Desktop(stack.addresses.mcp_url, browser)
 
 

@@ -1,16 +1,19 @@
 """Each declared sort has an index that PostgreSQL really uses, in both directions, or it is said that none can."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import psycopg
 import pytest
-from support.protected import KEY, declared, protected_database, shop
+from support.protected import KEY, Place, declared, protected_database, shop
 from support.second_server import MISSING, PROGRAMS, second_server
 
 from server.catalog.compile import CompiledTable
 from server.catalog.ordering import slow_orders, unserved_orders
 from server.database.statement import read_rows
+from server.dev.stack import Stack
 
 COLUMNS = {
     "plain": ("text", {"type": "text", "max_length": 40}),
@@ -37,13 +40,13 @@ LOCAL = "SELECT quote_ident(collname) FROM pg_collation WHERE collname = 'und-x-
 
 
 @pytest.fixture(scope="module")
-def newest(stack):
+def newest(stack: Stack) -> Iterator[Place]:
     with protected_database(stack.admin_url) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def oldest(tmp_path_factory):
+def oldest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     if PROGRAMS is None:
         pytest.skip(MISSING)
     with second_server(tmp_path_factory.mktemp("second") / "postgres") as url, protected_database(url) as found:
@@ -51,7 +54,7 @@ def oldest(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=["newest", "oldest"])
-def place(request):
+def place(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
 
 

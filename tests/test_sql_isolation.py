@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import time
+from typing import Any
 
 import psycopg
 import pytest
@@ -126,7 +127,7 @@ def signed(stack: Stack, digest: str, tenant: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(stack, tmp_path_factory) -> Iterator[SqlServer]:
+def server(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlServer]:
     entries = [declared(name, sql, VALUE) for name, sql in READS.items()]
     entries += [declared(name, sql, VALUE) for name, sql in UNGRANTED.items()]
     entries += [declared(name, sql, VALUE, CONTEXT) for name, sql in MOVES.items()]
@@ -180,7 +181,7 @@ def test_a_statement_that_sets_the_context_never_moves_the_tenant(server, stack,
 
 
 @pytest.fixture
-def revoked(admin) -> Iterator[None]:
+def revoked(admin: psycopg.Connection[Any]) -> Iterator[None]:
     """The column is declared no more, as far as the login's grants say."""
     admin.execute("REVOKE SELECT (description) ON app.claims FROM app_user")
     yield
@@ -208,6 +209,6 @@ def test_a_statement_reads_nothing_out_of_the_logins_reach_and_writes_nothing(st
 
 
 @pytest.mark.parametrize("sql", ["SELECT 1 AS value; DELETE FROM app.claims", "DELETE FROM app.claims", "COMMIT"])
-def test_what_is_not_one_select_is_not_even_loaded(sql) -> None:
+def test_a_text_that_is_not_one_select_is_not_loaded(sql) -> None:
     with pytest.raises(CatalogError, match="must be one"):
         one_tool(declared("two", sql, VALUE))

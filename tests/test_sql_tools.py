@@ -7,6 +7,8 @@ import jsonschema
 import pytest
 from support.sql import SqlServer, declared, sql_server
 
+from server.dev.stack import Stack
+
 TYPES = ["text", "integer", "decimal", "boolean", "date", "timestamp", "uuid", "text[]", "integer[]", "uuid[]"]
 NAMES = {kind: f"a_{kind.removesuffix('[]')}{'s' if kind.endswith('[]') else ''}" for kind in TYPES}
 ECHO = declared(
@@ -179,7 +181,7 @@ def cut_tool(name: str, most: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(stack, tmp_path_factory) -> Iterator[SqlServer]:
+def server(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlServer]:
     entries = [ECHO, LIMITED, NEEDED, DEFAULTS, cut_tool("two_at_most", 2), cut_tool("three_at_most", 3)]
     entries += [declared(name, *parts) for name, parts in STATEMENTS.items()]
     entries += [result_tool(kind) for kind in RESULTS]
@@ -345,7 +347,7 @@ def test_window_functions_rank_the_tenants_own_rows(server) -> None:
     assert server.rows("windowed", most=1) == [first]
 
 
-def test_a_name_in_a_text_or_comment_is_no_parameter_and_every_sign_may_be_used(server) -> None:
+def test_a_name_in_a_text_or_comment_is_not_a_parameter_and_every_character_may_be_used(server) -> None:
     (row,) = server.rows("odd_signs")
     assert row == {
         "text": ":most :most;':most",

@@ -53,7 +53,7 @@ def _below(node: Any) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize("expression", [*DASHBOARD_EXPRESSIONS, *(rule["expr"] for rule in RULES)])
-def test_each_expression_names_metrics_and_labels_that_there_are(expression: str) -> None:
+def test_each_expression_names_metrics_and_labels_that_exist(expression: str) -> None:
     found = selectors(expression)
     assert found
     for name, labels in found:

@@ -87,11 +87,11 @@ REFUSED: dict[str, Callable[[Served], tuple[str, str]]] = {
     ),
     "one claim, flat and nested": lambda s: (
         strict(s, **{f"{URL}.tenant": "broker-b", URL: {"tenant": "broker-a"}}),
-        "holds one claim in two ways",
+        "has the same claim twice",
     ),
     "one tier, flat and nested": lambda s: (
         strict(s, tenant_id="broker-a", **{"https://example": {"com/groups": "regular"}, GROUPS: ["platinum"]}),
-        "holds one claim in two ways",
+        "has the same claim twice",
     ),
     "a list of several": lambda s: (strict(s, tenant_id=["broker-b", "broker-a"]), BOTH),
     "two mappings": lambda s: (cognito(s, "mapped-to-both"), BOTH),

@@ -57,7 +57,7 @@ def test_an_id_is_read_in_every_accepted_spelling(case, expected) -> None:
 @pytest.mark.parametrize(
     ("id_type", "value"), [(kind, value) for kind, values in MALFORMED.items() for value in values], ids=repr
 )
-def test_what_is_not_of_the_type_is_malformed(id_type, value) -> None:
+def test_a_value_of_another_type_is_malformed(id_type, value) -> None:
     assert canonical_tenant(value, id_type) is None
 
 
@@ -91,7 +91,7 @@ def test_every_spelling_of_a_claim_leads_to_the_one_tenant_of_the_registry(stack
         assert tenancy.tenant(access_token("mapped")) == stored
 
 
-def test_letter_case_tells_text_ids_apart(stack, admin) -> None:
+def test_text_ids_that_differ_in_letter_case_are_different_tenants(stack, admin) -> None:
     with registry(admin, Acme=True), resolver(stack) as tenancy:
         assert tenancy.tenant(access_token(tenant_id="Acme")) == "Acme"
         assert tenancy.refusal(access_token(tenant_id="acme"))[1]["tenant"] == "acme"

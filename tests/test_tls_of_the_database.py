@@ -5,6 +5,7 @@ The requirement R174.
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -65,7 +66,7 @@ def test_a_host_is_accepted_by_the_name_that_the_settings_have(url) -> None:
         Target(url, "database.url", ("other.example.com",)).parameters()
 
 
-def test_what_the_environment_says_of_host_and_mode_counts(monkeypatch) -> None:
+def test_host_and_sslmode_of_the_environment_count(monkeypatch) -> None:
     monkeypatch.setenv("PGHOST", "db.example.com")
     with pytest.raises(SettingsError, match=r"db\.example\.com"):
         Target("postgresql://app_user@/x", "database.url").parameters()
@@ -102,7 +103,7 @@ def test_every_verb_refuses_in_one_line_that_names_the_host(tmp_path: Path, verb
 
 
 @pytest.fixture(scope="module")
-def encrypted(tmp_path_factory: pytest.TempPathFactory):
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A server with a certificate for this machine; yields its URL and the authority's file."""
     if PROGRAMS is None:
         pytest.skip(MISSING)

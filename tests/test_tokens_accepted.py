@@ -57,7 +57,7 @@ def test_a_token_is_refused_in_the_second_in_which_it_expires(served: Served) ->
     assert served.post(token).status_code == 401
 
 
-def test_a_token_goes_nowhere(served: Served) -> None:
+def test_a_token_is_passed_on_to_no_other_service(served: Served) -> None:
     """R64: neither to the issuer whose keys are fetched, nor to the database."""
     token = served.strict.token(sub="goes nowhere")
     assert served.post(token, "query_claims").status_code == 200
@@ -97,7 +97,7 @@ CLIENTS: dict[str, Make] = {
 
 
 @pytest.mark.parametrize("case", list(CLIENTS))
-def test_a_client_that_acts_for_itself_is_no_person(served: Served, case: str) -> None:
+def test_a_client_that_acts_for_itself_is_not_a_person(served: Served, case: str) -> None:
     token = CLIENTS[case](served)
     identity = served.whoami(token)
     assert (identity["kind"], identity["tenant"], identity["tier"]) == ("client", "broker-b", None)
@@ -117,12 +117,12 @@ def test_a_person_is_not_a_client_by_the_name_that_they_chose(served: Served, cl
     assert served.whoami(token)["kind"] == "person"
 
 
-def test_the_roles_of_a_person_are_no_scopes(served: Served) -> None:
+def test_the_roles_of_a_person_are_not_scopes(served: Served) -> None:
     token = plain(served, scope="openid", roles=["claims:read"])
     assert served.whoami(token)["scopes"] == []
 
 
-def test_a_missing_scope_is_told_with_all_that_the_call_needs(served: Served) -> None:
+def test_a_missing_scope_is_reported_with_every_scope_that_the_call_needs(served: Served) -> None:
     """R65, R67: the tool's name in the body decides, not a header's."""
     token = cognito(served, sub="mapped-to-a", scope="openid")
     for headers in ({}, {"mcp-name": "whoami"}):
@@ -157,7 +157,7 @@ def test_the_scopes_that_a_token_holds_are_asked_for_again_with_the_missing_one(
     assert all(name in message for name in asked.split())
 
 
-def test_a_missing_scope_is_told_in_the_modern_era_too(served: Served) -> None:
+def test_a_missing_scope_is_reported_in_the_modern_era_too(served: Served) -> None:
     """R65, R67: a header that names another tool than the body is refused before anything else."""
     token = cognito(served, sub="mapped-to-a", scope="openid")
     meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}

@@ -214,7 +214,7 @@ def test_a_bad_token_is_refused_with_one_answer_and_without_a_trace(warm: Served
     assert response.headers["www-authenticate"] == f'Bearer error="invalid_token", resource_metadata="{METADATA}"'
 
 
-def test_a_token_that_is_too_long_is_told_so_and_asks_for_no_new_sign_in(warm: Served) -> None:
+def test_a_token_that_is_too_long_is_refused_and_no_new_sign_in_is_asked_for(warm: Served) -> None:
     """R59, case 09: a client that signs in again gets the same token; and up to 16 KB are accepted."""
     room = 16_384 - len(warm.strict.token(padding=""))
     assert warm.post(warm.strict.token(padding="x" * (room * 3 // 4 - 2))).status_code == 200
@@ -224,7 +224,7 @@ def test_a_token_that_is_too_long_is_told_so_and_asks_for_no_new_sign_in(warm: S
         assert response.status_code == 431
         assert "www-authenticate" not in response.headers
         message = response.json()["error"]["message"]
-        assert message.startswith("The access token is over 16384 characters")
+        assert message.startswith("The access token has over 16384 characters")
         assert "fewer groups" in message
         assert (warm.database.bytes_sent, warm.fetches) == (before, fetches)
 

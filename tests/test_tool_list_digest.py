@@ -25,7 +25,7 @@ def test_the_tool_list_is_the_one_that_was_reviewed(caller, era) -> None:
         assert tool == pinned, f"{tool['name']} {REMEDY}"
 
 
-def test_everyone_is_told_the_same(caller) -> None:
+def test_every_caller_gets_the_same_tool_list(caller) -> None:
     """R77."""
     people = ("mike-broker-a", "emma-broker-b", "nora-no-tier", "omar-unmapped")
     assert len({caller(person).post("tools/list").text for person in people}) == 1

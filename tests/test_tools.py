@@ -60,7 +60,7 @@ def test_without_a_tenant_every_tool_with_data_is_refused(caller, tool) -> None:
     }
 
 
-def test_without_a_tenant_whoami_tells_who_is_asking(caller) -> None:
+def test_without_a_tenant_whoami_shows_who_is_asking(caller) -> None:
     identity = caller("omar-unmapped").answer("whoami")
     assert identity["tenant"] is None
     assert identity["subject"]
@@ -79,7 +79,7 @@ def test_another_tenants_claim_number_answers_byte_for_byte_like_a_missing_one(c
         assert foreign not in one.text
 
 
-def test_whoami_tells_what_was_verified(caller) -> None:
+def test_whoami_shows_what_was_verified(caller) -> None:
     identity = caller("sarah-platinum").answer("whoami")
     assert (identity["tenant"], identity["tier"], identity["kind"]) == ("broker-b", "platinum", "person")
     assert identity["scopes"] == ["claims:read", "policies:read"]

@@ -101,7 +101,7 @@ def test_the_message_names_the_parent_and_the_header_becomes_a_link(watched: Wat
     assert (link.trace_id.hex(), link.span_id.hex()) == (OTHER_TRACE, OTHER_SPAN)
 
 
-def test_without_one_in_the_message_the_header_names_the_parent(watched: Watched) -> None:
+def test_without_a_traceparent_in_the_message_the_header_names_the_parent(watched: Watched) -> None:
     trace = "5" * 32
     watched.send("whoami", headers={"traceparent": traceparent(trace, SPAN), "baggage": f"who={CANARY}-baggage"})
     assert watched.receiver.trace(trace, 1)["tools/call whoami"].parent_span_id.hex() == SPAN

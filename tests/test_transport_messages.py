@@ -17,7 +17,7 @@ def with_meta(**changes: object) -> dict[str, Any]:
     return {"params": {"name": "whoami", "arguments": {}, "_meta": meta}}
 
 
-def test_a_right_call_of_each_era_is_answered(served: Served) -> None:
+def test_a_correct_call_of_each_era_is_answered(served: Served) -> None:
     token = served.strict.token()
     assert served.modern(token, {}, {}).json()["result"]["structuredContent"]["tenant"] == "broker-a"
     assert served.post(token).json()["result"]["structuredContent"]["tenant"] == "broker-a"
@@ -99,7 +99,7 @@ NO_REQUEST = {
 
 @pytest.mark.parametrize("era", ["2025-11-25", MODERN])
 @pytest.mark.parametrize("case", list(NO_REQUEST))
-def test_what_is_no_single_request_is_refused(served: Served, case: str, era: str) -> None:
+def test_a_body_that_is_not_one_request_is_refused(served: Served, case: str, era: str) -> None:
     headers = {"mcp-protocol-version": era, "mcp-method": "tools/call", "mcp-name": "whoami"}
     response = served.send(served.strict.token(), json.dumps(NO_REQUEST[case]).encode(), headers)
     assert response.status_code == 400
@@ -123,7 +123,7 @@ def test_what_is_no_single_request_is_refused(served: Served, case: str, era: st
     ],
     ids=["empty", "cut off", "no UTF-8", "too deep", "deep", "a huge number", "BOM", "NaN"],
 )
-def test_what_is_no_json_is_refused_without_an_echo(served: Served, body: bytes, era: str) -> None:
+def test_a_body_that_is_not_json_is_refused_and_not_repeated(served: Served, body: bytes, era: str) -> None:
     """R22."""
     response = served.send(served.strict.token(), body, {"mcp-protocol-version": era})
     assert response.status_code == 400
@@ -152,12 +152,12 @@ def test_the_handshake_offers_a_version_that_is_served_and_needs_no_session(serv
     assert response.headers["content-type"] == "application/json"
 
 
-def test_a_client_that_accepts_no_json_is_told_so(served: Served) -> None:
+def test_a_client_that_accepts_no_json_reads_the_reason(served: Served) -> None:
     assert served.post(served.strict.token(), headers={"accept": "text/event-stream"}).status_code == 406
 
 
 @pytest.mark.parametrize("method", ["resources/subscribe", "logging/setLevel", "completion/complete", "tools/drop", ""])
-def test_an_unknown_method_of_the_handshake_era_is_told_in_the_answer(served: Served, method: str) -> None:
+def test_an_unknown_method_of_the_handshake_era_is_reported_in_the_answer(served: Served, method: str) -> None:
     response = served.post(served.strict.token(), method=method, params={})
     assert response.json()["error"]["code"] in {-32601, -32602}
     assert response.json()["id"] == 1

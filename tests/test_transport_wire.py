@@ -118,7 +118,7 @@ def test_a_body_over_the_limit_is_refused_with_flat_memory(served: Served, chunk
     assert answer == b"" or answer.startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_body_just_over_the_limit_is_told_so(served: Served) -> None:
+def test_a_body_just_over_the_limit_is_refused_with_the_reason(served: Served) -> None:
     """R25."""
     limit = 65_536
     padded = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {}}).encode()

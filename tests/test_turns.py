@@ -19,6 +19,7 @@ from support.listening import listening
 from support.request_variants import HOST
 from test_connections import held
 
+from server.dev.stack import Stack
 from server.http.connection import trust
 from server.http.connections import Connections
 from server.http.serving import doors, listen
@@ -28,12 +29,12 @@ ANONYMOUS = f"POST /mcp HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 2\r\n\r\n{{}
 
 
 @pytest.fixture(scope="module")
-def server(stack, tmp_path_factory) -> Generator[Origin]:
+def server(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Generator[Origin]:
     with origin(stack, tmp_path_factory.mktemp("turns")) as running:
         yield running
 
 
-def test_a_turn_has_room_for_some_and_the_next_one_again() -> None:
+def test_each_turn_has_its_own_number_of_places() -> None:
     async def run() -> None:
         turns = Turns(per_turn=2)
         assert [turns.take() for _ in range(3)] == [True, True, False]

@@ -19,6 +19,7 @@ from client_demo.errors import ServerError
 from client_demo.scenario import LAST_WEEK
 from client_demo.web_server import PAGE, create_web
 from client_demo.web_settings import discover
+from server.dev.stack import Stack
 
 ROOT = Path(__file__).parents[1]
 pytestmark = [
@@ -28,7 +29,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def page(stack) -> Iterator[str]:
+def page(stack: Stack) -> Iterator[str]:
     mcp_url = stack.addresses.mcp_url
     with listening(create_web(discover(mcp_url, "tenantgate-web"), mcp_url)) as running:
         yield running.url
@@ -45,7 +46,7 @@ def test_the_configuration_comes_from_the_servers_own_metadata(stack, page, http
 
 
 @pytest.fixture(scope="module")
-def development_page(stack) -> Iterator[str]:
+def development_page(stack: Stack) -> Iterator[str]:
     mcp_url = stack.addresses.mcp_url
     with listening(create_web(discover(mcp_url, "tenantgate-web", development=True), mcp_url)) as running:
         yield running.url

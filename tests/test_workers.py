@@ -16,6 +16,7 @@ from support.callers import Line, calling, until
 from support.real_server import RealServer, beside
 from support.server_of_its_own import SLEEP
 
+from server.dev.stack import Stack
 from server.workers.loads import Loads
 
 COUNT = """
@@ -51,7 +52,7 @@ def begun(stack, folder: Path, **settings: Any) -> Generator[RealServer]:
 
 
 @pytest.fixture(scope="module")
-def server(stack, tmp_path_factory) -> Iterator[RealServer]:
+def server(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
     """Two workers, for every test of this file; each leaves two behind, the last one none."""
     with begun(stack, tmp_path_factory.mktemp("workers"), workers=2) as running:
         asyncio.run(until(lambda: len(running.workers()) == 2))

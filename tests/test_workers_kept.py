@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 
 import pytest
 from support.dpop import RESOURCE, bound, proof
@@ -15,7 +16,7 @@ from server.errors import IssuerUnavailableError, ProofRefusedError
 
 
 @pytest.fixture
-def issuer():
+def issuer() -> Iterator[Issuer]:
     with Issuer(aud=RESOURCE, scope="claims:read", tenant_id="acme").running() as running:
         yield running
 

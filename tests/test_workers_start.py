@@ -20,7 +20,7 @@ from server.errors import StartupError
 from server.settings import DatabaseSettings, Settings
 from server.workers.loads import Loads
 from server.workers.seat import Seat
-from server.workers.share import Place
+from server.workers.share import WorkerPlace
 from server.workers.vital_signs import VitalSigns, cpu_ticks
 
 
@@ -78,7 +78,7 @@ def test_each_worker_has_its_part_of_the_connections_and_together_they_have_all(
     settings = stack.settings.model_copy(
         update={"database": stack.settings.database.model_copy(update={"pool_size": 8, "connections_per_tenant": 5})}
     )
-    shares = [Place(worker, 3).share(settings).database for worker in range(3)]
+    shares = [WorkerPlace(worker, 3).share(settings).database for worker in range(3)]
     assert [share.pool_size for share in shares] == [3, 3, 2]
     assert {share.connections_per_tenant for share in shares} == {2}
 
@@ -104,7 +104,7 @@ def test_a_database_without_room_for_all_connections_is_named_with_its_numbers(
     assert [line["log_level"] for line in logs] == ["warning"]
     admin.execute("ALTER ROLE app_user CONNECTION LIMIT 60")
     try:
-        with pytest.raises(StartupError, match=r"the login can have 60 \(.*the login's own limit 60\); lower"):
+        with pytest.raises(StartupError, match=r"the login may have only 60 \(.*the login's own limit 60\); lower"):
             require_room(settings.model_copy(update={"pool_size": 64}), 1)
     finally:
         admin.execute("ALTER ROLE app_user CONNECTION LIMIT -1")
@@ -112,9 +112,9 @@ def test_a_database_without_room_for_all_connections_is_named_with_its_numbers(
     require_room(settings.model_copy(update={"url": SecretStr("postgresql://a:b@127.0.0.1:1/x")}), 2)
 
 
-def test_workers_that_end_before_they_were_well_are_replaced_later_each_time() -> None:
+def test_workers_that_end_early_are_replaced_later_each_time() -> None:
     async def run() -> None:
-        seat = Seat(Place(), None, Loads.begun(1))  # type: ignore[arg-type]
+        seat = Seat(WorkerPlace(), None, Loads.begun(1))  # type: ignore[arg-type]
         assert not seat._goes_on(3)
         assert seat.failure == "it ended with exit code 3; read its last lines in the log"
         seat.has_served, seat._unwell = True, 0

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ SHOWN = re.findall(r"```text\n(.+?)```", PAGE, re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory):
+def said(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     """Run every block in one shell after another, in one folder; return what each printed."""
     if PROGRAMS is None or shutil.which("psql") is None or shutil.which("curl") is None:
         pytest.skip(f"{MISSING}, with psql and curl")

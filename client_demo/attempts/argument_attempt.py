@@ -36,7 +36,7 @@ def read_object(text: str, what: str) -> dict[str, Any]:
     except ValueError as error:
         raise InvalidError(f"{what} must be a JSON object: {error}.") from None
     except RecursionError:
-        raise InvalidError(f"{what} are nested too deeply.") from None
+        raise InvalidError(f"{what} are nested too deeply; nest them less.") from None
     if not isinstance(value, dict):
         raise InvalidError(f'{what} must be a JSON object, such as {{"name": "value"}}.')
     return value  # pyright: ignore[reportUnknownVariableType]
@@ -67,7 +67,7 @@ def _cursor_of_another(scene: Scene) -> tuple[str, str]:
     """Return a person of another tenant and a cursor that the server gave them; raises ServerError."""
     owner = scene.place.other_person(scene.person.tenant)
     if owner is None:
-        raise ServerError("There is no person of another tenant whose cursor could be tried.")
+        raise ServerError("No person of another tenant is known; start `tenantgate dev` with its sample.")
     token = tokens_of([owner], scene.place.folder)[owner]
     reply = call_tool(scene.place.mcp_url, token, "query_claims", {"limit": 1})
     cursor = None if reply.is_error else reply.data.get("next_cursor")

@@ -51,9 +51,9 @@ class Attempt(BaseModel):
     def check(self) -> "Attempt":
         """Raise InvalidError where the parts do not fit each other; return the attempt."""
         if not self.text.strip():
-            raise InvalidError("There is nothing to try: write something first.")
+            raise InvalidError("The attempt is empty; write something first.")
         if (self.kind == "argument") != (self.tool is not None) or self.tool not in {None, *TOOLS}:
-            raise InvalidError(f"tool: for an argument, one of {', '.join(TOOLS)}; otherwise none.")
+            raise InvalidError(f"tool: an argument needs one of {', '.join(TOOLS)}; leave it out otherwise.")
         return self
 
 
@@ -149,9 +149,9 @@ def check_origin(request: Request) -> None:
     own = f"{request.url.scheme}://{request.headers.get('host', '')}"
     origins = request.headers.getlist("origin")
     if origins != [own] or request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
-        raise InvalidError("Only the page of this server may call this.")
+        raise InvalidError("Another page sent this request; open the page of this server.")
     if request.headers.getlist(HEADER) != ["1"]:
-        raise InvalidError(f"The header {HEADER}: 1 is missing.")
+        raise InvalidError(f"The header {HEADER}: 1 is missing; send it.")
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise InvalidError("The body must be application/json.")
 
@@ -161,7 +161,7 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         body += part
         if len(body) > LONGEST_BODY_BYTES:
-            raise InvalidError(f"The body is longer than {LONGEST_BODY_BYTES} bytes.")
+            raise InvalidError(f"The body is longer than {LONGEST_BODY_BYTES} bytes; send fewer.")
     return bytes(body)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import jwt
 
 from client_demo.attempts.call import Reply, call_tool
-from client_demo.errors import AgentError, RefusedError
+from client_demo.errors import AgentError, RefusedByServerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Person:
 def identify(token: str, mcp_url: str) -> Person:
     """Ask the server who the caller is.
 
-    Raises RefusedError when the server does not accept the token, and AgentError when it does not answer.
+    Raises RefusedByServerError when the server does not accept the token, and AgentError when it does not answer.
     """
     reply = call_tool(mcp_url, token, "whoami", {})
     if reply.status == 401:
-        raise RefusedError(401, reply.text)
+        raise RefusedByServerError(401, reply.text)
     if reply.status not in {200, 403}:
         raise AgentError(reply.text or f"The server answered HTTP {reply.status}.")
     # Neither 200 nor 403 comes before the token was verified.

@@ -11,7 +11,7 @@ from client_demo.attempts.call import Reply
 from client_demo.attempts.call_walls import walls_of
 from client_demo.attempts.report import Record, Run, State, Table, Wall, not_reached
 from client_demo.attempts.scene import Scene
-from client_demo.errors import RefusedError
+from client_demo.errors import RefusedByServerError
 from client_demo.offline_model import OfflineModel
 
 _TITLE: Final = "Your prompt, through the agent"
@@ -33,7 +33,7 @@ def attempt_prompt(scene: Scene) -> list[Run]:
 
     try:
         turn = ask(scene.text, scene.person.token, scene.place.mcp_url, OfflineModel(), answered)
-    except RefusedError as error:
+    except RefusedByServerError as error:
         walls = [
             Wall("gate", "passed", "The server accepted your token."),
             Wall("tenant", "stopped", str(error)),

@@ -14,15 +14,15 @@ from server.adoption.checking import check_request, check_rights
 from server.adoption.columns import Choice
 from server.adoption.counts import count_rows
 from server.adoption.decisions import Decisions, decide
-from server.adoption.declaring import Declared
+from server.adoption.declaring import DeclaredTable
 from server.adoption.files import remove_file, write_file
 from server.adoption.losses import losses_of
-from server.adoption.migration_text import Protecting, Section
+from server.adoption.migration_text import MigrationSection, Protecting
 from server.adoption.output import Change, Standing, migration_changes, standing_in, tool_changes
 from server.adoption.protected import protected_tables
 from server.adoption.proving import prove as prove_tables
-from server.adoption.relations import Database, read_database
-from server.adoption.report import Report, how_found
+from server.adoption.relations import DatabaseRelations, read_database
+from server.adoption.report import AdoptionReport, how_found
 from server.adoption.request import Request
 from server.adoption.toml_text import toml_of
 from server.catalog.policy_problems import obstacles
@@ -42,7 +42,7 @@ def adopt(  # noqa: PLR0913  # what to read, what to write, and how to follow it
     update: bool = False,
     prove: bool = False,
     shown: Progress = SILENT,
-) -> Report:
+) -> AdoptionReport:
     """Return the report of one run; nothing in the database is changed.
 
     The first run into a folder writes all files. A later run writes only with `update`, and never changes a file that
@@ -74,7 +74,7 @@ def adopt(  # noqa: PLR0913  # what to read, what to write, and how to follow it
         _write(changes)
     edited = sorted(standing.declared.keys() & decisions.declared.keys())
     notes = list(_notes(settings, decisions, output, accepted))
-    return Report(decisions, counts, losses, changes, edited, proved, notes, written=writes)
+    return AdoptionReport(decisions, counts, losses, changes, edited, proved, notes, written=writes)
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def _reader(database: DatabaseSettings) -> Generator[psycopg.Connection[Any]]:
         yield connection
 
 
-def _with_rollups(database: Database, standing: Standing) -> Database:
+def _with_rollups(database: DatabaseRelations, standing: Standing) -> DatabaseRelations:
     """Return the database with each roll-up marked as a part of its source table, so that it is not adopted itself."""
     relations = dict(database.relations)
     for name, rollup in rollups_in(standing.declared).items():
@@ -105,7 +105,7 @@ def _with_edited(decisions: Decisions, standing: Standing) -> Decisions:
     """
     relations = decisions.database.relations
     own = {
-        name: Declared(table, decisions.declared[name].choice if name in decisions.declared else Choice({}, ()))
+        name: DeclaredTable(table, decisions.declared[name].choice if name in decisions.declared else Choice({}, ()))
         for name, table in standing.declared.items()
         if name in relations
     }
@@ -123,7 +123,7 @@ def _with_edited(decisions: Decisions, standing: Standing) -> Decisions:
 
 def _sections(
     connection: psycopg.Connection[Any], decisions: Decisions, protecting: Protecting, login: str
-) -> list[Section]:
+) -> list[MigrationSection]:
     """Return the SQL for every table that is not protected yet, and for undeclared relations the login can reach."""
     done = protected_tables(connection, decisions, login)
     sections = [protecting.section(name) for name in decisions.tables if name not in done]

@@ -8,7 +8,7 @@ import psycopg
 
 from server.adoption.decisions import Decisions
 from server.adoption.keys import TABLES
-from server.adoption.relations import Database
+from server.adoption.relations import DatabaseRelations
 from server.adoption.request import Request
 from server.errors import SettingsError, StartupError
 
@@ -21,7 +21,7 @@ FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
 """
 
 
-def check_request(request: Request, database: Database) -> None:
+def check_request(request: Request, database: DatabaseRelations) -> None:
     """Raise SettingsError that names every table, schema and column of the options that the database does not have."""
     if problems := list(_problems(request, database)):
         raise SettingsError("; ".join(problems))
@@ -39,7 +39,7 @@ def check_rights(connection: psycopg.Connection[Any], decisions: Decisions) -> N
         )
 
 
-def _problems(request: Request, database: Database) -> Iterator[str]:
+def _problems(request: Request, database: DatabaseRelations) -> Iterator[str]:
     relations = database.relations
     for option, table in request.mentioned:
         if table not in relations:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from server.adoption.relations import Found
+from server.adoption.relations import FoundRelation
 from server.adoption.sensitive import why_sensitive
 from server.catalog.columns import ColumnType
 from server.catalog.facts import ColumnFacts
@@ -56,7 +56,7 @@ class Choice:
     left_out: tuple[LeftOut, ...]
 
 
-def choose_columns(found: Found, tenant: str | None, references: Collection[str]) -> Choice:
+def choose_columns(found: FoundRelation, tenant: str | None, references: Collection[str]) -> Choice:
     """Return the choice for one table.
 
     `tenant` is its tenant column, which is the same in all rows that a caller sees; `references` are the columns of
@@ -104,7 +104,7 @@ def is_text(column: ColumnFacts) -> bool:
 
 
 def _why_left_out(
-    found: Found, column: ColumnFacts, kind: ColumnType | None, tenant: str | None, references: Collection[str]
+    found: FoundRelation, column: ColumnFacts, kind: ColumnType | None, tenant: str | None, references: Collection[str]
 ) -> str | None:
     if column.name == tenant:
         return "holds the tenant, the same in every row that a caller sees"
@@ -118,7 +118,7 @@ def _why_left_out(
 
 
 def _computed_from_hidden(
-    found: Found, declared: Collection[str], hidden: Mapping[str, LeftOut]
+    found: FoundRelation, declared: Collection[str], hidden: Mapping[str, LeftOut]
 ) -> Iterator[tuple[str, str]]:
     """Yield the declared columns that are computed from a column that is left out because of its content."""
     for name, sources in found.sources.items():

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from server.adoption.decisions import Decisions
 from server.adoption.keys import TABLES
-from server.adoption.relations import Found
+from server.adoption.relations import FoundRelation
 from server.adoption.ways import Own, Parent, Shared, Undecided, Way
 from server.progress import SILENT, Progress
 
@@ -53,14 +53,14 @@ def count_rows(connection: _Connection, decisions: Decisions, shown: Progress = 
     return counted
 
 
-def _count(connection: _Connection, ways: Mapping[str, Way], found: Found) -> Count:
+def _count(connection: _Connection, ways: Mapping[str, Way], found: FoundRelation) -> Count:
     try:
         return _exact(connection, ways, found)
     except (psycopg.errors.QueryCanceled, psycopg.errors.InsufficientPrivilege):
         return Count(found.estimate, exact=False)
 
 
-def _exact(connection: _Connection, ways: Mapping[str, Way], found: Found) -> Count:
+def _exact(connection: _Connection, ways: Mapping[str, Way], found: FoundRelation) -> Count:
     way = ways.get(found.name)
     if isinstance(way, Own | Parent):
         chains = [_Chain(ways, found.name, way, 0)]

@@ -4,13 +4,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from server.adoption.declaring import Declared, Declaring, Refused
-from server.adoption.relations import Database, Found
+from server.adoption.declaring import DeclaredTable, Declaring, Refused
+from server.adoption.relations import DatabaseRelations, FoundRelation
 from server.adoption.request import Request
 from server.adoption.ways import Own, Parent, Undecided, Way, find_ways
 from server.catalog.declarations import Table
 from server.catalog.policy_problems import obstacles
-from server.catalog.protection.exposure import Policy
+from server.catalog.protection.exposure import ExistingPolicy
 from server.catalog.protection.table import AS_BEFORE, FLOOR, READS
 from server.catalog.tenant_columns import Family, family_of
 
@@ -31,9 +31,9 @@ class Decisions:
     `id_type` is the type of tenant ids in this database.
     """
 
-    database: Database
+    database: DatabaseRelations
     ways: Mapping[str, Way]
-    declared: Mapping[str, Declared]
+    declared: Mapping[str, DeclaredTable]
     undecided: Mapping[str, Undecided]
     id_type: Family
 
@@ -43,7 +43,7 @@ class Decisions:
         return {name: one.table for name, one in self.declared.items()}
 
 
-def decide(database: Database, request: Request, login: str, taken: Collection[str] = ()) -> Decisions:
+def decide(database: DatabaseRelations, request: Request, login: str, taken: Collection[str] = ()) -> Decisions:
     """Return the decisions for every relation that the request asks for; no tool gets one of the names in `taken`."""
     ways = find_ways(database, request)
     wanted = {
@@ -68,7 +68,7 @@ def decide(database: Database, request: Request, login: str, taken: Collection[s
     )
 
 
-def is_ours(found: Found, login: str) -> bool:
+def is_ours(found: FoundRelation, login: str) -> bool:
     """Whether `adopt` wrote the row level security of a table for this login, entirely or in part."""
     floor = any(one.name == FLOOR and login in one.roles and not one.permissive for one in found.policies)
     return floor or (bool(found.policies) and all(one.name in _OURS for one in found.policies))
@@ -78,12 +78,12 @@ def is_ours(found: Found, login: str) -> bool:
 class _Decider:
     """Decides the tables one by one, parents first."""
 
-    database: Database
+    database: DatabaseRelations
     request: Request
     login: str
     id_type: Family
     declaring: Declaring
-    declared: dict[str, Declared] = field(default_factory=dict[str, Declared])
+    declared: dict[str, DeclaredTable] = field(default_factory=dict[str, DeclaredTable])
     undecided: dict[str, Undecided] = field(default_factory=dict[str, Undecided])
 
     def decide(self, name: str, way: Way) -> None:
@@ -93,7 +93,7 @@ class _Decider:
         else:
             self.declared[name] = outcome
 
-    def _outcome(self, name: str, way: Way) -> Declared | Undecided:
+    def _outcome(self, name: str, way: Way) -> DeclaredTable | Undecided:
         if isinstance(way, Undecided):
             return way
         if (reason := self._why_not(self.database.relations[name], way)) is not None:
@@ -106,7 +106,7 @@ class _Decider:
         found = obstacles(outcome.table, tables, self.database.facts, self.id_type)
         return Undecided(found[0].removeprefix(f"{name}: ")) if found else outcome
 
-    def _why_not(self, found: Found, way: Way) -> str | None:
+    def _why_not(self, found: FoundRelation, way: Way) -> str | None:
         if isinstance(way, Parent) and way.parent not in self.declared:
             return f"its tenant comes from {way.parent} (through {way.through}), which is not decided"
         if found.name.count(".") > 1:
@@ -119,7 +119,7 @@ class _Decider:
         return _other_type(found, way, self.id_type) if isinstance(way, Own) else None
 
 
-def _existing(found: Found) -> str:
+def _existing(found: FoundRelation) -> str:
     return (
         f"row level security is on already, with policies of its own: {_policies(found)}. Those for PUBLIC bind the "
         "login too. "
@@ -127,17 +127,17 @@ def _existing(found: Found) -> str:
     )
 
 
-def _policies(found: Found) -> str:
+def _policies(found: FoundRelation) -> str:
     return "; ".join(_described(one) for one in found.policies) or "none, so it shows no row"
 
 
-def _described(policy: Policy) -> str:
+def _described(policy: ExistingPolicy) -> str:
     kind = "permissive" if policy.permissive else "restrictive"
     condition = f" USING {' '.join(policy.condition.split())}" if policy.condition else ""
     return f"{policy.name} ({kind}, for {policy.command} to {', '.join(policy.roles)}{condition})"
 
 
-def _id_type(database: Database, ways: Mapping[str, Way]) -> Family:
+def _id_type(database: DatabaseRelations, ways: Mapping[str, Way]) -> Family:
     """Return the type of most tenant columns; a text column can hold an id of any type."""
     counts: dict[Family, int] = {"uuid": 0, "integer": 0}
     for name, way in ways.items():
@@ -147,7 +147,7 @@ def _id_type(database: Database, ways: Mapping[str, Way]) -> Family:
     return max(counts, key=lambda family: counts[family]) if any(counts.values()) else "text"
 
 
-def _other_type(found: Found, way: Own, id_type: Family) -> str | None:
+def _other_type(found: FoundRelation, way: Own, id_type: Family) -> str | None:
     column = found.facts.columns[way.column]
     if family_of(column) in {None, "text", id_type}:
         return None
@@ -157,7 +157,7 @@ def _other_type(found: Found, way: Own, id_type: Family) -> str | None:
     )
 
 
-def _with_ancestors(name: str, declared: Mapping[str, Declared]) -> list[str]:
+def _with_ancestors(name: str, declared: Mapping[str, DeclaredTable]) -> list[str]:
     chain = [name]
     while (tenant := declared[chain[-1]].table.tenant) is not None and not isinstance(tenant, str):
         chain.append(tenant.parent)

@@ -6,7 +6,7 @@ from typing import Final
 
 from server.adoption.columns import Choice, LeftOut, choose_columns
 from server.adoption.naming import plain_name, tool_name
-from server.adoption.relations import Database, Found
+from server.adoption.relations import DatabaseRelations, FoundRelation
 from server.adoption.sensitive import why_sensitive
 from server.adoption.shape import Shape, shape_of, shortened
 from server.adoption.tool_size import share_of_list, tools_bytes
@@ -22,7 +22,7 @@ Known = Own | Parent | Shared
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class DeclaredTable:
     """A declared table, and the choice of its columns."""
 
     table: Table
@@ -41,7 +41,7 @@ class Refused(Exception):  # noqa: N818  # a decision, not a failure
 class Declaring:
     """Makes the declarations of one database, with a unique name for each tool."""
 
-    def __init__(self, database: Database, wanted: Iterable[str], taken: Iterable[str] = ()) -> None:
+    def __init__(self, database: DatabaseRelations, wanted: Iterable[str], taken: Iterable[str] = ()) -> None:
         """Take the tables that get tools; other tables are declared only as parents.
 
         `taken` are the names of other tools.
@@ -56,7 +56,7 @@ class Declaring:
         for key in database.foreign_keys:
             self._references[key.table].update(key.columns)
 
-    def declare(self, name: str, way: Known) -> Declared:
+    def declare(self, name: str, way: Known) -> DeclaredTable:
         """Return the declaration of a table; raises Refused when it cannot be read safely."""
         found = self._database.relations[name]
         choice = choose_columns(found, way.column if isinstance(way, Own) else None, self._references[name])
@@ -78,9 +78,9 @@ class Declaring:
         )
         if name in self._wanted:
             table = self._with_tools(found, table, choice)
-        return Declared(table, choice)
+        return DeclaredTable(table, choice)
 
-    def _key(self, found: Found) -> tuple[str, ...]:
+    def _key(self, found: FoundRelation) -> tuple[str, ...]:
         """Return a key whose columns may be read, the primary key if possible; empty without a primary key."""
         own = found.facts
         for key in own.keys:
@@ -92,11 +92,11 @@ class Declaring:
             raise Refused(f"its key {hidden} {reason}, and it has no other key that identifies a row")
         return ()
 
-    def _is_hidden(self, found: Found, column: str) -> bool:
+    def _is_hidden(self, found: FoundRelation, column: str) -> bool:
         refers = column in self._references[found.name]
         return why_sensitive(found.facts.columns[column], found.values.get(column, ()), refers=refers) is not None
 
-    def _with_tools(self, found: Found, table: Table, choice: Choice) -> Table:
+    def _with_tools(self, found: FoundRelation, table: Table, choice: Choice) -> Table:
         """Return the table with its tools, and as many arguments as fit into their share of the tool list."""
         own, with_schema = found.facts, plain_name(found.facts.name) in self._repeated
         query, summarize = (
@@ -134,7 +134,7 @@ def _shaped(table: Table, shape: Shape) -> Table:
     return _with_rows_name(table.model_copy(update={"columns": dict(shape.columns), "list": listing}))
 
 
-def _only(found: Found, names: Collection[str]) -> dict[str, Column]:
+def _only(found: FoundRelation, names: Collection[str]) -> dict[str, Column]:
     """Return the plain declarations of some columns."""
     choice = choose_columns(found, None, found.facts.columns)
     return {
@@ -144,7 +144,7 @@ def _only(found: Found, names: Collection[str]) -> dict[str, Column]:
     }
 
 
-def _tenant(way: Known, database: Database) -> str | Through | None:
+def _tenant(way: Known, database: DatabaseRelations) -> str | Through | None:
     if isinstance(way, Own):
         return way.column
     if isinstance(way, Shared):

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterator, Mapping
 from typing import Final
 
-from server.adoption.relations import Database, ForeignKey, Found
+from server.adoption.relations import DatabaseRelations, ForeignKey, FoundRelation
 from server.adoption.request import Request
 
 # Tables and partitioned tables: only these can have policies.
@@ -18,10 +18,10 @@ class ForeignKeys:
     Partitions, inheritance children and tables of extensions are included only when an option names them.
     """
 
-    def __init__(self, database: Database, request: Request) -> None:
+    def __init__(self, database: DatabaseRelations, request: Request) -> None:
         """Find the table of tenants: the one where all chains of foreign keys from the named columns end."""
         named = {table for _, table in request.mentioned}
-        self.tables: Final[Mapping[str, Found]] = {
+        self.tables: Final[Mapping[str, FoundRelation]] = {
             name: one
             for name, one in database.relations.items()
             if one.facts.kind in TABLES and (name in named or not (one.part_of or one.extension))

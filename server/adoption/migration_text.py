@@ -22,7 +22,7 @@ from server.errors import StartupError
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class MigrationSection:
     """The steps of one relation, routine or sequence."""
 
     schema: str
@@ -54,14 +54,16 @@ class Protecting:
         self._kept: Final = kept
         self._facts: Final = decisions.database.facts
 
-    def section(self, name: str) -> Section:
+    def section(self, name: str) -> MigrationSection:
         """Return the SQL that protects one declared table."""
         subject = self._subject(name)
         if subject.own.kind == "v":
-            return Section(subject.own.schema, name, (protect_view(subject).text(),))
-        return Section(subject.own.schema, name, (*_index_steps(subject), protect_table(subject, indexes=False).text()))
+            return MigrationSection(subject.own.schema, name, (protect_view(subject).text(),))
+        return MigrationSection(
+            subject.own.schema, name, (*_index_steps(subject), protect_table(subject, indexes=False).text())
+        )
 
-    def out_of_reach(self) -> Iterator[Section]:
+    def out_of_reach(self) -> Iterator[MigrationSection]:
         """Yield the SQL that revokes undeclared objects from the login, where this administrator may do so."""
         for name in self._undeclared():
             found = self._decisions.database.relations[name]
@@ -70,10 +72,10 @@ class Protecting:
             script.begin()
             revoke_all(script, self._subject(next(iter(self._decisions.tables))), found.relation)
             script.run(sql.SQL("COMMIT"))
-            yield Section(found.facts.schema, name, (script.text(),))
+            yield MigrationSection(found.facts.schema, name, (script.text(),))
         for one in reachable(self._connection, self._login):
             if one.is_ours:
-                yield Section(one.schema, one.name, (one.script(self._login).text(),))
+                yield MigrationSection(one.schema, one.name, (one.script(self._login).text(),))
 
     def out_of_our_power(self) -> list[str]:
         """Return the undeclared relations in the login's reach whose grants only another owner can change."""
@@ -122,20 +124,20 @@ def _index_steps(subject: Subject) -> Iterator[str]:
         yield script.text()
 
 
-def files_of(sections: Collection[Section], decisions: Decisions) -> list[tuple[str, list[Section]]]:
+def files_of(sections: Collection[MigrationSection], decisions: Decisions) -> list[tuple[str, list[MigrationSection]]]:
     """Return the sections by schema, one group per file; parents come before their children.
 
     A schema gets more than one group when tables of two schemas depend on each other.
     """
     waiting = {section.name: section for section in sections}
     schemas_of = {section.name: section.schema for section in sections}
-    groups: list[tuple[str, list[Section]]] = []
+    groups: list[tuple[str, list[MigrationSection]]] = []
     while waiting:
         ready = {name for name in waiting if _parents(name, decisions).isdisjoint(waiting)}
         # Take the schema with the most tables whose parents are done.
         schemas = [schemas_of[name] for name in ready]
         schema = max(sorted(set(schemas)), key=schemas.count)
-        group: list[Section] = []
+        group: list[MigrationSection] = []
         while ready := [
             name for name in waiting if schemas_of[name] == schema and _parents(name, decisions).isdisjoint(waiting)
         ]:

@@ -8,7 +8,7 @@ from typing import Literal
 from server.administration.steps import steps_of
 from server.adoption.decisions import Decisions
 from server.adoption.files import File, files_in, sealed
-from server.adoption.migration_text import Section, files_of
+from server.adoption.migration_text import MigrationSection, files_of
 from server.adoption.naming import file_name
 from server.catalog.checks import tools_in
 from server.catalog.declarations import Table
@@ -102,7 +102,7 @@ def _paths(folder: Path, names: Iterable[str]) -> dict[str, Path]:
 
 
 def migration_changes(
-    standing: Standing, sections: Iterable[Section], decisions: Decisions, applied: Collection[str]
+    standing: Standing, sections: Iterable[MigrationSection], decisions: Decisions, applied: Collection[str]
 ) -> list[Change]:
     """Return the changes of the migrations; files that are already applied, or that a person edited, do not change."""
     files = [file for file in (*standing.written.values(), *standing.kept.values()) if file.path.suffix == ".sql"]
@@ -128,7 +128,7 @@ def _change(standing: Standing, path: Path, content: str) -> list[Change]:
     return [Change("new" if there is None else "different", path, content)]
 
 
-def _introduction(schema: str, group: Collection[Section]) -> str:
+def _introduction(schema: str, group: Collection[MigrationSection]) -> str:
     return (
         f"-- Protects {len(group)} relations of the schema {' '.join(schema.split())}. `tenantgate migrate` sends each "
         "step by itself, and tries\n-- again while a table is busy; every step can be repeated. Read it first.\n"

@@ -6,7 +6,7 @@ from typing import Any, Final, LiteralString
 import psycopg
 
 from server.adoption.decisions import Decisions
-from server.adoption.relations import Found
+from server.adoption.relations import FoundRelation
 from server.catalog.declarations import Table
 from server.catalog.policies import collapsed, expected_text
 from server.catalog.protection.exposure import parts_of, public_privileges
@@ -63,7 +63,7 @@ def _has_policies(decisions: Decisions, table: Table, login: str) -> bool:
 
 
 def _has_grants(connection: psycopg.Connection[Any], decisions: Decisions, table: Table, grants: _Grants) -> bool:
-    found: Found = decisions.database.relations[table.name]
+    found: FoundRelation = decisions.database.relations[table.name]
     relations = [found.relation, *parts_of(connection, found.relation)]
     own, others = relations[0], [one for one in relations[1:] if f"{one.schema}.{one.name}" not in decisions.tables]
     wanted = frozenset(granted_columns(table, decisions.database.facts, decisions.tables))

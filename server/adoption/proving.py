@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from server.adoption.decisions import Decisions
-from server.adoption.migration_text import Section
+from server.adoption.migration_text import MigrationSection
 from server.catalog.declarations import Through
 from server.database.connecting import first_line
 from server.errors import StartupError
@@ -43,7 +43,7 @@ _OWN_TRANSACTION: Final = re.compile(r"(?m)^(BEGIN|COMMIT);$")
 
 
 @dataclass(frozen=True, slots=True)
-class Proved:
+class MeasuredRows:
     """How many rows of one table each role saw before and after; `problem` says why it could not be measured."""
 
     before: Mapping[str, int]
@@ -64,18 +64,18 @@ class Proved:
 def prove(  # noqa: PLR0913, PLR0917  # what to prove, and how to wait and to follow it
     connection: psycopg.Connection[Any],
     decisions: Decisions,
-    sections: Iterable[Section],
+    sections: Iterable[MigrationSection],
     login: str,
     shown: Progress = SILENT,
     pause: Callable[[float], None] = time.sleep,
-) -> dict[str, Proved]:
+) -> dict[str, MeasuredRows]:
     """Return the proof of each table that has SQL to apply.
 
     Each proof runs in a separate transaction that is rolled back. It locks the table and its parents, so other sessions
     wait while the rows are counted. Raises StartupError when a table stays busy.
     """
     by_name = {section.name: section for section in sections}
-    proved: dict[str, Proved] = {}
+    proved: dict[str, MeasuredRows] = {}
     for name in by_name:
         if name in decisions.tables:
             shown.step(f"proving what each role sees: {name}")
@@ -87,10 +87,10 @@ def prove(  # noqa: PLR0913, PLR0917  # what to prove, and how to wait and to fo
 def _prove(
     connection: psycopg.Connection[Any],
     decisions: Decisions,
-    sections: Sequence[Section],
+    sections: Sequence[MigrationSection],
     login: str,
     pause: Callable[[float], None],
-) -> Proved:
+) -> MeasuredRows:
     name = sections[-1].name
     relation = decisions.database.relations[name]
     roles = [row[0] for row in connection.execute(_ROLES, (relation.oid, login)).fetchall()]
@@ -105,13 +105,13 @@ def _prove(
                         # Remove BEGIN and COMMIT: the step runs inside this transaction.
                         text = _OWN_TRANSACTION.sub("", step)
                         connection.execute(cast("LiteralString", text))
-                return Proved(before, _rows(connection, table, roles))
+                return MeasuredRows(before, _rows(connection, table, roles))
         except _BUSY:
             pause(_PAUSE_S)
         except psycopg.OperationalError:
             raise
         except psycopg.Error as error:
-            return Proved({}, {}, first_line(error))
+            return MeasuredRows({}, {}, first_line(error))
     raise StartupError(
         f"{name} was locked by other sessions the whole time; run adopt --prove again when the table is less busy"
     )

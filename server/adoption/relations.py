@@ -8,7 +8,7 @@ import psycopg
 
 from server.adoption.allowed_values import allowed_values
 from server.catalog.facts import RelationFacts, read_facts
-from server.catalog.protection.exposure import Policy, Relation, policies_on
+from server.catalog.protection.exposure import ExistingPolicy, Relation, policies_on
 
 # All relations, except those in the schemas of this product and of PostgreSQL.
 _RELATIONS: Final[LiteralString] = """
@@ -94,7 +94,7 @@ class ForeignKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundRelation:
     """A relation of the database.
 
     `size` is in bytes, with indexes; `estimate` is the planner's number of rows; `part_of` is the parent of a partition
@@ -109,7 +109,7 @@ class Found:
     estimate: int = 0
     part_of: str | None = None
     extension: str | None = None
-    policies: tuple[Policy, ...] = ()
+    policies: tuple[ExistingPolicy, ...] = ()
     comments: Mapping[str, str] = field(default_factory=dict[str, str])
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     sources: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
@@ -126,10 +126,10 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
+class DatabaseRelations:
     """Everything that was read, sorted by name; `facts` holds the same relations in the catalog's form."""
 
-    relations: Mapping[str, Found]
+    relations: Mapping[str, FoundRelation]
     foreign_keys: tuple[ForeignKey, ...]
 
     @property
@@ -138,18 +138,18 @@ class Database:
         return {name: found.facts for name, found in self.relations.items()}
 
 
-def read_database(connection: psycopg.Connection[Any]) -> Database:
+def read_database(connection: psycopg.Connection[Any]) -> DatabaseRelations:
     """Return every relation of every schema; `connection` has psycopg's RawCursor and only reads."""
     rows = connection.execute(_RELATIONS).fetchall()
     oids = [row[0] for row in rows]
     facts = read_facts(connection, [f"{schema}.{name}" for _, schema, name, *_ in rows])
     comments, values, sources = _comments(connection, oids), _values(connection, oids), _sources(connection, oids)
     with_policies = {row[0] for row in connection.execute(_WITH_POLICIES).fetchall()}
-    found: dict[str, Found] = {}
+    found: dict[str, FoundRelation] = {}
     for oid, schema, name, comment, size, estimate, part_of, extension in rows:
         own = facts[f"{schema}.{name}"]
         relation = Relation(oid, schema, name)
-        found[own.full_name] = Found(
+        found[own.full_name] = FoundRelation(
             oid,
             own,
             _sentence(comment),
@@ -167,7 +167,7 @@ def read_database(connection: psycopg.Connection[Any]) -> Database:
         ForeignKey(name, names[table], tuple(columns), names[parent], tuple(keys))
         for name, table, parent, columns, keys in connection.execute(_FOREIGN_KEYS, (oids,)).fetchall()
     )
-    return Database(found, keys)
+    return DatabaseRelations(found, keys)
 
 
 def _sentence(text: str | None) -> str | None:

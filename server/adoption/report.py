@@ -8,14 +8,14 @@ from server.adoption.counts import Count
 from server.adoption.decisions import Decisions
 from server.adoption.losses import Losses
 from server.adoption.output import Change
-from server.adoption.proving import Proved
+from server.adoption.proving import MeasuredRows
 from server.adoption.ways import Own, Undecided
 from server.catalog.declarations import Table, Through
 from server.catalog.tenant_columns import missing_index
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class AdoptionReport:
     """Everything that one run found.
 
     `written` says whether the changes were made; `kept` are the declared tables whose file a person wrote or edited.
@@ -26,7 +26,7 @@ class Report:
     losses: Mapping[str, Losses]
     changes: Sequence[Change]
     kept: Sequence[str]
-    proved: Mapping[str, Proved]
+    proved: Mapping[str, MeasuredRows]
     notes: Sequence[str]
     written: bool
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from server.adoption.columns import Choice, is_text
 from server.adoption.naming import plain_name
-from server.adoption.relations import Found
+from server.adoption.relations import FoundRelation
 from server.adoption.sensitive import words, words_of
 from server.catalog.columns import Column
 from server.catalog.declarations import RESERVED
@@ -48,7 +48,7 @@ class Shape:
     sort: str | None
 
 
-def shape_of(found: Found, choice: Choice, references: Collection[str], fits: Callable[[Shape], bool]) -> Shape:
+def shape_of(found: FoundRelation, choice: Choice, references: Collection[str], fits: Callable[[Shape], bool]) -> Shape:
     """Return the shape of one table: as many useful keys as `fits` allows, the most useful first.
 
     `choice` holds its declared columns; `references` are the columns of its foreign keys.
@@ -84,7 +84,11 @@ def shortened(text: str, characters: int) -> str:
 
 
 def _shape(
-    found: Found, choice: Choice, names: Mapping[str, str], said: Mapping[str, Mapping[str, Any]], moment: str | None
+    found: FoundRelation,
+    choice: Choice,
+    names: Mapping[str, str],
+    said: Mapping[str, Mapping[str, Any]],
+    moment: str | None,
 ) -> Shape:
     columns: dict[str, Column] = {}
     for column, kind in choice.declared.items():
@@ -106,7 +110,7 @@ def _can_be_argument(name: str) -> bool:
 class _Wishes:
     """The keys that the columns of one table could have."""
 
-    def __init__(self, found: Found, choice: Choice, references: Collection[str], moment: str | None) -> None:
+    def __init__(self, found: FoundRelation, choice: Choice, references: Collection[str], moment: str | None) -> None:
         """Sort the columns by their use."""
         declared, self._key = choice.declared, found.facts.primary_key
         self._found: Final = found
@@ -171,7 +175,7 @@ def _figures(choice: Choice, ids: Collection[str]) -> Iterator[tuple[str, list[s
             yield name, ["average", "largest", "smallest"] if words & _RATES else ["total", "average", "largest"]
 
 
-def _moment(found: Found, choice: Choice) -> str | None:
+def _moment(found: FoundRelation, choice: Choice) -> str | None:
     """Return the column with the time a row was created, else the first NOT NULL date or timestamp column."""
     moments = [name for name, kind in choice.declared.items() if kind in {"date", "timestamp"}]
     for word in _HAPPENED:

@@ -5,7 +5,7 @@ from typing import Final
 
 from server.adoption.counts import Count
 from server.adoption.losses import SENTENCES, What
-from server.adoption.report import Report, agreement, how_found, options_of
+from server.adoption.report import AdoptionReport, agreement, how_found, options_of
 from server.catalog.tenant_columns import missing_index
 from server.terminal import visible
 
@@ -14,7 +14,7 @@ _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 _THOUSAND: Final = 1000
 
 
-def table_rows(report: Report) -> list[tuple[str, ...]]:
+def table_rows(report: AdoptionReport) -> list[tuple[str, ...]]:
     """Return one row for each declared table: name, tenant, rows, tenants, index, size, columns left out."""
     facts = report.decisions.database.facts
     rows: list[tuple[str, ...]] = []
@@ -29,7 +29,7 @@ def table_rows(report: Report) -> list[tuple[str, ...]]:
     return rows
 
 
-def paragraphs(report: Report) -> Iterator[str]:
+def paragraphs(report: AdoptionReport) -> Iterator[str]:
     """Yield the lines under the table, without the control characters that names may contain."""
     for part in (_unseen, _left_out, _undecided, _others, _proved, _files):
         for line in part(report):
@@ -54,7 +54,7 @@ def _tenants(count: Count | None) -> str:
     return "" if count is None or count.tenants is None else f"{count.tenants:,}"
 
 
-def _unseen(report: Report) -> Iterator[str]:
+def _unseen(report: AdoptionReport) -> Iterator[str]:
     found = [(name, count.unseen) for name, count in report.counts.items() if count.unseen]
     if found:
         yield ""
@@ -62,7 +62,7 @@ def _unseen(report: Report) -> Iterator[str]:
         yield from (f"  {name}: {unseen:,} of {report.counts[name].rows:,}" for name, unseen in found)
 
 
-def _left_out(report: Report) -> Iterator[str]:
+def _left_out(report: AdoptionReport) -> Iterator[str]:
     lines: list[str] = []
     for name, one in report.decisions.declared.items():
         columns = [f"{left.column} ({left.reason})" for left in one.left_out]
@@ -73,7 +73,7 @@ def _left_out(report: Report) -> Iterator[str]:
         yield from lines
 
 
-def _undecided(report: Report) -> Iterator[str]:
+def _undecided(report: AdoptionReport) -> Iterator[str]:
     if not report.decisions.undecided:
         return
     yield ""
@@ -92,7 +92,7 @@ def _undecided(report: Report) -> Iterator[str]:
         yield f"  {', '.join(tables)}: {reason}"
 
 
-def _others(report: Report) -> Iterator[str]:
+def _others(report: AdoptionReport) -> Iterator[str]:
     yield ""
     yield "Other roles:"
     yield from _kept(report)
@@ -109,7 +109,7 @@ def _others(report: Report) -> Iterator[str]:
         yield from (f"    {column} in {_listed(tables)}" for column, tables in sorted(fixed.items()))
 
 
-def _kept(report: Report) -> Iterator[str]:
+def _kept(report: AdoptionReport) -> Iterator[str]:
     kept: dict[str, list[str]] = {}
     for name, losses in report.losses.items():
         for role in losses.kept:
@@ -118,7 +118,7 @@ def _kept(report: Report) -> Iterator[str]:
         yield f"  {role}: goes on as before, by the policy as_before, in {_listed(tables)}"
 
 
-def _lost(report: Report) -> Iterator[str]:
+def _lost(report: AdoptionReport) -> Iterator[str]:
     lost: dict[tuple[str, What], list[str]] = {}
     for name, losses in report.losses.items():
         for role, whats in losses.roles.items():
@@ -130,7 +130,7 @@ def _lost(report: Report) -> Iterator[str]:
         yield "  No policy gives that back: let the role own the table, or give it BYPASSRLS, or leave the table out."
 
 
-def _proved(report: Report) -> Iterator[str]:
+def _proved(report: AdoptionReport) -> Iterator[str]:
     if not report.proved:
         return
     yield ""
@@ -148,7 +148,7 @@ def _proved(report: Report) -> Iterator[str]:
         yield f"  {name}: {verdict}"
 
 
-def _files(report: Report) -> Iterator[str]:
+def _files(report: AdoptionReport) -> Iterator[str]:
     yield ""
     if report.kept:
         yield f"Files that a person wrote or edited stay as they are: {_listed(list(report.kept))}"

@@ -6,7 +6,7 @@ from textwrap import wrap
 from typing import Any, Final, cast
 
 from server.adoption.columns import LeftOut
-from server.adoption.declaring import Declared
+from server.adoption.declaring import DeclaredTable
 from server.adoption.naming import plain_name
 from server.catalog.columns import Column
 from server.catalog.declarations import Table, Through
@@ -28,7 +28,7 @@ _COLUMN_KEYS: Final = (
 )
 
 
-def toml_of(declared: Declared, remark: str) -> str:
+def toml_of(declared: DeclaredTable, remark: str) -> str:
     """Return the file of one table; `remark` says how its tenant is found."""
     table = declared.table
     lines = [*_comment(remark), "[[table]]", *_table_lines(table), "", "[table.columns]"]

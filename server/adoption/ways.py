@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from server.adoption.keys import ForeignKeys
-from server.adoption.relations import Database
+from server.adoption.relations import DatabaseRelations
 from server.adoption.request import Request
 
 Name = str
@@ -44,13 +44,13 @@ class Undecided:
 Way = Own | Parent | Shared | Undecided
 
 
-def find_ways(database: Database, request: Request) -> dict[Name, Way]:
+def find_ways(database: DatabaseRelations, request: Request) -> dict[Name, Way]:
     """Return how the tenant of each table is found, by schema.table; parents come before their children."""
     return _Finder(database, request).ways()
 
 
 class _Finder:
-    def __init__(self, database: Database, request: Request) -> None:
+    def __init__(self, database: DatabaseRelations, request: Request) -> None:
         self._request: Final = request
         self._keys: Final = ForeignKeys(database, request)
         self._tables: Final = self._keys.tables

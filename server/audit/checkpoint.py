@@ -8,14 +8,14 @@ import jwt
 from jwt.api_jws import PyJWS
 
 from server.audit.delegation import borrowed_key
-from server.audit.keys import PublicKeys, Signer
+from server.audit.keys import PublicKeys, TrailSigner
 
 _JWS: Final = PyJWS(algorithms=["EdDSA"])
 _TYPE: Final = "tenantgate-checkpoint"
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class CheckpointStatement:
     """What a checkpoint says about the records `first` to `last` of one chain.
 
     `hash` is that of the last record and covers every record before it. `epoch` is the number of the last `begin`
@@ -37,14 +37,14 @@ class Statement:
     time: float
     others: dict[str, int] = field(default_factory=dict[str, int])
 
-    def signed(self, key: Signer) -> str:
+    def signed(self, key: TrailSigner) -> str:
         """Return the statement as a compact JWS (RFC 7515, RFC 8037); raises OSError where nothing can sign now."""
         payload = json.dumps(asdict(self), separators=(",", ":")).encode()
         private, more = key.lent()
         return _JWS.encode(payload, private, algorithm="EdDSA", headers={"typ": _TYPE, "kid": key.kid, **more})
 
 
-def read_statement(text: Any, keys: PublicKeys) -> Statement:
+def read_statement(text: Any, keys: PublicKeys) -> CheckpointStatement:
     """Return what a signed statement says; raise ValueError with the reason why it is not trusted."""
     if not isinstance(text, str):
         raise ValueError("the checkpoint has no statement")  # noqa: TRY004  # one error for whatever is wrong
@@ -58,7 +58,7 @@ def read_statement(text: Any, keys: PublicKeys) -> Statement:
         if (delegation := header.get("delegation")) is not None:
             key = borrowed_key(delegation, key, _time_of(text))
         payload: Any = json.loads(_JWS.decode(text, key, algorithms=["EdDSA"]))
-        return Statement(**cast("dict[str, Any]", payload))
+        return CheckpointStatement(**cast("dict[str, Any]", payload))
     except (jwt.PyJWTError, TypeError):
         raise ValueError("the checkpoint's signature is not valid") from None
 

@@ -1,7 +1,7 @@
 """The audit trail as the settings describe it."""
 
-from server.audit.keys import PublicKeys, Signer, parse_signing_key, public_keys, public_text_of
-from server.audit.rules import Rules
+from server.audit.keys import PublicKeys, TrailSigner, parse_signing_key, public_keys, public_text_of
+from server.audit.rules import TrailRules
 from server.audit.trail import AuditTrail
 from server.settings import AuditSettings
 from server.settings.audit import KMS_PREFIX
@@ -14,7 +14,7 @@ def configured_trail(settings: AuditSettings, *, announced: bool = True) -> Audi
     """
     if settings.path is None:
         return None
-    rules = Rules(
+    rules = TrailRules(
         settings.checkpoint_records,
         settings.checkpoint_s,
         settings.rotate_bytes,
@@ -25,7 +25,7 @@ def configured_trail(settings: AuditSettings, *, announced: bool = True) -> Audi
     return AuditTrail(settings.path, configured_key(settings), rules)
 
 
-def configured_key(settings: AuditSettings) -> Signer | None:
+def configured_key(settings: AuditSettings) -> TrailSigner | None:
     """Return the key that signs, None where none is set; raises StartupError for a KMS key that cannot be used."""
     text = settings.signing_key.get_secret_value()
     if text.startswith(KMS_PREFIX):

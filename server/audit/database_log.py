@@ -26,7 +26,7 @@ Kind = Literal["not in the database's log", "not in the trail", "another tenant"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Difference:
     """One difference: a statement (its SHA-256) of a request."""
 
     kind: Kind
@@ -76,7 +76,7 @@ def read_logs(files: Iterable[Path]) -> DatabaseLog:
     return log
 
 
-def differences(records: Iterable[dict[str, Any]], log: DatabaseLog) -> Iterator[Finding]:
+def differences(records: Iterable[dict[str, Any]], log: DatabaseLog) -> Iterator[Difference]:
     """Yield what only one of the two has of a request, in the trail's order, then in the log's.
 
     A failed call may have failed before the database received its statement, so it need not be in the log.
@@ -90,14 +90,14 @@ def differences(records: Iterable[dict[str, Any]], log: DatabaseLog) -> Iterator
         tenant = str(record.get("tenant", ""))
         if record.get("outcome") == "answered":
             for statement in named.keys() - ran.keys():
-                yield Finding("not in the database's log", request, statement, tenant)
+                yield Difference("not in the database's log", request, statement, tenant)
         for statement, theirs in ran.items():
             # A record names at most this many statements; further ones were only counted.
             if statement not in named and len(record.get("statements", ())) < MOST_NAMED:
-                yield Finding("not in the trail", request, statement, theirs)
+                yield Difference("not in the trail", request, statement, theirs)
             elif theirs != tenant:
-                yield Finding("another tenant", request, statement, theirs)
+                yield Difference("another tenant", request, statement, theirs)
     for request, ran in log.statements.items():
         if request not in seen:
             for statement, tenant in ran.items():
-                yield Finding("not in the trail", request, statement, tenant)
+                yield Difference("not in the trail", request, statement, tenant)

@@ -57,7 +57,7 @@ def borrowed_key(text: Any, lender: Ed25519PublicKey, moment: float) -> Ed25519P
         raise ValueError("the checkpoint's key is not the one that the known key authorized") from None
 
 
-class Grants:
+class TenantGrants:
     """Makes grants for tenants with a key that only the lending key can make, the same each time."""
 
     def __init__(self, public: Ed25519PublicKey, sign: Sign) -> None:

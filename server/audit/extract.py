@@ -15,7 +15,7 @@ from server.audit import merkle
 from server.audit.chain import lines, opened
 from server.audit.checkpoint import read_statement
 from server.audit.files import size_of
-from server.audit.keys import Signer, public_keys
+from server.audit.keys import TrailSigner, public_keys
 from server.audit.ledger import Ledger
 from server.audit.secrets import Secrets
 from server.audit.verify import chains
@@ -25,7 +25,7 @@ from server.progress import SILENT, Progress
 FORMAT: Final = 1
 
 
-def extract(path: Path, key: Signer, tenant: str, shown: Progress = SILENT) -> Iterator[str]:
+def extract(path: Path, key: TrailSigner, tenant: str, shown: Progress = SILENT) -> Iterator[str]:
     """Yield the lines of the extract; raise StartupError when the trail does not verify or another key signed it.
 
     `shown` is the progress.
@@ -53,7 +53,7 @@ class _Epoch:
 class _OfChain:
     """Reads one chain and repeats the computations of the server that wrote it."""
 
-    def __init__(self, chain: str, files: Sequence[Path], key: Signer, secrets: Secrets, tenant: str) -> None:
+    def __init__(self, chain: str, files: Sequence[Path], key: TrailSigner, secrets: Secrets, tenant: str) -> None:
         self._chain: Final = chain
         self._files: Final = files
         self._keys: Final = public_keys([key.public_text()])

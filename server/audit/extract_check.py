@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from server.audit import merkle
 from server.audit.chain import opened
-from server.audit.checkpoint import Statement, read_statement
+from server.audit.checkpoint import CheckpointStatement, read_statement
 from server.audit.extract import FORMAT
 from server.audit.keys import PublicKeys
 from server.audit.secrets import TenantSecret
@@ -19,7 +19,7 @@ _OWN_RECORDS: Final = 2
 
 
 @dataclass(slots=True)
-class Checked:
+class CheckedExtract:
     """What an extract proves: the tenant's records of each chain, from the first to the last record that is signed.
 
     `reached` has these two numbers by the name of the chain; `until` is the time of the last checkpoint.
@@ -31,7 +31,7 @@ class Checked:
     reached: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
 
 
-def check_extract(lines: Iterable[str], keys: PublicKeys) -> Checked:
+def check_extract(lines: Iterable[str], keys: PublicKeys) -> CheckedExtract:
     """Return what the extract proves; raise StartupError with the line and the reason when it does not verify."""
     check: _Check | None = None
     number = 0
@@ -60,7 +60,7 @@ class _Check:
         if header["tenantgate_extract"] != FORMAT:
             raise ValueError("the format is that of another version")
         self._keys: Final = keys
-        self._result: Final = Checked(str(header["tenant"]))
+        self._result: Final = CheckedExtract(str(header["tenant"]))
         self._secret: Final = TenantSecret.of_grant(self._result.tenant, merkle.unhex(header["grant"]), keys)
         # The numbers of the records proved since the last epoch, and their chain and epoch.
         self._proved: set[int] = set()
@@ -101,7 +101,7 @@ class _Check:
         self._result.records += count
         self._proved, self._of = set(), set()
 
-    def finished(self) -> Checked:
+    def finished(self) -> CheckedExtract:
         """Return what was proved, once every chain that the checkpoints name was read."""
         if self._proved or not self._last:
             raise ValueError("the last part has no closing checkpoint")
@@ -111,7 +111,7 @@ class _Check:
                 raise ValueError(f"the chain {name} is missing, or ends before record {number}")
         return self._result
 
-    def _follow(self, record: dict[str, Any], statement: Statement) -> None:
+    def _follow(self, record: dict[str, Any], statement: CheckpointStatement) -> None:
         """Require that this epoch begins where the previous epoch of the same chain ends."""
         chain, number, digest = self._last.get(statement.name, ("", statement.epoch - 1, statement.before))
         if chain not in {"", statement.chain}:
@@ -125,7 +125,7 @@ class _Check:
         self._others.update(statement.others)
         self._every = statement.every
 
-    def _statement(self, line: str) -> tuple[dict[str, Any], Statement]:
+    def _statement(self, line: str) -> tuple[dict[str, Any], CheckpointStatement]:
         record = opened(line.encode())
         if record is None:
             raise ValueError("a checkpoint was changed")

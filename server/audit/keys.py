@@ -16,7 +16,7 @@ _ID_CHARACTERS: Final = 12
 PublicKeys = Mapping[str, Ed25519PublicKey]
 
 
-class Signer(Protocol):
+class TrailSigner(Protocol):
     """Signs a trail: a key in the settings, or one in AWS KMS."""
 
     @property

@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from server.audit.delegation import Delegation, Grants, delegated
+from server.audit.delegation import Delegation, TenantGrants, delegated
 from server.audit.keys import SigningKey, key_id, public_text_of
 from server.errors import StartupError
 
@@ -44,7 +44,7 @@ class KmsKey:
         self._public: Final = kms_public_key(arn)
         self.kid: Final = key_id(self._public)
         try:
-            self._grants: Final = Grants(self._public, self._sign)
+            self._grants: Final = TenantGrants(self._public, self._sign)
             self._now = self._borrow()
         except (ValueError, InvalidSignature) as error:
             raise StartupError(f"audit.signing_key: {arn} {error or 'does not sign as Ed25519 does'}") from error

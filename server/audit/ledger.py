@@ -8,7 +8,7 @@ from typing import Final
 
 from server.audit import merkle
 from server.audit.secrets import Secrets
-from server.audit.table import Table
+from server.audit.table import TenantTable
 
 
 class Ledger:
@@ -22,7 +22,7 @@ class Ledger:
     def begin(self, chain: str, epoch: int) -> None:
         """Begin an epoch with the number of its `begin` record."""
         self.epoch = epoch
-        self.table = Table()
+        self.table = TenantTable()
         self.pending: list[tuple[int, bytes, str | None]] = []
         self.counts: dict[str, int] = {}
         self._counted = 0

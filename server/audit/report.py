@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from server.audit.extract_check import Checked
+from server.audit.extract_check import CheckedExtract
 from server.audit.walk import Walked
 
 
@@ -20,7 +20,7 @@ def sentence(one: Walked, *, signed: bool) -> str:
     return "; ".join(found)
 
 
-def checked_sentence(checked: Checked) -> str:
+def checked_sentence(checked: CheckedExtract) -> str:
     """Return one line: whose records, how many, and the part of the trail in which these are all."""
     until = datetime.fromtimestamp(checked.until, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     parts = [f"{name} from record {first} to {last}" for name, (first, last) in sorted(checked.reached.items())]

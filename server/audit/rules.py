@@ -5,7 +5,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class TrailRules:
     """The defaults are those of the settings; docs/audit.md says what each costs."""
 
     checkpoint_records: int = 250

@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 
 from server.audit import merkle
 from server.audit.delegation import verify_grant
-from server.audit.keys import PublicKeys, Signer
+from server.audit.keys import PublicKeys, TrailSigner
 
 _NOBODY: Final = b"tenantgate audit nobody"
 _TENANT: Final = b"tenantgate audit tenant "
@@ -53,7 +53,7 @@ class TenantSecret:
 class Secrets:
     """The secrets of all tenants, each made once."""
 
-    def __init__(self, key: Signer) -> None:
+    def __init__(self, key: TrailSigner) -> None:
         """Make them with `key`."""
         self._key: Final = key
         self._known: Final = dict[str | None, TenantSecret]()

@@ -7,12 +7,12 @@ from typing import Final
 import structlog
 
 from server.audit.chain import lines, opened
-from server.audit.checkpoint import Statement
+from server.audit.checkpoint import CheckpointStatement
 from server.audit.files import worker_paths
 from server.audit.head import read_head
-from server.audit.keys import Signer
+from server.audit.keys import TrailSigner
 from server.audit.ledger import Ledger
-from server.audit.rules import Rules
+from server.audit.rules import TrailRules
 from server.audit.secrets import Secrets
 from server.audit.writer import Writer
 from server.errors import StartupError
@@ -23,7 +23,7 @@ _log: Final = structlog.get_logger("audit")
 class Signing:
     """Writes checkpoints for the records of a Writer; the caller reports each record with `add`."""
 
-    def __init__(self, key: Signer, writer: Writer, path: Path, rules: Rules) -> None:
+    def __init__(self, key: TrailSigner, writer: Writer, path: Path, rules: TrailRules) -> None:
         """Sign with `key`; `path` is the setting, which gives the names of other workers' chains."""
         self._key: Final = key
         self._writer: Final = writer
@@ -74,7 +74,7 @@ class Signing:
         """Sign everything up to here and write the statement as a record; raises OSError."""
         writer, ledger = self._writer, self._ledger
         root = ledger.commit()
-        statement = Statement(
+        statement = CheckpointStatement(
             chain=writer.chain,
             name=writer.live.name,
             epoch=ledger.epoch,

@@ -36,7 +36,7 @@ class _Fork:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class TableProof:
     """The siblings from the top down, and the key and value of the entry at the end; None for an empty end.
 
     The entry may have another key: then the table has nothing at the requested key.
@@ -47,7 +47,7 @@ class Proof:
     value: bytes | None
 
 
-class Table:
+class TenantTable:
     """Keys and values of 32 bytes each."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Table:
         """Return the hash of the whole table."""
         return EMPTY if self._top is None else self._top.hash()
 
-    def prove(self, key: bytes) -> Proof:
+    def prove(self, key: bytes) -> TableProof:
         """Return the proof of what is at `key`."""
         siblings: list[bytes] = []
         here = self._top
@@ -71,10 +71,10 @@ class Table:
             other = here.sides[1 - side]
             siblings.append(EMPTY if other is None else other.hash())
             here = here.sides[side]
-        return Proof(tuple(siblings), here.key if here else None, here.value if here else None)
+        return TableProof(tuple(siblings), here.key if here else None, here.value if here else None)
 
 
-def root_of(key: bytes, proof: Proof) -> bytes | None:
+def root_of(key: bytes, proof: TableProof) -> bytes | None:
     """Return the root that `proof` gives for `key`; None when its entry is not on the path to `key`."""
     depth = len(proof.siblings)
     if depth > len(key) * 8:
@@ -115,9 +115,9 @@ def _fork_hash(*sides: bytes) -> bytes:
     return hashlib.sha256(b"\3" + b"".join(sides)).digest()
 
 
-def from_text(siblings: Sequence[str], key: str | None, value: str | None) -> Proof:
+def from_text(siblings: Sequence[str], key: str | None, value: str | None) -> TableProof:
     """Return a proof from its hexadecimal form; raises ValueError."""
-    return Proof(
+    return TableProof(
         tuple(unhex(one) for one in siblings),
         None if key is None else unhex(key),
         None if value is None else unhex(value),

@@ -11,8 +11,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from server.audit.keys import Signer
-from server.audit.rules import Rules
+from server.audit.keys import TrailSigner
+from server.audit.rules import TrailRules
 from server.audit.segment import Fate
 from server.audit.signing import Signing
 from server.audit.writer import Writer
@@ -28,7 +28,7 @@ _SAID: Final = {
 class AuditTrail:
     """Appends records to one file, to which no other process writes meanwhile."""
 
-    def __init__(self, path: Path, key: Signer | None = None, rules: Rules | None = None) -> None:
+    def __init__(self, path: Path, key: TrailSigner | None = None, rules: TrailRules | None = None) -> None:
         """Continue the trail at `path`, or at the next name (`audit.1.jsonl`) where another worker holds it.
 
         Without `key` there are no checkpoints. Raises StartupError when the trail's end does not verify or cannot be
@@ -36,7 +36,7 @@ class AuditTrail:
         """
         # Why nothing can be recorded now; None when recording works.
         self.problem: str | None = None
-        self._rules: Final = rules or Rules()
+        self._rules: Final = rules or TrailRules()
         # Why the next file begins.
         self._reason = "start"
         # The number of records since the last checkpoint.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from server.audit.chain import FIRST, lines, opened
-from server.audit.checkpoint import Statement, read_statement
+from server.audit.checkpoint import CheckpointStatement, read_statement
 from server.audit.head import HeadLine
 from server.audit.keys import PublicKeys
 from server.progress import SILENT, Progress
@@ -121,7 +121,7 @@ class Walk:
         self._take(statement)
         return None
 
-    def _take(self, statement: Statement) -> None:
+    def _take(self, statement: CheckpointStatement) -> None:
         self._signed, self._every = statement.last + 1, statement.every
         self._result.checkpoints += 1
         self._result.others.update(statement.others)

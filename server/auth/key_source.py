@@ -117,10 +117,10 @@ class KeySource:
 def _refused(response: httpx2.Response, url: str) -> str:
     """Return what a status other than 200 means, and what to correct."""
     wrong = "`issuer` or set `jwks_url`" if url.endswith(_DISCOVERY) else "`jwks_url`"
-    told = f"status {response.status_code}; correct {wrong}; asked: {url}"
+    problem = f"status {response.status_code}; correct {wrong}; asked: {url}"
     if not response.has_redirect_location:
-        return told
-    return f"{told}; it redirects to {response.headers['location'][:_SHOWN_CHARACTERS]}, which is not followed"
+        return problem
+    return f"{problem}; it redirects to {response.headers['location'][:_SHOWN_CHARACTERS]}, which is not followed"
 
 
 def _clock_ahead_s(headers: Mapping[str, str]) -> float | None:

@@ -60,9 +60,9 @@ class ResourceMetadata:
         """
         parts = [f'error="{error}"'] if error else []
         parts += [f'scope="{" ".join(scopes)}"'] if scopes else []
-        told = ", ".join([*parts, f'resource_metadata="{self.url_of(asked)}"'])
-        bearer = [f"Bearer {told}"] if self._takes_bearer and error != ProofRefusedError.code else []
-        dpop = [f'DPoP {told}, algs="{" ".join(ALGORITHMS)}"'] if self._takes_dpop else []
+        parameters = ", ".join([*parts, f'resource_metadata="{self.url_of(asked)}"'])
+        bearer = [f"Bearer {parameters}"] if self._takes_bearer and error != ProofRefusedError.code else []
+        dpop = [f'DPoP {parameters}, algs="{" ".join(ALGORITHMS)}"'] if self._takes_dpop else []
         return ", ".join(bearer + dpop)
 
 

@@ -26,14 +26,14 @@ _PORTS: Final = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class DpopProof:
     """A proof that fits its request; it may still have been used before."""
 
     id: str
     issued: float
 
 
-def check_proof(text: str, token: str, bound_to: str, url: str, now: float) -> Proof:
+def check_proof(text: str, token: str, bound_to: str, url: str, now: float) -> DpopProof:
     """Return the proof of a POST to `url` with `token`, which is bound to the key with the thumbprint `bound_to`.
 
     Raises ProofRefusedError for a proof that is missing, malformed, or made for something else (RFC 9449 section 4.3).
@@ -53,7 +53,7 @@ def check_proof(text: str, token: str, bound_to: str, url: str, now: float) -> P
     identity = claims.get("jti")
     if not isinstance(identity, str) or not 0 < len(identity) <= _JTI_CHARACTERS:
         raise ProofRefusedError("jti of the DPoP proof is missing or malformed")
-    return Proof(identity, _issued(claims.get("iat"), now))
+    return DpopProof(identity, _issued(claims.get("iat"), now))
 
 
 def _signed_claims(text: str, bound_to: str) -> Mapping[str, Any]:

@@ -40,17 +40,17 @@ def clocks(clock_ahead_s: float) -> str:
 
 
 def _early(name: str, difference_s: float, clock_ahead_s: float | None) -> str:
-    told = f"{name} is {difference_s:.0f} s ahead of this server's clock"
+    difference = f"{name} is {difference_s:.0f} s ahead of this server's clock"
     if clock_ahead_s is None:
-        return f"{told}: the issuer's clock is ahead, or this server's is behind"
-    return f"{told}; {_measured(clock_ahead_s)}"
+        return f"{difference}: the issuer's clock is ahead, or this server's is behind"
+    return f"{difference}; {_measured(clock_ahead_s)}"
 
 
 def _expired(ago_s: float, age_s: float, clock_ahead_s: float | None) -> str:
-    told = f"exp was {ago_s:.0f} s ago, iat {age_s:.0f} s ago"
+    difference = f"exp was {ago_s:.0f} s ago, iat {age_s:.0f} s ago"
     if clock_ahead_s is not None:
-        return f"{told}; {_measured(clock_ahead_s)}"
-    return f"{told}; if it was issued just now, {clocks(age_s)}" if age_s > 0 else told
+        return f"{difference}; {_measured(clock_ahead_s)}"
+    return f"{difference}; if it was issued just now, {clocks(age_s)}" if age_s > 0 else difference
 
 
 def _measured(clock_ahead_s: float) -> str:

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
-from server.auth.proofs import WINDOW_S, Proof
+from server.auth.proofs import WINDOW_S, DpopProof
 
 # Proofs of one person, and of all persons together.
 MAXIMUM_OWN: Final = 2_048
@@ -38,7 +38,7 @@ class UsedProofs:
     def __len__(self) -> int:
         return self._count
 
-    def use(self, issuer: str, subject: str, proof: Proof, now: float) -> bool:
+    def use(self, issuer: str, subject: str, proof: DpopProof, now: float) -> bool:
         """Use a proof of a person; return False when it was used before, or may have been."""
         person = _digest(issuer, subject)
         own = self._people.get(person) or _Own()

@@ -57,7 +57,7 @@ def _repeated(name: str, listed: list[Table]) -> Iterator[str]:
 def _owner_missing(table: Table) -> Iterator[str]:
     if (table.tenant is None) != table.shared:
         yield (
-            f'{table.name}: has neither tenant nor shared; write tenant = "its column", '
+            f'{table.name}: must have either tenant or shared; write tenant = "its column", '
             "or shared = true for rows of every tenant"
         )
 

@@ -42,7 +42,7 @@ def keys(
         return
     key = SigningKey(secrets.token_bytes(32))
     typer.echo(f'signing_key = "{key.text()}"  # secret: [audit] of the settings')
-    typer.echo(f'public_key = "{key.public_text()}"  # for whoever verifies; after a change, one of audit.public_keys')
+    typer.echo(f'public_key = "{key.public_text()}"  # for those who verify; after a change, one of audit.public_keys')
 
 
 @audit_cli.command(cls=Verb)

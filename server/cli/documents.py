@@ -9,7 +9,7 @@ from server.cli.help import Verb
 from server.cli.options import Config, Json
 
 if TYPE_CHECKING:
-    from server.documents.upload.labels import Rules
+    from server.documents.upload.labels import LabelRules
     from server.settings import Settings
 
 documents_cli: Final = typer.Typer(
@@ -137,11 +137,11 @@ def _rules(
     tenant: list[str] | None,
     by_tenant: bool,
     store: Literal["s3-vectors", "opensearch", "aurora"] | None = None,
-) -> "Rules":
-    from server.documents.upload.labels import Rules
+) -> "LabelRules":
+    from server.documents.upload.labels import LabelRules
 
     configured = settings.documents if settings else None
-    return Rules(
+    return LabelRules(
         isolate_by=("tier", "tenant_id") if by_tenant else configured.isolate_by if configured else ("tier",),
         tiers=tuple(tier or (settings.tenancy.tiers if settings else ())),
         tenants=tuple(tenant or ()),

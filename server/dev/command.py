@@ -18,7 +18,7 @@ from server.dev.requests import RequestLines, Shown
 from server.dev.sample import TIERS
 from server.dev.stack import Stack, development_stack
 from server.documents.upload.check import check_folder
-from server.documents.upload.labels import Rules
+from server.documents.upload.labels import LabelRules
 from server.errors import SettingsError
 from server.logs import configure_logs
 from server.progress import progress
@@ -74,7 +74,7 @@ def _refuse_beside_production(documents: Path | None) -> None:
 def _warn_about(documents: Path | None) -> None:
     """Warn about mistakes in a developer's folder: it is served in any case, but some documents cannot be found."""
     if documents is not None:
-        for finding in check_folder(documents, Rules(tiers=TIERS)).findings:
+        for finding in check_folder(documents, LabelRules(tiers=TIERS)).findings:
             put(screen(errors=True), ("warning: ", "yellow"), f"{finding.path} {finding.message}")
 
 

@@ -23,7 +23,7 @@ _OTHER: Final = Statement("prove_isolation_otherwise", "SELECT 2 AS two WHERE $1
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
+class ContextSigner:
     """Signs contexts that are valid for a minute by the database's clock, which is `ahead_s` ahead of this one."""
 
     keys: Sequence[ContextKey]
@@ -50,17 +50,17 @@ class ContextProof:
 
     name: str
     purpose: str
-    offenders: Callable[[psycopg.Connection[Any], Signer], Iterator[Offender]]
+    offenders: Callable[[psycopg.Connection[Any], ContextSigner], Iterator[Offender]]
 
 
-def signer_of(connection: psycopg.Connection[Any], keys: Sequence[ContextKey]) -> Signer:
+def signer_of(connection: psycopg.Connection[Any], keys: Sequence[ContextKey]) -> ContextSigner:
     """Return the signer for this database, after reading the database's clock."""
     before = time.time()
     theirs = float(connection.execute("SELECT extract(epoch FROM clock_timestamp())").fetchall()[0][0])
-    return Signer(keys, theirs - (before + time.time()) / 2)
+    return ContextSigner(keys, theirs - (before + time.time()) / 2)
 
 
-def clocks(_connection: psycopg.Connection[Any], signer: Signer) -> Iterator[Offender]:
+def clocks(_connection: psycopg.Connection[Any], signer: ContextSigner) -> Iterator[Offender]:
     """Yield the difference of the two clocks when it is too large."""
     if abs(signer.ahead_s) < CLOCKS_AGREE_S:
         return
@@ -74,7 +74,7 @@ def clocks(_connection: psycopg.Connection[Any], signer: Signer) -> Iterator[Off
     )
 
 
-def genuine_context(connection: psycopg.Connection[Any], signer: Signer) -> Iterator[Offender]:
+def genuine_context(connection: psycopg.Connection[Any], signer: ContextSigner) -> Iterator[Offender]:
     """Yield the first key if the database does not accept it; the other keys may be retired already."""
     answer = _tenant_of(connection, signer.sign(_STATEMENT, _TENANT))
     if answer == _REFUSAL:
@@ -89,7 +89,7 @@ def genuine_context(connection: psycopg.Connection[Any], signer: Signer) -> Iter
         yield _wrong(f"a genuine context enforces {answer!r}")
 
 
-def forged_context(connection: psycopg.Connection[Any], signer: Signer) -> Iterator[Offender]:
+def forged_context(connection: psycopg.Connection[Any], signer: ContextSigner) -> Iterator[Offender]:
     """Yield each forgery that is accepted."""
     genuine = signer.sign(_STATEMENT, _TENANT)
     stranger = replace(signer.keys[0], secret=new_context_key("x").secret)
@@ -103,23 +103,23 @@ def forged_context(connection: psycopg.Connection[Any], signer: Signer) -> Itera
     yield from _refused(connection, attempts)
 
 
-def replayed_context(connection: psycopg.Connection[Any], signer: Signer) -> Iterator[Offender]:
+def replayed_context(connection: psycopg.Connection[Any], signer: ContextSigner) -> Iterator[Offender]:
     """Yield a context that is accepted with another statement."""
     yield from _refused(connection, {"a context of another statement": signer.sign(_OTHER, _TENANT)})
 
 
-def expired_context(connection: psycopg.Connection[Any], signer: Signer) -> Iterator[Offender]:
+def expired_context(connection: psycopg.Connection[Any], signer: ContextSigner) -> Iterator[Offender]:
     """Yield a context that is accepted after its time."""
     expired = signer.sign(_STATEMENT, _TENANT, lifetime_s=-CONTEXT_LIFETIME_S)
     yield from _refused(connection, {"an expired context": expired})
 
 
-def plain_setting(connection: psycopg.Connection[Any], _signer: Signer) -> Iterator[Offender]:
+def plain_setting(connection: psycopg.Connection[Any], _signer: ContextSigner) -> Iterator[Offender]:
     """Yield each unsigned setting that is accepted."""
     yield from _refused(connection, {"a tenant's bare name": _TENANT, "another form": f"v1|{_TENANT}"})
 
 
-def keys_out_of_reach(connection: psycopg.Connection[Any], _signer: Signer) -> Iterator[Offender]:
+def keys_out_of_reach(connection: psycopg.Connection[Any], _signer: ContextSigner) -> Iterator[Offender]:
     """Yield the keys if they can be read."""
     try:
         with connection.transaction():

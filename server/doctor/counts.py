@@ -12,7 +12,7 @@ from server.catalog.declarations import Table
 from server.database.connecting import first_line
 from server.database.statement import Statement
 from server.doctor.asking import LATER, made
-from server.doctor.contexts import Signer
+from server.doctor.contexts import ContextSigner
 from server.doctor.count_statements import count_all, count_by_tenant
 from server.doctor.declared import Declared
 from server.doctor.known_tenants import KnownTenants
@@ -41,7 +41,7 @@ class Compared:
 
 
 def compare_with_administrator(
-    database: DatabaseSettings, connection: psycopg.Connection[Any], signer: Signer, declared: Declared
+    database: DatabaseSettings, connection: psycopg.Connection[Any], signer: ContextSigner, declared: Declared
 ) -> Compared:
     """Compare both counts and name roles that lose rows; raise StartupError if the administrator cannot connect."""
     with administrator(database.admin_url.get_secret_value(), database.unverified_tls) as admin:
@@ -61,7 +61,7 @@ class _Counts:
         self,
         admin: psycopg.Connection[Any],
         login: psycopg.Connection[Any],
-        signer: Signer,
+        signer: ContextSigner,
         declared: Declared,
         *,
         attempts: int,

@@ -12,7 +12,7 @@ from server.catalog.facts import RelationFacts, read_facts
 from server.catalog.policy_problems import obstacles
 from server.catalog.readable import granted_columns, owner_columns
 from server.catalog.tenant_columns import Family
-from server.doctor.policies import Policy, policies_on
+from server.doctor.policies import FoundPolicy, policies_on
 from server.doctor.reach import Grant, parts_of, readable
 
 
@@ -29,7 +29,7 @@ class Declared:
     facts: Mapping[str, RelationFacts]
     reach: Mapping[str, Sequence[Grant]]
     parts: Mapping[str, str]
-    policies: Mapping[str, Sequence[Policy]]
+    policies: Mapping[str, Sequence[FoundPolicy]]
     obstacles: Mapping[str, Sequence[str]]
     owners: Mapping[str, Mapping[str, tuple[str, ...]]]
     reach_of_owners: Mapping[str, Mapping[str, Sequence[Grant]]] = field(default_factory=dict[str, Any])

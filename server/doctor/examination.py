@@ -12,7 +12,7 @@ from server.catalog.letter_case import ASCII
 from server.catalog.loading import Catalog
 from server.catalog.rollups import rollups_in
 from server.doctor.asking import login_connection, made, settled
-from server.doctor.contexts import CONTEXT_PROOFS, Signer, signer_of
+from server.doctor.contexts import CONTEXT_PROOFS, ContextSigner, signer_of
 from server.doctor.counts import compare_with_administrator
 from server.doctor.declared import Declared, read_declared
 from server.doctor.declared_checks import declared_checks
@@ -69,7 +69,7 @@ class _Examination:
     def __init__(self, connection: psycopg.Connection[Any], settings: Settings, catalog: Catalog, watch: Watch) -> None:
         self.declared: Declared | None = None
         # None until the database accepts a context signed with the first key.
-        self.signer: Signer | None = None
+        self.signer: ContextSigner | None = None
         self._connection: Final = connection
         self._settings: Final = settings
         self._catalog: Final = catalog
@@ -99,7 +99,7 @@ class _Examination:
             self._begin(Names.ROWS)
             self._look_as_tenants(self._proofs)
 
-    def compare(self, declared: Declared, signer: Signer) -> None:
+    def compare(self, declared: Declared, signer: ContextSigner) -> None:
         """Compare with the administrator's counts, and name other roles that lose rows."""
         self._begin(Names.COUNTS)
         found = compare_with_administrator(self._settings.database, self._connection, signer, declared)
@@ -170,9 +170,9 @@ class _Examination:
         if abs(signer.ahead_s) >= _CLOCK_NOTICE_S:
             self._notices.append(f"the clocks of this server and of the database differ by {abs(signer.ahead_s):.0f} s")
 
-    def _signer(self) -> Signer | None:
+    def _signer(self) -> ContextSigner | None:
         """Return the signer for this database, None when its clock cannot be read."""
-        found: list[Signer] = []
+        found: list[ContextSigner] = []
 
         def ask() -> Iterable[Offender]:
             found.append(signer_of(self._connection, self._settings.database.signing_keys()))

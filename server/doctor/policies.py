@@ -38,7 +38,7 @@ _COMMANDS: Final = {"*": "ALL", "r": "SELECT", "a": "INSERT", "w": "UPDATE", "d"
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class FoundPolicy:
     """One policy; a role of None means PUBLIC, an empty condition means none.
 
     `bound` are the requested roles that it applies to, by name, by membership or through PUBLIC.
@@ -64,7 +64,7 @@ class _Canonical:
     check: str
     condition: sql.Composed
 
-    def differences(self, found: Policy, roles: Sequence[str]) -> Iterator[str]:
+    def differences(self, found: FoundPolicy, roles: Sequence[str]) -> Iterator[str]:
         """Yield the differences of the policy that has this name."""
         if found.permissive != self.permissive:
             yield "is permissive" if found.permissive else "is restrictive"
@@ -80,12 +80,12 @@ class _Canonical:
 
 def policies_on(
     connection: psycopg.Connection[Any], tables: Iterable[str], roles: Iterable[str]
-) -> dict[str, list[Policy]]:
+) -> dict[str, list[FoundPolicy]]:
     """Return the canonical policies and all that apply to one of `roles`, by table, inside a `settled` transaction."""
-    found: dict[str, list[Policy]] = {}
+    found: dict[str, list[FoundPolicy]] = {}
     rows = connection.execute(_POLICIES, (list(tables), list(roles))).fetchall()
     for table, name, permissive, command, meant, bound, *texts in rows:
-        policy = Policy(name, permissive, command, tuple(meant), frozenset(bound), *map(collapsed, texts))
+        policy = FoundPolicy(name, permissive, command, tuple(meant), frozenset(bound), *map(collapsed, texts))
         found.setdefault(table, []).append(policy)
     return found
 
@@ -120,7 +120,7 @@ def _policies_of(connection: psycopg.Connection[Any], declared: "Declared", tabl
             yield _other(connection, declared, table, policy)
 
 
-def _compared(declared: "Declared", table: Table, wanted: _Canonical, found: Policy | None) -> Iterator[Offender]:
+def _compared(declared: "Declared", table: Table, wanted: _Canonical, found: FoundPolicy | None) -> Iterator[Offender]:
     roles = declared.bound(table.name)
     if found is None:
         problem = f"has no policy {wanted.name}, the {'reading policy' if wanted.permissive else 'restrictive floor'}"
@@ -154,7 +154,7 @@ def _statement(declared: "Declared", table: Table, wanted: _Canonical, form: Lit
     return f"{statement.as_string()};"
 
 
-def _other(connection: psycopg.Connection[Any], declared: "Declared", table: Table, policy: Policy) -> Offender:
+def _other(connection: psycopg.Connection[Any], declared: "Declared", table: Table, policy: FoundPolicy) -> Offender:
     """Return the offender for another policy that applies to the login too."""
     bound = declared.bound(table.name)
     concerned = " and ".join(role for role in bound if role in policy.bound)

@@ -12,7 +12,7 @@ from server.catalog.protection.rollup import TRIGGERS, function_body, function_n
 from server.catalog.rollups import DAY, Rollup, is_one_moment, rollups_in
 from server.database.statement import Row, Statement
 from server.doctor.asking import LATER
-from server.doctor.contexts import Signer
+from server.doctor.contexts import ContextSigner
 from server.doctor.declared import Declared
 from server.doctor.offender import Offender
 from server.doctor.tenants import family, is_possible
@@ -48,7 +48,7 @@ def rollup_offenders(connection: psycopg.Connection[Any], declared: Declared) ->
 
 
 def figure_offenders(
-    connection: psycopg.Connection[Any], declared: Declared, tenants: Sequence[str], signer: Signer
+    connection: psycopg.Connection[Any], declared: Declared, tenants: Sequence[str], signer: ContextSigner
 ) -> Iterator[Offender]:
     """Yield each roll-up whose figures differ from a tenant's rows; days are chosen at random."""
     for name, rollup in _present(declared).items():
@@ -65,7 +65,7 @@ def figure_offenders(
 class _Asking:
     """Runs queries as one tenant inside the open transaction."""
 
-    def __init__(self, connection: psycopg.Connection[Any], signer: Signer, tenant: str) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], signer: ContextSigner, tenant: str) -> None:
         self._connection: Final = connection
         self._signer: Final = signer
         self._tenant: Final = tenant

@@ -13,7 +13,7 @@ from server.catalog.declarations import Table, Through
 from server.database.connecting import first_line
 from server.database.statement import Statement
 from server.doctor.asking import LATER
-from server.doctor.contexts import Signer
+from server.doctor.contexts import ContextSigner
 from server.doctor.declared import Declared
 from server.doctor.offender import Offender
 from server.doctor.report import Proved
@@ -80,7 +80,7 @@ class RowProofs:
             if not self._answer([_Look(table.name, self.without_context, query)]):
                 self._unproved.add(table.name)
 
-    def look_as(self, tenants: Sequence[str], signer: Signer) -> None:
+    def look_as(self, tenants: Sequence[str], signer: ContextSigner) -> None:
         """Query every relation in the same way as a tenant that does not exist and as each of `tenants`."""
         self._connection.execute(_BY_INDEX)
         for table in self._declared.provable:
@@ -121,7 +121,7 @@ class RowProofs:
                     sample=sample,
                 )
 
-    def _answer(self, looks: Sequence[_Look], signer: Signer | None = None) -> bool:
+    def _answer(self, looks: Sequence[_Look], signer: ContextSigner | None = None) -> bool:
         """Run the queries one after the other; return whether all results are as isolation requires."""
         pending, is_well = deque(looks), True
         while pending:
@@ -140,7 +140,7 @@ class RowProofs:
                 is_well = False
         return is_well
 
-    def _ask(self, look: _Look, signer: Signer | None) -> bool:
+    def _ask(self, look: _Look, signer: ContextSigner | None) -> bool:
         if look.statement and signer:
             problem = self._seen_as_tenant(look, look.statement, signer)
         else:
@@ -155,7 +155,7 @@ class RowProofs:
         what = "there is a tenant" if query is _HAS_TENANT else "rows are seen"
         return f"{what} without a tenant context" if shows else None
 
-    def _seen_as_tenant(self, look: _Look, statement: Statement[Counts], signer: Signer) -> str | None:
+    def _seen_as_tenant(self, look: _Look, statement: Statement[Counts], signer: ContextSigner) -> str | None:
         values = (look.tenant, signer.sign(statement, look.tenant))
         enforced, rows = self._connection.execute(statement.sent, values).fetchall()[0]
         if enforced != look.tenant:

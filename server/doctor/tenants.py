@@ -7,7 +7,7 @@ import psycopg
 from server.catalog.declarations import Table, Through
 from server.catalog.tenant_columns import Family, family_of
 from server.database.statement import Statement
-from server.doctor.contexts import Signer
+from server.doctor.contexts import ContextSigner
 from server.doctor.declared import Declared
 from server.tenant_id import IdType, canonical_tenant
 
@@ -23,7 +23,7 @@ _NOBODY: Final[dict[Family, str]] = {
 }
 
 
-def registered_tenants(connection: psycopg.Connection[Any], signer: Signer, id_type: IdType) -> list[str]:
+def registered_tenants(connection: psycopg.Connection[Any], signer: ContextSigner, id_type: IdType) -> list[str]:
     """Return up to two active tenants of the registry, which the login reads with a special context."""
     with connection.transaction(force_rollback=True):
         row = connection.execute(_LISTED.sent, (signer.sign(_LISTED, "", person=_PROVER),)).fetchall()[0]

@@ -4,14 +4,14 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
-from server.documents.store import Found
+from server.documents.store import FoundPassage
 
 Path: TypeAlias = tuple[str, ...]
 
 _UNNAMED: Final = "unnamed document"
 
 
-def document_names(passages: Sequence[Found]) -> list[str]:
+def document_names(passages: Sequence[FoundPassage]) -> list[str]:
     """Return the name of each passage's document: the shortest end of its path that no other of the documents has.
 
     A file name that only one document has stays without a path. Passages of one document share its name. Where

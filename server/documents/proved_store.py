@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from server.documents.store import Condition, DocumentStore, Found
+from server.documents.store import Condition, DocumentStore, FoundPassage
 from server.errors import ToolError, UnavailableError, WithheldError
 from server.telemetry.watch import CURRENT
 
@@ -62,7 +62,7 @@ class ProvedStore:
             self._verdict = verdict
         self._judged.set()
 
-    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
+    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[FoundPassage]:
         """Search the store.
 
         Raises UnavailableError while there is no verdict, the error of the proof when it could not be made, and
@@ -77,7 +77,7 @@ class ProvedStore:
         watch = CURRENT.get()
         return await self._counted(run if watch is None else watch.retrieval(self._name, run))
 
-    async def _counted(self, run: Awaitable[list[Found]]) -> list[Found]:
+    async def _counted(self, run: Awaitable[list[FoundPassage]]) -> list[FoundPassage]:
         self.counts.calls += 1
         try:
             return await run

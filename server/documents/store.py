@@ -26,7 +26,7 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundPassage:
     """One passage as a store returns it; none of it is trusted yet.
 
     `text` is empty for a passage without text, such as an image. `labels` holds every label of the document, of any
@@ -46,7 +46,7 @@ class Found:
 class DocumentStore(Protocol):
     """A store of labelled documents; it accepts any search, so a tool never gets one."""
 
-    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
+    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[FoundPassage]:
         """Return at least `limit` passages that meet every condition, best first, or all when there are fewer.
 
         Raises ArgumentsError for a search that the store does not support, RefusedError when one of the store's own

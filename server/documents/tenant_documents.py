@@ -10,7 +10,7 @@ import structlog
 
 from server.documents.isolation import CANARIES, Caller, Isolation, isolating_among
 from server.documents.names import document_names
-from server.documents.store import MAXIMUM_PASSAGES, SEARCHES_AT_ONCE, Condition, DocumentStore, Found
+from server.documents.store import MAXIMUM_PASSAGES, SEARCHES_AT_ONCE, Condition, DocumentStore, FoundPassage
 from server.errors import ArgumentsError, WithheldError
 from server.fair_queue import FairQueue
 
@@ -71,7 +71,7 @@ class TenantDocuments:
         """
         isolation = Isolation.of(self._caller, self._isolate_by)
         if (name := isolating_among(labels)) is not None:
-            raise ArgumentsError(f"The label {name!a} cannot be chosen by a caller; leave it out. Nothing was read.")
+            raise ArgumentsError(f"The label {name!a} cannot be chosen by a caller; nothing was read. Leave it out.")
         if not 1 <= limit <= MAXIMUM_PASSAGES:
             raise ArgumentsError(f"The limit must be from 1 to {MAXIMUM_PASSAGES}; nothing was read.")
         narrowing = tuple(Condition(name, (value,)) for name, value in labels.items())
@@ -93,7 +93,7 @@ class TenantDocuments:
         )
         return Passages(passages, left_out=sum(not one.text for one in shown))
 
-    async def _found(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
+    async def _found(self, query: str, conditions: Sequence[Condition], limit: int) -> list[FoundPassage]:
         place = await self._places.take(self._caller.tenant)
         try:
             return await self._store.search(query, conditions, limit)

@@ -20,7 +20,7 @@ def frozen_garbage() -> Generator[None]:
     before: of a start's objects about one in a hundred is garbage, and finding these takes a fifth of a second.
     """
     gc.freeze()
-    # Whoever starts a process may have left it off until now.
+    # The start may have left it off until now.
     gc.enable()
     try:
         yield

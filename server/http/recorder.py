@@ -30,7 +30,7 @@ _audit_log: Final = structlog.get_logger("audit")
 
 
 def new_request_id() -> str:
-    """Return an id for one request; it is random, so it tells nobody how many others there are."""
+    """Return an id for one request; it is random, so it does not show how many others there are."""
     return os.urandom(8).hex()
 
 

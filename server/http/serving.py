@@ -55,7 +55,7 @@ class SignalledServer(uvicorn.Server):
 
 
 class Server(SignalledServer):
-    """The same; signals are left to whoever runs it, so that several can share one event loop."""
+    """The same; signals are left to its caller, so that several can share one event loop."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:

@@ -40,7 +40,7 @@ class Catalogue:
         return self._prompts_listed
 
     async def get_prompt(self, _context: _Context, params: GetPromptRequestParams) -> GetPromptResult:
-        """Answer prompts/get; a wrong name or argument is told with what would be right."""
+        """Answer prompts/get; a wrong name or argument is refused with what is allowed."""
         prompt = self._prompts.get(params.name)
         if prompt is None:
             raise _unknown("prompt", params.name, self._prompts)

@@ -78,7 +78,7 @@ class SdkEndpoint:
         if not check_accept_headers(http)[0]:
             return refused(406, INVALID_REQUEST, "The Accept header must allow application/json.")
         try:
-            # Nothing that a client tells a server without sessions has an effect, so it is acknowledged and dropped.
+            # A notification has no effect on a server without sessions, so it is acknowledged and dropped.
             if isinstance(body, dict) and "id" not in body:
                 notified = JSONRPCNotification.model_validate(body)
                 return Outcome(202, b"", (), request.decision(mcp_method=_known(notified.method)))
@@ -103,17 +103,17 @@ class SdkEndpoint:
                 self._server, context, message.method, message.params, connection=connection, lifespan_state={}
             )
         except Exception as error:  # noqa: BLE001  # whatever it is, its text is for the operator alone
-            told = handler_exception_to_error_data(error)
-            if told is None:
+            failure = handler_exception_to_error_data(error)
+            if failure is None:
                 _log.exception("a handler failed")
-                told = ErrorData(
+                failure = ErrorData(
                     code=INTERNAL_ERROR,
                     message="Internal error; it was logged. Retry once; if it fails again, tell your administrator.",
                 )
-            elif told.code == INVALID_PARAMS and _has_other_arguments(message):
+            elif failure.code == INVALID_PARAMS and _has_other_arguments(message):
                 # The SDK does not say which parameter it is.
-                told = ErrorData(code=INVALID_PARAMS, message=NO_OBJECT)
-            answer["error"] = told.model_dump(exclude_none=True)
+                failure = ErrorData(code=INVALID_PARAMS, message=NO_OBJECT)
+            answer["error"] = failure.model_dump(exclude_none=True)
         return pydantic_core.to_json(answer)
 
 
@@ -124,7 +124,7 @@ async def _captured(app: ASGIApp, scope: Scope, request: VerifiedRequest) -> Out
 
     async def receive() -> Message:
         if not unread:
-            # Whoever waits for more waits for the client to leave, and is cancelled with the request.
+            # A reader that waits for more waits until the client leaves, and is cancelled with the request.
             await anyio.sleep_forever()
         return unread.pop()
 

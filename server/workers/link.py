@@ -13,7 +13,7 @@ LONGEST_BYTES: Final = 4_194_304
 Message = dict[str, Any]
 
 
-class Link:
+class WorkerLink:
     """A worker's end: one line of JSON per message."""
 
     def __init__(self, end: socket.socket) -> None:

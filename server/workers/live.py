@@ -15,7 +15,7 @@ from server.http.garbage import freeze_garbage
 from server.workers.generation import Generation
 from server.workers.kept import Kept
 from server.workers.renewal import NOT_RELOADED, Served, made, read_anew
-from server.workers.share import Place
+from server.workers.share import WorkerPlace
 
 # A replaced application is closed after its last request, or after this time: the longest statement has 60 s.
 REPLACED_WITHIN_S: Final = 75.0
@@ -31,12 +31,12 @@ class LiveApplication:
     not hold, or the database is down.
     """
 
-    def __init__(self, served: Served, place: Place | None = None, first_proof: FirstProof | None = None) -> None:
+    def __init__(self, served: Served, place: WorkerPlace | None = None, first_proof: FirstProof | None = None) -> None:
         """Make the first application; raises StartupError if that is not possible."""
         # Why the start failed, if it did.
         self.failure: str | None = None
         self._served = served
-        self._place: Final = place or Place()
+        self._place: Final = place or WorkerPlace()
         self._kept: Final = Kept.begun(served.settings)
         app = create_app(
             self._place.share(served.settings), catalog=served.catalog, first_proof=first_proof, kept=self._kept

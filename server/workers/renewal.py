@@ -15,7 +15,7 @@ from server.doctor.proof import require_isolation
 from server.errors import UnreachableError
 from server.settings import Settings
 from server.workers.kept import Kept
-from server.workers.share import Place
+from server.workers.share import WorkerPlace
 
 NOT_RELOADED: Final = "not reloaded; the previous settings and catalog stay in use"
 # Settings of things that a process has once: its socket, connections, trail and metrics.
@@ -62,7 +62,7 @@ def read_anew(served: Served) -> Reading:
     return Reading(found, report, tuple(_changes(served, found)), needs_restart)
 
 
-def made(reading: Reading, place: Place, kept: Kept) -> Starlette:
+def made(reading: Reading, place: WorkerPlace, kept: Kept) -> Starlette:
     """Return the application for the reading; raises SettingsError when its parts do not fit together."""
     settings, catalog = place.share(reading.served.settings), reading.served.catalog
     return create_app(settings, catalog=catalog, first_proof=lambda: reading.report, kept=kept)

@@ -12,7 +12,7 @@ import structlog
 
 from server.workers.link import Message, messages
 from server.workers.loads import Loads
-from server.workers.share import Place
+from server.workers.share import WorkerPlace
 from server.workers.vital_signs import VitalSigns
 
 # If a worker served for this long before it ended, the next one starts at once.
@@ -32,7 +32,7 @@ class Seat:
     the first one could not start.
     """
 
-    def __init__(self, place: Place, listener: socket.socket, loads: Loads) -> None:
+    def __init__(self, place: WorkerPlace, listener: socket.socket, loads: Loads) -> None:
         """Prepare; `keep` starts the worker."""
         self.place: Final = place
         self.restarts = 0

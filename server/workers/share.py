@@ -6,7 +6,7 @@ from server.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WorkerPlace:
     """A worker's number, from 0, and the number of workers; a worker that replaces another gets its number."""
 
     worker: int = 0

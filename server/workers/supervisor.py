@@ -13,7 +13,7 @@ from server.http.serving import DRAIN_S
 from server.workers.loads import Loads
 from server.workers.renewal import NOT_RELOADED, Served, read_anew
 from server.workers.seat import Seat
-from server.workers.share import Place
+from server.workers.share import WorkerPlace
 
 # The time for workers to finish their requests, close their connections and sign the trail.
 STOPPED_WITHIN_S: Final = DRAIN_S + 5.0
@@ -28,7 +28,9 @@ class Supervisor:
         workers = served.settings.workers
         self._served = served
         self._loads: Final = Loads.begun(workers)
-        self.seats: Final = tuple(Seat(Place(worker, workers), listener, self._loads) for worker in range(workers))
+        self.seats: Final = tuple(
+            Seat(WorkerPlace(worker, workers), listener, self._loads) for worker in range(workers)
+        )
         self._stopping: Final = asyncio.Event()
         self._asked: Final = asyncio.Event()
 

@@ -17,18 +17,20 @@ from server.configuration import SERVING, load_settings
 from server.errors import StartupError
 from server.http.serving import server_config
 from server.logs import configure_logs
-from server.workers.link import Link, Message
+from server.workers.link import Message, WorkerLink
 from server.workers.live import LiveApplication
 from server.workers.loads import Loads
 from server.workers.renewal import Served
-from server.workers.share import Place
+from server.workers.share import WorkerPlace
 from server.workers.taking import Taking
 
 
 class WorkerServer(uvicorn.Server):
     """uvicorn's server under a supervisor, on a socket shared with other workers."""
 
-    def __init__(self, live: LiveApplication, place: Place, listener: socket.socket, loads: Loads, link: Link) -> None:
+    def __init__(
+        self, live: LiveApplication, place: WorkerPlace, listener: socket.socket, loads: Loads, link: WorkerLink
+    ) -> None:
         """Serve `live`."""
         super().__init__(server_config(live))
         self._live: Final = live
@@ -72,14 +74,14 @@ class WorkerServer(uvicorn.Server):
         return {"serving": self.started, "connections": len(self.server_state.connections)}
 
 
-def run(place: Place, listener: int, loads: int, end: int) -> None:
+def run(place: WorkerPlace, listener: int, loads: int, end: int) -> None:
     """Serve in `place` until the supervisor ends it; `listener`, `loads` and `end` are inherited descriptors."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # The start creates no garbage; the application enables the collector again.
     gc.disable()
     configure_logs()
-    link = Link(socket.socket(fileno=end))
+    link = WorkerLink(socket.socket(fileno=end))
     try:
         settings = load_settings(needs=SERVING)
         configure_logs(settings.telemetry.level)
@@ -98,4 +100,4 @@ def run(place: Place, listener: int, loads: int, end: int) -> None:
 def main() -> None:
     """Run with the supervisor's command line arguments."""
     worker, workers, *descriptors = json.loads(sys.argv[1])
-    run(Place(worker, workers), *descriptors)
+    run(WorkerPlace(worker, workers), *descriptors)

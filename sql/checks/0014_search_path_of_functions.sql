@@ -1,4 +1,4 @@
--- Functions that run with their owner's rights fix their search path: otherwise whoever calls them chooses what they call.
+-- Functions that run with their owner's rights fix their search path: otherwise the caller chooses what they call.
 SELECT name, 'its search path is the caller''s',
        format('ALTER ROUTINE %s SET search_path = pg_catalog, pg_temp', name)
 FROM routine

@@ -14,7 +14,7 @@ from server.administration.key_table import put_key
 from server.administration.migrations import migrate
 from server.administration.tenants import insert_tenants
 from server.adoption.adopt import adopt
-from server.adoption.report import Report
+from server.adoption.report import AdoptionReport
 from server.adoption.request import parse_request
 from server.catalog.declarations import Table, Through
 from server.catalog.loading import load_catalog
@@ -37,7 +37,7 @@ class Place:
     output: Path
     login: str
     id_type: str
-    reports: list[Report] = field(default_factory=list)
+    reports: list[AdoptionReport] = field(default_factory=list)
 
     @property
     def settings(self) -> Settings:
@@ -60,7 +60,7 @@ class Place:
 
     def adopt(
         self, *tenant_columns: str, update: bool = False, prove: bool = False, **options: Sequence[str]
-    ) -> Report:
+    ) -> AdoptionReport:
         report = adopt(self.settings, parse_request(tenant_columns, **options), self.output, update=update, prove=prove)
         self.reports.append(report)
         return report

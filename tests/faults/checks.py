@@ -31,7 +31,7 @@ ERRORS = frozenset(
     }
 )
 REFUSALS = {
-    429: ("Too many calls from this person; retry in ", "Too many calls of this tenant; retry in "),
+    429: ("Too many calls from this person; retry in ", "Too many calls from this tenant; retry in "),
     503: (
         "The identity provider's keys cannot be reached; retry in a few seconds.",
         "The identity provider has not published the key of this access token yet; retry in a few seconds.",

@@ -7,7 +7,7 @@ from typing import Any
 
 from server.audit.chain import sealed
 from server.audit.keys import SigningKey, public_keys
-from server.audit.rules import Rules
+from server.audit.rules import TrailRules
 from server.audit.trail import AuditTrail
 from server.audit.verify import verify
 
@@ -16,7 +16,7 @@ PUBLIC = public_keys([KEY.public_text()])
 
 
 def signed_trail(path: Path, **rules: Any) -> AuditTrail:
-    return AuditTrail(path, KEY, Rules(**rules))
+    return AuditTrail(path, KEY, TrailRules(**rules))
 
 
 def fill(trail: AuditTrail, count: int, tenant: str = "acme") -> None:

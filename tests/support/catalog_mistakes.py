@@ -12,7 +12,7 @@ TYPES = (
 )
 NO_KEY = "is not a key of the catalog; correct its name or remove it"
 NO_SELECT = "sql: must be one SELECT; it starts with another word"
-OWNER = 'has neither tenant nor shared; write tenant = "its column", or shared = true for rows of every tenant'
+OWNER = 'must have either tenant or shared; write tenant = "its column", or shared = true for rows of every tenant'
 WORD = "must begin with a letter and have contain only letters, digits and _, at most 63"
 TOOL_WORD = "must begin with a letter and have contain only letters, digits, _ and -, at most 64"
 NO_TENANT = "no argument may name a tenant"

@@ -16,6 +16,7 @@ from server.catalog.loading import Catalog, load_catalog
 from server.catalog.protection import protection_sql
 from server.database.context_keys import new_context_key
 from server.dev.sample import load_sample
+from server.dev.stack import Stack
 from server.doctor.examination import Report, examine
 from server.settings import Settings
 
@@ -94,7 +95,7 @@ def fill(database: Examined) -> None:
 
 
 @pytest.fixture(scope="module")
-def examined(stack) -> Iterator[Examined]:
+def examined(stack: Stack) -> Iterator[Examined]:
     with database_of_its_own(stack.admin_url, stack.addresses.database_url, "examined") as found:
         fill(found)
         yield found

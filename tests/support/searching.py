@@ -27,7 +27,7 @@ OWN_PASSAGE = Passage("own", "a.md", 0.5, REGULAR)
 
 
 @pytest.fixture(autouse=True)
-def credentials(monkeypatch):
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "worthless")
 

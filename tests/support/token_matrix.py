@@ -98,7 +98,7 @@ ROWS: list[Row] = [
         header=SAME, keys=lambda: [rsa(), rsa(name="second"), rsa("other", "third")], told="kid=same",
     ),
     Row(
-        "one `kid` for a key and for a secret that should not be there", "401", "whoever reads the key set could sign",
+        "one `kid` for a key and for a secret that should not be there", "401", "readers of the key set could sign",
         header=SAME, keys=lambda: [rsa(), {"kty": "oct", "kid": "same", "k": "c2VjcmV0"}, rsa("other", "third")],
     ),
     Row(
@@ -120,7 +120,7 @@ ROWS: list[Row] = [
     ),
     Row(
         "a `kid` that the key set does not have yet", "401, then 503", "asked again after `Retry-After`",
-        header={"kid": "next"}, told="had not published",
+        header={"kid": "next"}, told="has not published",
     ),
     Row(
         "`alg` is `Ed25519` (RFC 9864)", "accepted", '`algorithms = ["Ed25519"]`',
@@ -205,7 +205,7 @@ ROWS: list[Row] = [
         ORGANIZATION | {"org_id": "org_9ybsU1dN2dKfDkBi"}, settings={"tenant_claims": ["org_id"]}),
     Row("a claim path that is there twice: the claim `attributes.tenant_id`, and `tenant_id` in `attributes`", "403",
         "one of them may be a client's own", {"attributes.tenant_id": "b", "attributes": {"tenant_id": "a"}},
-        settings={"tenant_claims": ["attributes.tenant_id"]}, told="two ways"),
+        settings={"tenant_claims": ["attributes.tenant_id"]}, told="more than one way"),
     # Tokens that are bound to a key of their sender.
     Row("bound to a key (`cnf`), and sent as Bearer", "401", "whatever `dpop` says", {"cnf": BOUND},
         settings={"dpop": "accepted"}, told="bound to a key"),
@@ -214,7 +214,7 @@ ROWS: list[Row] = [
     Row("the same without the setting", "401", "", {"cnf": BOUND}, told="bound to a key", proved=True),
     Row("not bound to a key", "401", 'where `dpop = "required"`', settings={"dpop": "required"}, told="not bound"),
     Row("bound to a certificate (`x5t#S256`)", "401", "mutual TLS is not offered", {"cnf": {"x5t#S256": "x"}},
-        settings={"dpop": "accepted"}, told="in a way that is not known", proved=True),
+        settings={"dpop": "accepted"}, told="in an unknown way", proved=True),
     # Clocks.
     Row("`iat` is ahead of this server's clock", "401", "over 60 s; the log names the clocks and the difference",
         ahead(iat=300, exp=900), told="s ahead of this server's clock"),

@@ -120,7 +120,7 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class ExistingPolicy:
     """A policy as PostgreSQL shows it; `roles` may be PUBLIC."""
 
     name: str
@@ -160,11 +160,12 @@ def parts_of(connection: psycopg.Connection[Any], relation: Relation) -> list[Re
     return [Relation(*row) for row in connection.execute(_PARTS, (relation.oid,)).fetchall()]
 
 
-def policies_on(connection: psycopg.Connection[Any], relation: Relation) -> list[Policy]:
+def policies_on(connection: psycopg.Connection[Any], relation: Relation) -> list[ExistingPolicy]:
     """Return the policies of a relation."""
     rows = connection.execute(_POLICIES, (relation.oid,)).fetchall()
     return [
-        Policy(name, permissive, command, tuple(roles), *texts) for name, permissive, command, roles, *texts in rows
+        ExistingPolicy(name, permissive, command, tuple(roles), *texts)
+        for name, permissive, command, roles, *texts in rows
     ]
 
 

@@ -7,7 +7,7 @@ from psycopg import sql
 
 from server.catalog.declarations import Through
 from server.catalog.policies import expression
-from server.catalog.protection.exposure import Policy, losers, policies_on
+from server.catalog.protection.exposure import ExistingPolicy, losers, policies_on
 from server.catalog.protection.grants import write_grants
 from server.catalog.protection.indexes import write_indexes
 from server.catalog.protection.script import Script, block, listed
@@ -156,7 +156,7 @@ def _keep_policies(script: Script, subject: Subject) -> None:
         )
 
 
-def _write_misdirected(script: Script, subject: Subject, existing: list[Policy]) -> None:
+def _write_misdirected(script: Script, subject: Subject, existing: list[ExistingPolicy]) -> None:
     before = subject.users().before
     for policy in existing:
         if {"PUBLIC", *subject.bound} & set(policy.roles):
@@ -171,7 +171,7 @@ def _write_misdirected(script: Script, subject: Subject, existing: list[Policy])
             )
 
 
-def _described(policy: Policy) -> str:
+def _described(policy: ExistingPolicy) -> str:
     kind = "permissive" if policy.permissive else "restrictive"
     using = f" USING {policy.condition}" if policy.condition else ""
     check = f" WITH CHECK {policy.check}" if policy.check else ""

@@ -11,7 +11,7 @@ from server.catalog.access import TenantAccess
 from server.catalog.tool import Tool
 from server.database.statement import R, Statement
 from server.documents.bedrock.retrieval_filter import retrieval_filter
-from server.documents.store import Condition, Found
+from server.documents.store import Condition, FoundPassage
 from server.documents.tenant_documents import Passages, TenantDocuments
 from server.errors import ForbiddenError, ToolError
 from server.tenancy.context import TenantContext
@@ -59,7 +59,7 @@ class _Noting(TenantAccess):
 class _NotingStore:
     noted: list[Sent]
 
-    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
+    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[FoundPassage]:
         del query, limit
         self.noted.append(Sent(filter=retrieval_filter(conditions)))
         raise _NotedError

@@ -30,7 +30,7 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class SignInGrant:
     """What one person allowed one client; `origin` names all tokens that derive from it (Cognito's `origin_jti`)."""
 
     sign_in: SignIn
@@ -42,21 +42,21 @@ class Grant:
 class Code(AuthorizationCode):
     """An authorization code and its grant."""
 
-    grant: Grant
+    grant: SignInGrant
     spent: bool = False
 
 
 class Refresh(RefreshToken):
     """A refresh token and the grant that it continues."""
 
-    grant: Grant
+    grant: SignInGrant
     spent: bool = False
 
 
 Credential = TypeVar("Credential", Code, Refresh)
 
 
-class Grants:
+class SignInGrants:
     """Hand out codes and refresh tokens, each valid once; revoke all tokens of a grant when one is used twice."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Grants:
         self._renewals: ExpiringStore[Refresh] = ExpiringStore(lifetime_s=_REFRESH_LIFETIME_S, capacity=_MOST_GRANTS)
         self._revoked: ExpiringStore[bool] = ExpiringStore(lifetime_s=_REFRESH_LIFETIME_S, capacity=_MOST_GRANTS)
 
-    def new_code(self, grant: Grant) -> str:
+    def new_code(self, grant: SignInGrant) -> str:
         """Return a code for `grant`, valid once within 60 s, bound to the request's redirect URI and PKCE challenge."""
         code, asked = secrets.token_urlsafe(32), grant.sign_in
         record = Code(
@@ -79,7 +79,7 @@ class Grants:
         self._codes.put(code, record)
         return code
 
-    def new_refresh_token(self, grant: Grant) -> str:
+    def new_refresh_token(self, grant: SignInGrant) -> str:
         """Return the grant's next refresh token."""
         token, asked = secrets.token_urlsafe(32), grant.sign_in
         record = Refresh(token=token, client_id=asked.client.client_id, scopes=asked.scopes, grant=grant)

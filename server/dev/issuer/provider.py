@@ -18,7 +18,7 @@ from mcp.shared.auth import OAuthClientInformationFull as Client
 from mcp.shared.auth import OAuthToken
 
 from server.dev.issuer.clients import Clients, DevelopmentClient
-from server.dev.issuer.grants import Code, Grant, Grants, Refresh, SignIn
+from server.dev.issuer.grants import Code, Refresh, SignIn, SignInGrant, SignInGrants
 from server.dev.issuer.store import ExpiringStore
 from server.dev.issuer.tokens import Tokens
 from server.dev.people import Person
@@ -48,7 +48,7 @@ class DevelopmentProvider(OAuthAuthorizationServerProvider[Code, Refresh, Access
         self._resources = resources
         self._without_a_page = without_a_page
         self._clients = Clients((*scopes, *OPENID_SCOPES))
-        self._grants = Grants()
+        self._grants = SignInGrants()
         self._sign_ins: ExpiringStore[SignIn] = ExpiringStore(lifetime_s=_SIGN_IN_LIFETIME_S)
 
     async def get_client(self, client_id: str) -> Client | None:
@@ -94,7 +94,7 @@ class DevelopmentProvider(OAuthAuthorizationServerProvider[Code, Refresh, Access
             # A page in a hidden frame would let the client wait forever.
             raise AuthorizeError("access_denied", "Nobody is signed in here; ask again without prompt=none.")
         asked = sign_in.parameters
-        code = self._grants.new_code(Grant(sign_in, person))
+        code = self._grants.new_code(SignInGrant(sign_in, person))
         return construct_redirect_uri(str(asked.redirect_uri), code=code, state=asked.state)
 
     def sign_in(self, transaction: str) -> SignIn | None:
@@ -107,7 +107,7 @@ class DevelopmentProvider(OAuthAuthorizationServerProvider[Code, Refresh, Access
         if sign_in is None:
             return None
         denied = {"error": "access_denied"}
-        answer = denied if person is None else {"code": self._grants.new_code(Grant(sign_in, person))}
+        answer = denied if person is None else {"code": self._grants.new_code(SignInGrant(sign_in, person))}
         asked = sign_in.parameters
         return construct_redirect_uri(str(asked.redirect_uri), **answer, state=asked.state, iss=self.issuer)
 

@@ -16,7 +16,7 @@ from server.dev.issuer.keys import SigningKeys
 from server.dev.people import Person
 
 if TYPE_CHECKING:
-    from server.dev.issuer.grants import Grant
+    from server.dev.issuer.grants import SignInGrant
     from server.dev.issuer.token_answer import IssuedTokens
 
 ACCESS_LIFETIME_S: Final = 3600
@@ -39,7 +39,7 @@ class Tokens:
         return self.keys.sign(f"access-{algorithm}", {**standard, **claims}, "at+jwt")
 
     def for_person(
-        self, grant: "Grant", scopes: Sequence[str], refresh_token: str | None, nonce: str | None
+        self, grant: "SignInGrant", scopes: Sequence[str], refresh_token: str | None, nonce: str | None
     ) -> "IssuedTokens":
         """Return the token endpoint's answer for `grant`; an ID token only with the scope `openid`."""
         from server.dev.issuer.token_answer import IssuedTokens
@@ -72,7 +72,7 @@ class Tokens:
             return None
         return claims if claims.get("token_use") == "access" else None
 
-    def _identity(self, grant: "Grant", access_token: str, nonce: str | None) -> str:
+    def _identity(self, grant: "SignInGrant", access_token: str, nonce: str | None) -> str:
         """Return an ID token for the client of `grant` (OpenID Connect Core 1.0 section 2)."""
         name = grant.person.name
         claims = {

@@ -17,7 +17,7 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+|\n")
 
 
 @dataclass(slots=True)
-class Section:
+class DocumentSection:
     """The headings above a place in the document, and the paragraphs there."""
 
     headings: tuple[str, ...]
@@ -34,9 +34,9 @@ def cut(text: str, *, markdown: bool) -> list[str]:
     return chunks
 
 
-def _sections(text: str, *, markdown: bool) -> Iterator[Section]:
+def _sections(text: str, *, markdown: bool) -> Iterator[DocumentSection]:
     """Yield the sections in order; a heading ends the sections of its own level and below."""
-    section = Section(())
+    section = DocumentSection(())
     lines: list[str] = []
     fenced = False
     for line in [*text.splitlines(), ""]:
@@ -52,7 +52,7 @@ def _sections(text: str, *, markdown: bool) -> Iterator[Section]:
             yield section
             level = len(heading[1])
             above = tuple(kept for kept in section.headings if len(kept.split(" ", 1)[0]) < level)
-            section = Section((*above, f"{heading[1]} {heading[2]}"))
+            section = DocumentSection((*above, f"{heading[1]} {heading[2]}"))
     yield section
 
 

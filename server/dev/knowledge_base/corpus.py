@@ -22,7 +22,7 @@ DATA_SOURCE_ID: Final = "DOCUMENTS1"
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class FoundChunk:
     """A chunk that was found: its text, its document's address, its metadata, and a score from 0 to 1."""
 
     text: str
@@ -72,7 +72,9 @@ class Corpus:
         """Count the chunks."""
         return len(self._chunks)
 
-    def search(self, text: str, matches: Callable[[Metadata], bool], limit: int = 5, offset: int = 0) -> list[Passage]:
+    def search(
+        self, text: str, matches: Callable[[Metadata], bool], limit: int = 5, offset: int = 0
+    ) -> list[FoundChunk]:
         """Return the chunks with matching metadata, nearest in meaning first: `limit` of them after `offset`.
 
         Blocking: about 20 ms of CPU time for a sentence, so call it in a worker thread.
@@ -82,9 +84,9 @@ class Corpus:
         found = (index for index in nearest_first if matches(self._chunks[index].metadata))
         return [self._passage(index, float(scores[index])) for index in islice(found, offset, offset + limit)]
 
-    def _passage(self, index: int, score: float) -> Passage:
+    def _passage(self, index: int, score: float) -> FoundChunk:
         chunk = self._chunks[index]
-        return Passage(chunk.text, chunk.uri, chunk.metadata, min(max(score, 0.0), 1.0))
+        return FoundChunk(chunk.text, chunk.uri, chunk.metadata, min(max(score, 0.0), 1.0))
 
 
 def _documents(folder: Path) -> Iterator[Path]:

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from server.dev.issuer.loopback import LoopbackHost
-from server.dev.knowledge_base.corpus import Corpus, Passage
+from server.dev.knowledge_base.corpus import Corpus, FoundChunk
 from server.dev.knowledge_base.faults import Faults
 from server.dev.knowledge_base.page_token import PageTokens
 from server.dev.knowledge_base.retrieval_filter import everything
@@ -36,7 +36,7 @@ _ARN: Final = re.compile(r"arn:aws(?:-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:
 
 
 @dataclass(frozen=True, slots=True)
-class KnowledgeBase:
+class DevelopmentKnowledgeBase:
     """One knowledge base over one corpus."""
 
     corpus: Corpus
@@ -100,7 +100,7 @@ def create_knowledge_base(
     """Return the ASGI application that serves `corpus` under `knowledge_base_id`, ten letters or digits."""
     if not _IDENTIFIER.fullmatch(knowledge_base_id):
         raise StartupError(f"The knowledge base id {knowledge_base_id!r} must be exactly 10 letters or digits.")
-    knowledge_base = KnowledgeBase(corpus, knowledge_base_id, faults or Faults())
+    knowledge_base = DevelopmentKnowledgeBase(corpus, knowledge_base_id, faults or Faults())
     # An ARN holds a slash, and the path arrives decoded.
     route = Route("/knowledgebases/{knowledge_base_id:path}/retrieve", knowledge_base.retrieve, methods=["POST"])
     application = Starlette(
@@ -120,7 +120,7 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _result(passage: Passage) -> dict[str, Any]:
+def _result(passage: FoundChunk) -> dict[str, Any]:
     return {
         "content": {"text": passage.text, "type": "TEXT"},
         "documentId": passage.uri,

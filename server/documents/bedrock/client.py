@@ -19,7 +19,7 @@ from server.documents.bedrock.errors import ServiceError, guarded, reported
 from server.documents.bedrock.result import found_in
 from server.documents.bedrock.retrieval_filter import retrieval_filter
 from server.documents.isolation import ISOLATING_KEYS
-from server.documents.store import SEARCHES_AT_ONCE, Condition, Found
+from server.documents.store import SEARCHES_AT_ONCE, Condition, FoundPassage
 from server.errors import ArgumentsError, SettingsError, ToolError
 from server.settings import DocumentsSettings
 
@@ -68,7 +68,7 @@ class KnowledgeBase:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
-    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[Found]:
+    async def search(self, query: str, conditions: Sequence[Condition], limit: int) -> list[FoundPassage]:
         """Return at least `limit` passages that meet every condition, best first, or all when there are fewer.
 
         Raises ArgumentsError for what the service would refuse, RefusedError when a guardrail intervened,

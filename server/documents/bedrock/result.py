@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from server.documents.bedrock.content import as_object, recording_address, text_of
 from server.documents.bedrock.labels import RESERVED_PREFIXES
-from server.documents.store import Found
+from server.documents.store import FoundPassage
 
 # A PDF's page number, a float such as 12.0: in a vector store, and in a Kendra index.
 _PAGES: Final = ("x-amz-bedrock-kb-document-page-number", "_excerpt_page_number")
@@ -16,12 +16,12 @@ _SOURCES: Final = ("x-amz-bedrock-kb-source-uri", "_source_uri")
 _LAST_PAGE: Final = 1_000_000_000
 
 
-def found_in(result: Mapping[str, Any]) -> Found:
+def found_in(result: Mapping[str, Any]) -> FoundPassage:
     """Return the passage of one result (KnowledgeBaseRetrievalResult), whatever types its values have."""
     metadata = as_object(result.get("metadata"))
     score = result.get("score")
     address = next((one for one in _addresses(result) if _parts(one)), "")
-    return Found(
+    return FoundPassage(
         text=text_of(result.get("content")),
         labels={key: value for key, value in metadata.items() if not key.startswith(RESERVED_PREFIXES)},
         path=_parts(address),

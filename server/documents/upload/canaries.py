@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from server.documents.isolation import CANARY_TYPE, SHARED_TENANT
-from server.documents.upload.labels import Rules
+from server.documents.upload.labels import LabelRules
 from server.documents.upload.sidecar import SUFFIX
 
 FOLDER: Final = "tenantgate-canaries"
 
 
-def write_canaries(folder: Path, rules: Rules) -> list[str]:
+def write_canaries(folder: Path, rules: LabelRules) -> list[str]:
     """Write the canaries of every tier, and of every tenant named, below `folder`; return their names."""
     place = folder / FOLDER
     place.mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def write_canaries(folder: Path, rules: Rules) -> list[str]:
     return names
 
 
-def _labels(rules: Rules) -> Iterator[dict[str, str]]:
+def _labels(rules: LabelRules) -> Iterator[dict[str, str]]:
     for tier in rules.tiers:
         common = {"tier": tier, "document_type": CANARY_TYPE}
         if "tenant_id" not in rules.isolate_by:

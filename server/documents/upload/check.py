@@ -17,7 +17,7 @@ from server.documents.upload.folder import (
     documents_in,
     orphans_in,
 )
-from server.documents.upload.labels import Rules, label_findings
+from server.documents.upload.labels import LabelRules, label_findings
 from server.documents.upload.sidecar import SUFFIX, parse_sidecar
 from server.errors import SettingsError
 
@@ -27,7 +27,7 @@ _EXAMPLE: Final = 'write {"metadataAttributes": {"tier": "regular", "document_ty
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedFolder:
     """The documents of a folder, the bytes of each valid sidecar, and every mistake."""
 
     documents: list[Document] = field(default_factory=list[Document])
@@ -35,11 +35,11 @@ class Checked:
     findings: list[Finding] = field(default_factory=list[Finding])
 
 
-def check_folder(folder: Path, rules: Rules) -> Checked:
+def check_folder(folder: Path, rules: LabelRules) -> CheckedFolder:
     """Check every document and sidecar in `folder`; raise SettingsError when there is no such folder."""
     if not folder.is_dir():
         raise SettingsError(f"the documents folder {folder} does not exist; name an existing one")
-    checked = Checked(documents=list(documents_in(folder)))
+    checked = CheckedFolder(documents=list(documents_in(folder)))
     for document in checked.documents:
         checked.findings.extend(_document_findings(document, folder))
         checked.findings.extend(_sidecar_findings(document, rules, checked.sidecars))
@@ -84,7 +84,7 @@ def _is_utf_8(content: bytes) -> bool:
     return True
 
 
-def _sidecar_findings(document: Document, rules: Rules, sidecars: dict[str, bytes]) -> Iterator[Finding]:
+def _sidecar_findings(document: Document, rules: LabelRules, sidecars: dict[str, bytes]) -> Iterator[Finding]:
     name = document.name + SUFFIX
     try:
         content = document.sidecar.read_bytes()

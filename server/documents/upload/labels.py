@@ -19,7 +19,7 @@ _VECTOR_BYTES: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class LabelRules:
     """The allowed labels; where `tiers` or `tenants` is empty, any well-formed one is accepted."""
 
     isolate_by: tuple[str, ...] = ("tier",)
@@ -28,7 +28,7 @@ class Rules:
     store: Store | None = None
 
 
-def label_findings(name: str, attributes: Mapping[str, Attribute], rules: Rules) -> Iterator[Finding]:
+def label_findings(name: str, attributes: Mapping[str, Attribute], rules: LabelRules) -> Iterator[Finding]:
     """Yield what is wrong with the labels of one document; `name` is its sidecar's."""
     yield from _isolating_findings(name, attributes, rules)
     tier, tenant = attributes.get("tier"), attributes.get("tenant_id")
@@ -49,7 +49,7 @@ def label_findings(name: str, attributes: Mapping[str, Attribute], rules: Rules)
         yield Finding(name, "too-much-metadata", "exceeds 1 KB or 35 keys, the limit of S3 Vectors; shorten it")
 
 
-def _isolating_findings(name: str, attributes: Mapping[str, Attribute], rules: Rules) -> Iterator[Finding]:
+def _isolating_findings(name: str, attributes: Mapping[str, Attribute], rules: LabelRules) -> Iterator[Finding]:
     for key in rules.isolate_by:
         if key not in attributes:
             alike = next((f" (it has {other!r})" for other in attributes if other.strip().casefold() == key), "")
@@ -58,7 +58,7 @@ def _isolating_findings(name: str, attributes: Mapping[str, Attribute], rules: R
             yield Finding(name, "isolating-type", f"must give {key!r} as one text, else nobody would find it")
 
 
-def _is_tenant(tenant: str, rules: Rules) -> bool:
+def _is_tenant(tenant: str, rules: LabelRules) -> bool:
     return tenant == SHARED_TENANT or (tenant in rules.tenants if rules.tenants else bool(_TENANT.fullmatch(tenant)))
 
 

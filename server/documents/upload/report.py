@@ -10,11 +10,11 @@ from typing import Any
 import typer
 
 from server.cli.table import print_table
-from server.documents.upload.check import Checked
+from server.documents.upload.check import CheckedFolder
 from server.documents.upload.sync import Synced
 
 
-def print_findings(checked: Checked, folder: Path, *, json: bool) -> None:
+def print_findings(checked: CheckedFolder, folder: Path, *, json: bool) -> None:
     """Print every mistake; `{"documents": N, "findings": [{"path", "kind", "message"}]}` as JSON."""
     if json:
         _print_json({"documents": len(checked.documents), "findings": [asdict(one) for one in checked.findings]})

@@ -8,7 +8,7 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from server.documents.upload.bucket import Bucket, Outcome, no_longer_wanted
-from server.documents.upload.check import Checked
+from server.documents.upload.check import CheckedFolder
 from server.documents.upload.ingestion import DataSource, Ingested
 from server.progress import Progress
 
@@ -32,7 +32,7 @@ class Synced:
         return not self.failed and self.ingestion is not None and self.ingestion.is_whole
 
 
-def sync(checked: Checked, bucket: Bucket, source: DataSource, shown: Progress, *, delete: bool) -> Synced:
+def sync(checked: CheckedFolder, bucket: Bucket, source: DataSource, shown: Progress, *, delete: bool) -> Synced:
     """Upload what differs, delete documents that are gone if `--delete` asks for it, and ingest.
 
     The state is read from the bucket itself, so the next run completes one that was interrupted. When every document

@@ -8,9 +8,9 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from server.documents.upload.bucket import Bucket
-from server.documents.upload.check import Checked, check_folder
+from server.documents.upload.check import CheckedFolder, check_folder
 from server.documents.upload.ingestion import DataSource
-from server.documents.upload.labels import Rules
+from server.documents.upload.labels import LabelRules
 from server.documents.upload.sync import Synced, sync
 from server.errors import StartupError
 from server.progress import progress
@@ -27,7 +27,7 @@ class Destination:
     region: str | None
 
 
-def transfer(folder: Path, rules: Rules, to: Destination, *, delete: bool) -> tuple[Checked, Synced | None]:
+def transfer(folder: Path, rules: LabelRules, to: Destination, *, delete: bool) -> tuple[CheckedFolder, Synced | None]:
     """Check the folder and, only if nothing is wrong, bring it to the knowledge base; StartupError when AWS refuses."""
     checked = check_folder(folder, rules)
     if checked.findings:
