@@ -8,7 +8,7 @@ from adoption.place import SHOP, Place, login_of, place_for
 from adoption.rows import Filler
 from adoption.serving import check_tools, served
 
-from server.adoption.report import Report
+from server.adoption.report import AdoptionReport
 from server.adoption.text import paragraphs, table_rows
 from server.catalog.declarations import Through
 from server.catalog.loading import load_catalog
@@ -52,7 +52,7 @@ def ids(shop: Place) -> list[str] | list[int]:
 
 
 @pytest.fixture
-def report(shop: Place) -> Report:
+def report(shop: Place) -> AdoptionReport:
     return shop.reports[0]
 
 

@@ -11,7 +11,7 @@ from adoption.rows import Filler
 from support.second_server import MISSING, PROGRAMS, second_server
 
 from server.adoption.losses import losses_of
-from server.adoption.report import Report
+from server.adoption.report import AdoptionReport
 
 IDS = ["acme", "b-7", "c"]
 ROLES = (
@@ -73,7 +73,7 @@ def before(place: Place) -> dict[tuple[str, str], int | str]:
 
 
 @pytest.fixture(scope="module")
-def adopted(place: Place, before: dict[tuple[str, str], int | str]) -> Report:
+def adopted(place: Place, before: dict[tuple[str, str], int | str]) -> AdoptionReport:
     """Adopt and migrate, after everything that was there was counted."""
     report = place.adopt("account_id", shared=["shop.countries"], prove=True)
     place.migrate()

@@ -86,11 +86,11 @@ class Session:
             error = error or "the connection was lost"
         return Outcome(gathered.tables(), error, cut)
 
-    def fetch(self, statement: sql.Composed, context: str | None = None) -> Outcome:
+    def fetch(self, statement: sql.Composed) -> Outcome:
         """Run one of this page's own statements on the session as the attempt left it."""
         if self._connection.pgconn.transaction_status == pq.TransactionStatus.INERROR:
             self.run("ROLLBACK")
-        return self.run(statement.as_string(), context)
+        return self.run(statement.as_string())
 
     def _is_kept_read_only(self) -> bool:
         shown = self.run("SELECT pg_catalog.current_setting('transaction_read_only') AS kept").tables

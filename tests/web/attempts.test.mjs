@@ -140,6 +140,25 @@ test("two people attack each as themselves", async () => {
   assert.doesNotMatch(signed.text, /CLM-A/);
 });
 
+test("a wall that did not hold, and one that was not measured, look like nothing else", async () => {
+  await open();
+  const wall = (name, state) => ({ name, state, evidence: `The evidence of ${state}.` });
+  const run = (title, verdict, state) => ({
+    ...{ title, verdict, how: "How.", said: "", calls: [], records: [] },
+    walls: [wall("gate", "passed"), wall("tenant", "passed"), wall("database", state)],
+    tables: [{ columns: ["customer_name"], rows: [["David Chen"]], all: 1 }],
+  });
+  const runs = [run("One", "failed", "failed"), run("Two", "unknown", "unknown")];
+  // The server's own answer for a weakened database is tested in tests/test_attempts.py.
+  await page.route("**/attempts", (route) => route.fulfill({ json: { runs } }));
+  const [failed, unknown] = await click("Read the whole table");
+  assert.match(failed.text, /A wall did not hold[\s\S]*Did not hold\s+The evidence of failed\.[\s\S]*David Chen/);
+  assert.match(unknown.text, /Not measured: nothing is claimed for this run[\s\S]*Not measured\s+The evidence of unknown\./);
+  assert.doesNotMatch(failed.text + unknown.text, /Stopped here|held/);
+  await look("attempts-6-failed");
+  assert.deepEqual(findings, []);
+});
+
 test("nobody is signed in: the page says how to begin", async () => {
   await open(null);
   await page.goto(`${demo.address}#attempts`);

@@ -1,6 +1,6 @@
 import Box from "@cloudscape-design/components/box";
 import SpaceBetween from "@cloudscape-design/components/space-between";
-import Table from "@cloudscape-design/components/table";
+import { Rows as RowTable } from "../Rows";
 import type { Rows, Run } from "./attempts";
 
 /** What the attacker received: a message, rows, or both. */
@@ -19,24 +19,14 @@ export function Received({ run }: { run: Run }) {
 }
 
 function RowsTable({ table, label }: { table: Rows; label: string }) {
-  const items = table.rows.map((cells, number) => ({ number, cells }));
+  // Two columns may have the same name.
+  const columns = table.columns.map((header, place) => ({ id: String(place), header }));
+  const rows = table.rows.map((cells) => Object.fromEntries(cells.map((cell, place) => [String(place), cell])));
   const more = table.all - table.rows.length;
   return (
-    <Table
-      variant="embedded"
-      contentDensity="compact"
-      wrapLines
-      ariaLabels={{ tableLabel: label }}
-      columnDefinitions={table.columns.map((header, place) => ({
-        id: String(place),
-        header,
-        cell: (item: (typeof items)[number]) => item.cells[place],
-        minWidth: 130,
-        isRowHeader: place === 0,
-      }))}
-      items={items}
-      trackBy="number"
-      footer={more > 0 ? `and ${more} more rows` : undefined}
-    />
+    <>
+      <RowTable label={label} columns={columns} rows={rows} wrapped />
+      {more > 0 && <Box variant="small">and {more} more rows</Box>}
+    </>
   );
 }
