@@ -23,5 +23,5 @@ def test_every_fixture_is_typed() -> None:
 
 
 def test_a_fixture_without_types_is_found() -> None:
-    text = "@pytest.fixture\ndef one(stack) -> int: ...\n@pytest.fixture(scope='module')\ndef two(): ...\ndef three(): ...\n"
+    text = "@pytest.fixture\ndef one(stack) -> int: ...\n@pytest.fixture()\ndef two(): ...\ndef three(): ..."
     assert untyped(text) == ["one", "two"]
