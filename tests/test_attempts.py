@@ -2,11 +2,13 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
+import httpx2
 import psycopg
 import pytest
 from support.listening import listening
@@ -15,8 +17,8 @@ from client_demo.attempts.call import Reply, another_source, call_tool
 from client_demo.attempts.call_walls import walls_of
 from client_demo.attempts.endpoint import HEADER, LONGEST_BODY_BYTES, LONGEST_TEXT, Attempts
 from client_demo.attempts.others import read_others
-from client_demo.attempts.person import identify
-from client_demo.attempts.place import find_place
+from client_demo.attempts.person import Person, identify
+from client_demo.attempts.place import Place, find_place
 from client_demo.attempts.records import Records
 from client_demo.attempts.report import Record, Run, Wall
 from client_demo.attempts.scene import scene_of
@@ -30,6 +32,7 @@ from server.administration.migrations import migrate
 from server.database.context_keys import parse_context_key
 from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.sample import load_sample
+from server.dev.stack import Stack
 from server.settings import SAMPLE
 
 pytestmark = [
@@ -41,21 +44,21 @@ OF_A = ("CLM-A-001", "CLM-A-002", "CLM-A-003", "Alice Johnson", "Bob Williams", 
 
 
 @pytest.fixture(scope="module")
-def page(stack, stack_folder) -> Iterator[str]:
+def page(stack: Stack, stack_folder: Path) -> Iterator[str]:
     mcp_url = stack.addresses.mcp_url
     with listening(create_web(discover(mcp_url, "tenantgate-web"), mcp_url, stack_folder)) as running:
         yield running.url
 
 
 @pytest.fixture(scope="module")
-def place(stack, stack_folder):
+def place(stack: Stack, stack_folder: Path) -> Place:
     found = find_place(stack_folder, stack.addresses.mcp_url)
     assert found is not None
     return found
 
 
 @pytest.fixture
-def post(stack, page, http):
+def post(stack: Stack, page: str, http: httpx2.Client) -> Callable[..., httpx2.Response]:
     """Send a body as a person's page does."""
 
     def send(body, person="mike-broker-a", path="/attempts", **headers):
@@ -73,7 +76,7 @@ def post(stack, page, http):
 
 
 @pytest.fixture
-def tried(post):
+def tried(post: Callable[..., httpx2.Response]) -> Callable[..., Any]:
     """Make an attempt and return its runs."""
 
     def make(kind, text, tool=None, person="mike-broker-a"):
@@ -213,7 +216,7 @@ def test_no_ready_made_attack_of_anybody_else_brings_a_foreign_row_either(post, 
 
 
 @pytest.fixture(scope="module")
-def weak(place, stack):
+def weak(place: Place, stack: Stack) -> Iterator[tuple[Place, psycopg.Connection[Any]]]:
     """A database of its own with the sample, whose walls a test may take down; yields scene and administrator."""
     folder = Path(mkdtemp(prefix="tenantgate-attempts-"))
     folder.chmod(0o711)
@@ -231,7 +234,7 @@ def weak(place, stack):
 
 
 @pytest.fixture
-def mike(stack, place):
+def mike(stack: Stack, place: Place) -> Person:
     return identify(stack.issuer.mint("mike-broker-a"), place.mcp_url)
 
 
