@@ -243,15 +243,8 @@ def test_a_page_with_rows_of_no_tenant_is_withheld_even_without_row_level_securi
     with own.server(stack) as server:
         assert numbers(server) == OF_MIKE
         own.execute(
-<<<<<<< HEAD
             "ALTER TABLE app.claims DISABLE ROW LEVEL SECURITY, DROP CONSTRAINT claims_pkey CASCADE,"
             " ALTER tenant_id DROP NOT NULL, DISABLE TRIGGER USER;"
-=======
-            "ALTER TABLE app.claims DISABLE ROW LEVEL SECURITY;"
-            "ALTER TABLE app.claims DROP CONSTRAINT claims_pkey CASCADE;"
-            "ALTER TABLE app.claims ALTER tenant_id DROP NOT NULL;"
-            "ALTER TABLE app.claims DISABLE TRIGGER USER;"
->>>>>>> stacks
             "UPDATE app.claims SET tenant_id = NULL WHERE tenant_id <> 'broker-a'"
         )
         assert text_of(server) == WITHHELD

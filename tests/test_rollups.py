@@ -7,6 +7,7 @@ import random
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -247,6 +248,43 @@ def test_concurrent_writes_add_up(place, stack) -> None:
         for one in threads:
             one.join()
         assert failures == []
+        for group in GROUPS:
+            rolled, rows = (compiled.summary((), group, rolled=one) for one in (True, False))
+            assert answer(place, rolled, (), "one") == answer(place, rows, (), "one")
+
+
+def test_a_statement_that_changes_many_days_takes_few_locks_and_others_wait_for_it(place, stack) -> None:
+    """PostgreSQL has room for a few thousand locks: one for each changed day would end in "out of shared memory"."""
+    table = orders()
+    one_day = "UPDATE shop.orders SET total = 7 WHERE placed_at < '2020-01-02'"
+    with shop(place, *(text.replace("{moment}", "timestamptz") for text in CREATED)), ExitStack() as open_things:
+        tables = made(place, table)
+        facts = place.facts(tables)
+        compiled = CompiledTable(table, facts[table.name], facts["shop.orders_by_day"])
+        bulk, other = (
+            open_things.enter_context(psycopg.connect(place.admin.info.dsn, password=place.admin.info.password))
+            for _ in range(2)
+        )
+        bulk.execute(
+            "INSERT INTO shop.orders (account, placed_at, status, total, pieces) SELECT 'one',"
+            " '2020-01-01'::timestamptz + day * interval '1 day', 'open', day, 1 FROM generate_series(0, 299) AS day"
+        )
+        bulk.commit()
+        for statement, most in (
+            (one_day, 2),
+            ("UPDATE shop.orders SET total = total + 1 WHERE placed_at > '2020-01-02'", 1),
+        ):
+            with bulk.transaction():
+                bulk.execute(statement)
+                held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+                assert bulk.execute(held).fetchall() == [(most,)]
+                if most == 1:
+                    other.execute("SET lock_timeout = '200ms'")
+                    with pytest.raises(psycopg.errors.LockNotAvailable):
+                        other.execute(one_day)
+                    other.rollback()
+        other.execute(one_day)
+        other.commit()
         for group in GROUPS:
             rolled, rows = (compiled.summary((), group, rolled=one) for one in (True, False))
             assert answer(place, rolled, (), "one") == answer(place, rows, (), "one")

@@ -26,6 +26,8 @@ TRIGGERS: Final[dict[str, tuple[str, LiteralString]]] = {
     "TRUNCATE": ("zz_rollup_truncate", ""),
 }
 _TEXTS: Final = frozenset({"text", "character varying"})
+# Of one statement. By default PostgreSQL has room for about 6,400 locks of all sessions (max_locks_per_transaction).
+_MOST_LOCKS: Final = 100
 
 
 def protect_rollup(subject: Subject, rollup: Rollup) -> Script:
@@ -122,6 +124,7 @@ def names_of(rollup: Rollup, facts: Facts) -> dict[str, sql.Composable]:
         "compared": SQL(", ").join(compared),
         "within": _within(column_of(moment.name), moment, rollup.source.timezone),
         "lock": sql.Literal(sql.Identifier(schema, name).as_string()),
+        "most_locks": sql.Literal(_MOST_LOCKS),
     }
 
 

@@ -3,6 +3,7 @@
 An INSERT only appends rows, so that writers never wait for each other; sometimes it also merges the rows of a day into
 one. UPDATE and DELETE compute each changed day again, because a smallest or largest value cannot be subtracted. They
 lock the day first; the next statement reads it, and its snapshot contains what the previous holder of the lock wrote.
+A statement that changes many days locks the whole roll-up instead, since PostgreSQL has room for few locks.
 Under REPEATABLE READ, the second of two such writers gets a serialization error, as for a row that both change. One
 statement replaces a day, so that it deletes exactly the sums of the rows that it reads.
 """
@@ -15,6 +16,8 @@ DECLARE
   tenants {type}[];
   days date[];
   place integer;
+  many boolean;
+  of_all bigint := hashtextextended('', hashtext({lock}));
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     TRUNCATE {rollup};
@@ -27,6 +30,9 @@ BEGIN
     END IF;
     SELECT array_agg(c.tenant ORDER BY c.tenant, c.day), array_agg(c.day ORDER BY c.tenant, c.day) INTO tenants, days
     FROM (SELECT DISTINCT t.{tenant} AS tenant, {day_of} AS day FROM added AS t WHERE t.{tenant} IS NOT NULL) AS c;
+    IF cardinality(days) > {most_locks} OR NOT pg_try_advisory_xact_lock_shared(of_all) THEN
+      RETURN NULL;
+    END IF;
     FOR place IN 1 .. coalesce(cardinality(days), 0) LOOP
       IF pg_try_advisory_xact_lock(hashtextextended(concat_ws(' ', tenants[place], days[place]), hashtext({lock}))) THEN
         WITH gone AS (
@@ -51,8 +57,16 @@ BEGIN
     SELECT array_agg(c.tenant ORDER BY c.tenant, c.day), array_agg(c.day ORDER BY c.tenant, c.day) INTO tenants, days
     FROM (SELECT DISTINCT t.{tenant} AS tenant, {day_of} AS day FROM removed AS t WHERE t.{tenant} IS NOT NULL) AS c;
   END IF;
+  many := cardinality(days) > {most_locks};
+  IF many THEN
+    PERFORM pg_advisory_xact_lock(of_all);
+  ELSE
+    PERFORM pg_advisory_xact_lock_shared(of_all);
+  END IF;
   FOR place IN 1 .. coalesce(cardinality(days), 0) LOOP
-    PERFORM pg_advisory_xact_lock(hashtextextended(concat_ws(' ', tenants[place], days[place]), hashtext({lock})));
+    IF NOT many THEN
+      PERFORM pg_advisory_xact_lock(hashtextextended(concat_ws(' ', tenants[place], days[place]), hashtext({lock})));
+    END IF;
     IF days[place] BETWEEN '0001-01-02' AND '9999-12-30' THEN
       WITH gone AS (DELETE FROM {rollup} AS r WHERE r.{tenant} = tenants[place] AND r.{day} = days[place])
       INSERT INTO {rollup} ({columns})
