@@ -270,6 +270,7 @@ def test_a_statement_that_changes_many_days_takes_few_locks_and_others_wait_for_
             " '2020-01-01'::timestamptz + day * interval '1 day', 'open', day, 1 FROM generate_series(0, 299) AS day"
         )
         bulk.commit()
+        many_days = "UPDATE shop.orders SET total = total + 1 WHERE placed_at > '2020-01-02'"
         changes: list[tuple[LiteralString, int]] = [(one_day, 2), (many_days, 1)]
         for statement, most in changes:
             with bulk.transaction():
