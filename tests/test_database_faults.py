@@ -48,7 +48,9 @@ class OwnDatabase:
 
 
 @pytest.fixture
-def own(stack: Stack, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
+def own(
+    stack: Stack, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[OwnDatabase]:
     folder = tmp_path_factory.mktemp("own")
     folder.chmod(0o711)
     with EmbeddedPostgres(folder / "postgres") as postgres:
