@@ -89,7 +89,7 @@ def development_stack(  # noqa: PLR0913, PLR0917  # the options of the verb, and
     each request while the stack serves. Raises StartupError; everything that was started is stopped at the end.
     """
     with folder_lock(folder), ExitStack() as started:
-        listeners = [listen(HOST, port + place if port else 0) for place in range(3)]
+        listeners = [started.enter_context(listen(HOST, port + place if port else 0)) for place in range(3)]
         server_url, issuer_url, knowledge_base_url = (f"http://{HOST}:{one.getsockname()[1]}" for one in listeners)
         mcp_url = f"{server_url}/mcp"
         key = development_key(folder / "context.key")
