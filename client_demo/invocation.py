@@ -57,7 +57,8 @@ class Invocation(BaseModel):
 def bearer(request: Request | None) -> str:
     """Return the token of the one Authorization header (RFC 6750 section 2.1).
 
-    Raises TokenMissingError when there is none, and InvalidError when there are two.
+    Raises TokenMissingError when there is none, and InvalidError when there are two, or the
+    token cannot be one.
     """
     # Not `context.request_headers`: of two headers it keeps the last, and the client may have meant the first.
     headers = request.headers.getlist("authorization") if request else []
@@ -69,6 +70,8 @@ def bearer(request: Request | None) -> str:
             "The access token is missing; send `Authorization: Bearer …`, "
             "and on AgentCore put Authorization on the runtime's header allow-list."
         )
+    if not token.isascii():
+        raise InvalidError("The access token has characters beyond ASCII; send it as the issuer made it.")
     return token.strip()
 
 

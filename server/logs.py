@@ -27,6 +27,8 @@ class Lines(io.TextIOBase):
     def __init__(self, descriptor: int) -> None:
         """Write to `descriptor` without a buffer, which would fill up."""
         self._descriptor: Final = descriptor
+        # Threads must not write a part of a line each.
+        self._lock: Final = Lock()
         self._dropped = 0
         # Whether a part of a line was written; the next line must not continue it.
         self._broken = False
@@ -38,6 +40,10 @@ class Lines(io.TextIOBase):
 
     def line(self, data: bytes) -> None:
         """Write one or more lines, each with its end, or drop them."""
+        with self._lock:
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
         if self._dropped:
             report = f'{{"event": "log lines were dropped", "level": "warning", "lines": {self._dropped}}}\n'.encode()
             data = (b"\n" if self._broken else b"") + report + data
@@ -119,12 +125,9 @@ class _Writer:
 
     def __init__(self, lines: Lines) -> None:
         self._lines: Final = lines
-        # Threads must not write a part of a line each.
-        self._lock: Final = Lock()
 
     def msg(self, line: bytes) -> None:
-        with self._lock:
-            self._lines.line(line + b"\n")
+        self._lines.line(line + b"\n")
 
     log = debug = info = warn = warning = msg
     fatal = failure = err = error = critical = exception = msg

@@ -131,6 +131,13 @@ def test_a_call_with_a_tenant_as_argument_is_stopped_before_the_database_and_its
     assert record["audit"]["tenant"] == "broker-a"
 
 
+@pytest.mark.parametrize("text", ['{"limit": NaN}', '{"customer_name": "\\ud800"}'])
+def test_what_is_no_json_or_no_text_is_left_to_the_server(tried, text):
+    [run] = tried("argument", text, "query_claims")
+    assert states(run) == {"gate": "passed", "tenant": "unknown", "database": "not_reached"}
+    assert "HTTP 400, The body is not JSON" in evidence(run, "tenant")
+
+
 def test_a_real_cursor_of_another_tenant_is_refused(tried):
     [run] = tried("argument", '{"cursor": "CURSOR-OF-ANOTHER-TENANT"}', "query_claims")
     assert "issued to sarah-platinum just now" in run["how"]
@@ -418,6 +425,8 @@ def test_nothing_is_tried_without_a_token_that_the_server_accepts(post):
     forged = post(body, Authorization="Bearer e30.e30.e30")
     assert forged.status_code == 401
     assert "sign in again" in forged.json()["error"]
+    odd = post(body, Authorization="Bearer \u00e9".encode("latin-1"))
+    assert (odd.status_code, "beyond ASCII" in odd.json()["error"]) == (400, True)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """One tool call over real HTTP, with any text as the token."""
 
+import json
 import random
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,7 +12,11 @@ from client_demo.errors import AgentError
 _TIMEOUT_S: Final = 30.0
 # Creating one takes longer than a call, and it holds nothing of a person.
 _TLS: Final = httpx2.create_ssl_context()
-_HEADERS: Final = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
+_HEADERS: Final = {
+    "Accept": "application/json, text/event-stream",
+    "Content-Type": "application/json",
+    "MCP-Protocol-Version": "2025-11-25",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +41,15 @@ def call_tool(url: str, token: str, tool: str, arguments: dict[str, Any], source
         "method": "tools/call",
         "params": {"name": tool, "arguments": arguments},
     }
+    # As Python writes it, also where that is no JSON (NaN) or no text (half of a surrogate pair): the server decides.
+    sent = json.dumps(body).encode()
     try:
         with httpx2.Client(
             transport=httpx2.HTTPTransport(verify=_TLS, local_address=source, trust_env=False),
             timeout=_TIMEOUT_S,
             follow_redirects=False,
         ) as http:
-            response = http.post(url, json=body, headers={**_HEADERS, "Authorization": f"Bearer {token}"})
+            response = http.post(url, content=sent, headers={**_HEADERS, "Authorization": f"Bearer {token}"})
     except httpx2.HTTPError as error:
         raise AgentError(f"{url} cannot be reached: {error}; check that the development server still runs.") from None
     return _reply(response)

@@ -20,8 +20,6 @@ _LINE: Final = re.compile(
 )
 # The sender of a statement wrote the text after one of these words.
 _FOREIGN: Final = re.compile(r"(?:ERROR|FATAL|WARNING|NOTICE|INFO|STATEMENT|QUERY|CONTEXT|DETAIL|HINT):  ")
-# PL/pgSQL's text for NULL.
-_NULL: Final = "<NULL>"
 Kind = Literal["not in the database's log", "not in the trail", "another tenant"]
 
 
@@ -56,7 +54,7 @@ class DatabaseLog:
             if found is None or _FOREIGN.search(line, 0, found.start()):
                 continue
             request, statement, tenant = found.groups()
-            if request in {"", _NULL}:
+            if not request:
                 self.own += 1
             else:
                 self.statements.setdefault(request, {})[statement] = tenant

@@ -36,7 +36,7 @@ class Statement(Generic[R]):
     The placeholders of `sql` are `$1`, `$2`, …; the context has the next number after them. The answer is one row: the
     tenant that the database enforced, the rows as a JSON array, and the texts of `outputs`.
 
-    The tenant is that of all rows, where each has its own, and NULL if two differ; else that of the verified context.
+    The tenant is that of all rows, where each has its own, and empty if two differ; else that of the verified context.
     """
 
     def __init__(  # noqa: PLR0913  # the parts of a statement
@@ -78,7 +78,7 @@ def _tenant(outputs: Outputs | None) -> str:
     own = outputs.tenant.as_string()
     # Rows without a tenant count as rows of another one.
     same = f"count({own}) = count(*) AND min({own}) = max({own})"
-    return f"CASE WHEN count(*) = 0 THEN {enforced} WHEN {same} THEN min({own}) END"
+    return f"CASE WHEN count(*) = 0 THEN {enforced} WHEN {same} THEN min({own}) ELSE '' END"
 
 
 def _outputs(outputs: Outputs | None) -> str:

@@ -23,7 +23,7 @@ ALTER TABLE tenancy.keys ENABLE ROW LEVEL SECURITY;
 
 -- The parts of the verified context, NULL for an empty one; NULL when there is no context; an error for an invalid one.
 -- Form: v3|kid|tenant|base64(issuer)|base64(subject)|tier|request|expiry|sha256(statement)|hmac
--- It runs once per statement, and in each transaction PostgreSQL prepares each of its expressions anew: so they are few.
+-- It runs once for each use in a statement, not for each row, and in each transaction PostgreSQL prepares each of its expressions anew: so they are few.
 CREATE FUNCTION tenancy.verified_context() RETURNS text[]
   LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL RESTRICTED
   SET search_path = pg_catalog, pg_temp

@@ -37,8 +37,6 @@ DECLARE
   tenants text[];
   days date[];
   place integer;
-  many boolean;
-  of_all bigint := hashtextextended('', hashtext('"app"."claims_by_day"'));
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN
     TRUNCATE "app"."claims_by_day";
@@ -49,13 +47,17 @@ BEGIN
     IF random() > 0.05 OR current_setting('transaction_isolation') <> 'read committed' THEN
       RETURN NULL;
     END IF;
-    SELECT array_agg(c.tenant ORDER BY c.tenant, c.day), array_agg(c.day ORDER BY c.tenant, c.day) INTO tenants, days
-    FROM (SELECT DISTINCT t."tenant_id" AS tenant, ("t"."filed_at" AT TIME ZONE 'UTC')::date AS day FROM added AS t WHERE t."tenant_id" IS NOT NULL) AS c;
-    IF cardinality(days) > 100 OR NOT pg_try_advisory_xact_lock_shared(of_all) THEN
-      RETURN NULL;
-    END IF;
+    -- Some of them, if there are many: their turn comes with other inserts.
+    SELECT array_agg(c.tenant), array_agg(c.day) INTO tenants, days
+    FROM (
+      SELECT d.tenant, d.day FROM (
+        SELECT DISTINCT t."tenant_id" AS tenant, ("t"."filed_at" AT TIME ZONE 'UTC')::date AS day FROM added AS t WHERE t."tenant_id" IS NOT NULL
+      ) AS d ORDER BY random() LIMIT 100
+    ) AS c;
     FOR place IN 1 .. coalesce(cardinality(days), 0) LOOP
-      IF pg_try_advisory_xact_lock(hashtextextended(concat_ws(' ', tenants[place], days[place]), hashtext('"app"."claims_by_day"'))) THEN
+      IF pg_try_advisory_xact_lock(
+        hashtext('"app"."claims_by_day"'), (hashtextextended(concat_ws(' ', tenants[place], days[place]), 0) & 1023)::integer
+      ) THEN
         WITH gone AS (
           DELETE FROM "app"."claims_by_day" AS r WHERE r."tenant_id" = tenants[place]
             AND (r."rollup_day" = days[place] OR (r."rollup_day" IS NULL AND days[place] IS NULL)) RETURNING r.*
@@ -78,16 +80,12 @@ BEGIN
     SELECT array_agg(c.tenant ORDER BY c.tenant, c.day), array_agg(c.day ORDER BY c.tenant, c.day) INTO tenants, days
     FROM (SELECT DISTINCT t."tenant_id" AS tenant, ("t"."filed_at" AT TIME ZONE 'UTC')::date AS day FROM removed AS t WHERE t."tenant_id" IS NOT NULL) AS c;
   END IF;
-  many := cardinality(days) > 100;
-  IF many THEN
-    PERFORM pg_advisory_xact_lock(of_all);
-  ELSE
-    PERFORM pg_advisory_xact_lock_shared(of_all);
-  END IF;
+  -- In one order, so that two statements never wait for each other.
+  PERFORM pg_advisory_xact_lock(hashtext('"app"."claims_by_day"'), c.hash) FROM (
+    SELECT DISTINCT (hashtextextended(concat_ws(' ', d.tenant, d.day), 0) & 1023)::integer AS hash
+    FROM unnest(tenants, days) AS d (tenant, day) ORDER BY hash
+  ) AS c;
   FOR place IN 1 .. coalesce(cardinality(days), 0) LOOP
-    IF NOT many THEN
-      PERFORM pg_advisory_xact_lock(hashtextextended(concat_ws(' ', tenants[place], days[place]), hashtext('"app"."claims_by_day"')));
-    END IF;
     IF days[place] BETWEEN '0001-01-02' AND '9999-12-30' THEN
       WITH gone AS (DELETE FROM "app"."claims_by_day" AS r WHERE r."tenant_id" = tenants[place] AND r."rollup_day" = days[place])
       INSERT INTO "app"."claims_by_day" ("tenant_id", "rollup_day", "status", "line_of_business", "rollup_rows", "rollup_total_amount", "rollup_values_amount", "rollup_largest_amount")

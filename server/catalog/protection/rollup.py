@@ -26,8 +26,11 @@ TRIGGERS: Final[dict[str, tuple[str, LiteralString]]] = {
     "TRUNCATE": ("zz_rollup_truncate", ""),
 }
 _TEXTS: Final = frozenset({"text", "character varying"})
-# Of one statement. By default PostgreSQL has room for about 6,400 locks of all sessions (max_locks_per_transaction).
-_MOST_LOCKS: Final = 100
+# A bit mask: a roll-up has 1,024 locks. By default PostgreSQL has room for about 6,400 of all sessions
+# (max_locks_per_transaction).
+_LOCKS: Final = 1_023
+# How many days (of a tenant each) one INSERT merges at most.
+_MOST_MERGED: Final = 100
 
 
 def protect_rollup(subject: Subject, rollup: Rollup) -> Script:
@@ -124,7 +127,8 @@ def names_of(rollup: Rollup, facts: Facts) -> dict[str, sql.Composable]:
         "compared": SQL(", ").join(compared),
         "within": _within(column_of(moment.name), moment, rollup.source.timezone),
         "lock": sql.Literal(sql.Identifier(schema, name).as_string()),
-        "most_locks": sql.Literal(_MOST_LOCKS),
+        "locks": sql.Literal(_LOCKS),
+        "most_merged": sql.Literal(_MOST_MERGED),
     }
 
 

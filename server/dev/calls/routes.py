@@ -102,8 +102,10 @@ class OwnCalls:
     def _text(self, folder: Path, name: str, record: Mapping[str, Any]) -> str | None:
         isolation = Isolation.of(_Caller(record.get("tenant"), record.get("tier")), self.isolate_by)
         for path in sorted(folder.rglob("*")):
-            if path.is_file() and f"/{path.relative_to(folder).as_posix()}".endswith(f"/{name}"):
-                return path.read_text(encoding="utf-8-sig") if isolation.admits(read_sidecar(path).attributes) else None
+            named = path.is_file() and f"/{path.relative_to(folder).as_posix()}".endswith(f"/{name}")
+            # Two tiers may have documents of one name.
+            if named and isolation.admits(read_sidecar(path).attributes):
+                return path.read_text(encoding="utf-8-sig")
         return None
 
 
@@ -111,7 +113,7 @@ def _arguments(body: bytes) -> dict[str, Any] | None:
     try:
         sent: Any = json.loads(body)
         arguments = sent["arguments"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return cast("dict[str, Any]", arguments) if isinstance(arguments, dict) else None
 

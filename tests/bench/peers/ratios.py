@@ -14,6 +14,8 @@ MEASURES: Final = {
     "postgres": "CPU of a call, PostgreSQL",
     "p99": "p99",
 }
+# Stands for no time at all, so that nothing is divided by zero.
+_NOTHING: Final = 1e-6
 # Who, compared with whom, by what, at which numbers of clients, and the limit.
 _TARGETS: Final = (
     (OURS, TOOLBOX, "cpu", (8, 32), "<=", 0.75),
@@ -48,15 +50,17 @@ def _compared(ours: list[dict[str, float]], others: list[dict[str, float]]) -> d
     """Return lowest, median and highest ratio of the rounds for each measure."""
     spread: dict[str, list[float]] = {}
     for measure in MEASURES:
-        ratios = sorted(_value(one, measure) / _value(other, measure) for one, other in zip(ours, others, strict=True))
+        pairs = [(_value(one, measure), _value(other, measure)) for one, other in zip(ours, others, strict=True)]
+        # A round in which the clock of a process did not advance says nothing of it.
+        counted = [pair for pair in pairs if min(pair) > _NOTHING] or pairs
+        ratios = sorted(one / other for one, other in counted)
         spread[measure] = [round(one, 3) for one in (ratios[0], median(ratios), ratios[-1])]
     return spread
 
 
 def _value(figures: dict[str, float], measure: str) -> float:
     key = {"calls": "calls_per_s", "cpu": "cpu_us", "postgres": "postgres_us", "p99": "p99_ms"}.get(measure)
-    # No division by zero where a tick of the clock was never reached.
-    return max(figures[key] if key else figures["cpu_us"] + figures["postgres_us"], 1e-6)
+    return max(figures[key] if key else figures["cpu_us"] + figures["postgres_us"], _NOTHING)
 
 
 def _judged(rounds: Rounds) -> list[dict[str, Any] | None]:
