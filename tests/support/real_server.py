@@ -146,8 +146,11 @@ def real_server(
     """
     port = free_port()
     resource = f"http://127.0.0.1:{port}/mcp"
-    own = Issuer(aud=resource, scope="claims:read", tenant_id="broker-a").running()
-    with own if issuer is None else nullcontext(issuer) as issuer:
+    with (
+        Issuer(aud=resource, scope="claims:read", tenant_id="broker-a").running()
+        if issuer is None
+        else nullcontext(issuer) as issuer
+    ):
         written = {
             "resource_url": resource,
             "port": port,
