@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -18,12 +19,15 @@ from tempfile import mkdtemp
 import psycopg
 import pytest
 
+from server.database.context_keys import new_context_key
 from server.dev import folder as dev_folder
 from server.dev.folder import data_folder, folder_lock
 from server.dev.postgres import launcher, site
 from server.dev.postgres.account import ENVIRONMENT
 from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.postgres.leftover import processes_on
+from server.dev.preparation import prepare_database
+from server.dev.stack import development_stack
 from server.errors import StartupError
 
 CHECKOUT = Path(__file__).parent.parent
@@ -388,3 +392,16 @@ def test_a_folder_that_is_not_safe_is_refused(tmp_path):
     (tmp_path / "open").chmod(0o777)
     with pytest.raises(StartupError, match="can be written to by everybody"):
         data_folder(tmp_path / "open")
+
+
+@pytest.mark.skipif(not (CHECKOUT / "tools" / "sample").exists(), reason="the sample pack was deleted")
+def test_a_development_folder_of_another_version_is_named_with_the_remedy(tmp_path: Path) -> None:
+    tmp_path.chmod(0o711)
+    with EmbeddedPostgres(tmp_path / "postgres") as postgres:
+        prepare_database(postgres, new_context_key("dev"), "https://issuer.test")
+        with psycopg.connect(postgres.admin_url) as admin:
+            admin.execute("INSERT INTO tenantgate.migrations (name, sha256) VALUES ('9999_later.sql', repeat('0', 64))")
+    begin_anew = f"9999_later.sql.*remove {re.escape(str(tmp_path))}, which has only sample data, to begin anew$"
+    with pytest.raises(StartupError, match=begin_anew), development_stack(tmp_path, 0):
+        pass
+    EmbeddedPostgres(tmp_path / "postgres").remove()

@@ -97,7 +97,12 @@ def development_stack(  # noqa: PLR0913, PLR0917  # the options of the verb, and
             report("starting PostgreSQL")
             postgres = started.enter_context(EmbeddedPostgres(folder / "postgres"))
             report("preparing the database")
-            database_url, admin_url = prepare_database(postgres, key, issuer_url), postgres.admin_url
+            admin_url = postgres.admin_url
+            try:
+                database_url = prepare_database(postgres, key, issuer_url)
+            except StartupError as error:
+                # Made by another version. Nothing is lost: the database holds the sample's rows alone.
+                raise StartupError(f"{error}; or remove {folder}, which has only sample data, to begin anew") from None
             others, people = sample_settings(), PEOPLE
         else:
             report("preparing the database")
