@@ -42,8 +42,8 @@ async def turn(question: str, history: Sequence[Message], token: str, url: str) 
             started = True
             yield {"type": "start", "model": model_label(agent.model)}
             async for event in agent.stream_async(question):
-                for told in events.of(event):
-                    yield told
+                for one in events.of(event):
+                    yield one
         yield {"type": "done"}
     except AgentError as error:
         if not started:

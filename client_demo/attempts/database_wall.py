@@ -82,8 +82,8 @@ def judge(others: Others | None, seen: Seen, leaked: list[str], own: str | None,
     if leaked:
         return Wall("database", "failed", f"The answer has values of another tenant: {', '.join(leaked[:5])}.")
     if any(foreign.values()):
-        told = " and ".join(f"{count} of {table}" for table, count in foreign.items() if count)
-        return Wall("database", "failed", f"Rows that must stay hidden can be read now: {told}.")
+        counts = " and ".join(f"{count} of {table}" for table, count in foreign.items() if count)
+        return Wall("database", "failed", f"Rows that must stay hidden can be read now: {counts}.")
     if not seen.is_complete:
         return Wall("database", "unknown", f"{attempt} The rows in reach could not be counted afterwards.".strip())
     return Wall("database", "stopped", f"{attempt} {_counted(others, seen, own)}".strip())

@@ -7,7 +7,7 @@ from types import TracebackType
 class Cancellation:
     """A context that `cancel` ends: what runs in it is cancelled, and the code after it goes on.
 
-    Cancelling before it is entered ends it at its first wait; afterwards, it does nothing. Whoever else cancels the
+    Cancelling before it is entered ends it at its first wait; afterwards, it does nothing. Another part that cancels the
     task is not held up.
     """
 

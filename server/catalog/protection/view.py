@@ -81,7 +81,7 @@ def _write_both_ways(script: Script, subject: Subject) -> None:
     script.gap()
     script.say(
         f"DECIDE FIRST. It reads its tables as {subject.own.owner}, whom no policy binds, so it shows the rows of all "
-        f"tenants to whoever may read it, and {subject.login} gets no grant here."
+        f"tenants to everybody who may read it, and {subject.login} gets no grant here."
     )
     if readers:
         script.say(
