@@ -7,8 +7,8 @@ from types import TracebackType
 class Cancellation:
     """A context that `cancel` ends: what runs in it is cancelled, and the code after it goes on.
 
-    Cancelling before it is entered ends it at its first wait; afterwards, it does nothing. Another part that cancels the
-    task is not held up.
+    Cancelling before it is entered ends it at its first wait; afterwards, it does nothing. A part that cancels the
+    task itself is not held up.
     """
 
     __slots__ = ("_cancelled_before", "_is_over", "_is_wanted", "_task")
