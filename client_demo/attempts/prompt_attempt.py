@@ -11,6 +11,7 @@ from client_demo.attempts.call import Reply
 from client_demo.attempts.call_walls import walls_of
 from client_demo.attempts.report import Record, Run, State, Table, Wall, not_reached
 from client_demo.attempts.scene import Scene
+from client_demo.call_requests import CallRequests
 from client_demo.errors import RefusedByServerError
 from client_demo.offline_model import OfflineModel
 
@@ -27,9 +28,11 @@ _WORST_FIRST: Final[tuple[State, ...]] = ("failed", "unknown", "stopped", "passe
 def attempt_prompt(scene: Scene) -> list[Run]:
     """Ask what the person wrote, as the person, and report the calls that the model made of it."""
     answers: list[tuple[str, int]] = []
+    requests = CallRequests()
 
     async def answered(response: httpx2.Response) -> None:
         answers.append((response.headers.get("x-request-id", ""), response.status_code))
+        await requests.note(response)
 
     try:
         turn = ask(scene.text, scene.person.token, scene.place.mcp_url, OfflineModel(), answered)
@@ -41,7 +44,9 @@ def attempt_prompt(scene: Scene) -> list[Run]:
         ]
         return [Run(_TITLE, _HOW, walls, str(error), records=_calls_in(scene.records.of(answers)))]
     found = _calls_in(scene.records.of(answers))
-    walls, tables = _walls(scene, turn, found)
+    by_request = {record.request: record for record in found}
+    records = [by_request.get(requests.take(call.name, call.arguments) or "", _UNRECORDED) for call in turn.calls]
+    walls, tables = _walls(scene, turn, records)
     calls = [
         {"tool": call.name, "arguments": call.arguments, "refused": call.result if call.is_error else ""}
         for call in turn.calls
@@ -49,14 +54,13 @@ def attempt_prompt(scene: Scene) -> list[Run]:
     return [Run(_TITLE, _HOW, walls, turn.answer, tables, calls, found)]
 
 
-def _walls(scene: Scene, turn: Turn, found: list[Record]) -> tuple[list[Wall], list[Table]]:
+def _walls(scene: Scene, turn: Turn, records: list[Record]) -> tuple[list[Wall], list[Table]]:
     if not turn.calls:
         accepted = Wall("gate", "passed", "The server accepted your token.")
         return [accepted, *not_reached("tenant", "database", evidence="The model called no tool.")], []
     each: list[list[Wall]] = []
     tables: list[Table] = []
-    for number, call in enumerate(turn.calls):
-        record = found[number] if number < len(found) else _UNRECORDED
+    for call, record in zip(turn.calls, records, strict=True):
         reply = _reply(call, record)
         each.append(walls_of(scene, reply, record))
         tables += said(reply)[1]
