@@ -4,14 +4,16 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import httpx2
 import psycopg
 import pytest
+import structlog
 from hypothesis import settings
 from support.gate import served as served  # noqa: PLC0414  # a fixture
 from support.listening import stack_running
+from support.logs import StandardOutput
 
 from server.dev.postgres.launcher import EmbeddedPostgres
 from server.dev.sample import SAMPLE_DOCUMENTS
@@ -34,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # A shell starts what runs in its background with SIGINT ignored, and every process of a test would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(cast("TextIO", StandardOutput())))
     if config.getoption("--slow"):
         settings.register_profile("searching", derandomize=False, deadline=None)
         settings.load_profile("searching")

@@ -1,8 +1,10 @@
-"""What a test logs itself, without what the servers in other threads of its process log meanwhile."""
+"""Where the servers in a test's process log, and what a test logs itself, without what their threads log meanwhile."""
 
+import io
+import sys
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from structlog import DropEvent
 from structlog.testing import capture_logs
@@ -21,3 +23,18 @@ def own_logs() -> Generator[list[EventDict]]:
 
     with capture_logs(processors=[only_own]) as lines:
         yield lines
+
+
+class StandardOutput(io.TextIOBase):
+    """Writes to the standard output of the moment, which pytest replaces, closes and frees between tests.
+
+    print() of CPython 3.11 to 3.13 holds no reference to it while it writes. When a server's thread printed at that
+    moment, the process died.
+    """
+
+    def write(self, text: str, /) -> int:
+        now = sys.stdout
+        with suppress(OSError, ValueError):  # it was closed meanwhile: the test is over
+            now.write(text)
+            now.flush()
+        return len(text)
