@@ -1,5 +1,6 @@
 """The database: each call sends a signed tenant context and one read-only statement in one round trip."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -49,6 +50,8 @@ class Database:
         self._keys: Final = settings.signing_keys()
         # Nothing is read before isolation was proved on this database, and only while the last check passes.
         self.proved = False
+        # Set by an answer of another tenant: isolation is proved again at once.
+        self.doubted: Final = asyncio.Event()
         # The time of the last proof, by time.monotonic().
         self.proved_at: float | None = None
         self._pool: Final = Pool(settings)
@@ -99,6 +102,9 @@ class Database:
         wanted = None if principal.tenant is None else principal.tenant.encode()
         if row is None or row[0] != wanted or row[1] is None:
             _log.critical("the database enforced another tenant than the token's", statement=statement.name)
+            # Other tools, such as a summary, may not see it.
+            self.proved = False
+            self.doubted.set()
             raise WithheldError(_WITHHELD)
         return statement.read(*row[1:])
 

@@ -80,8 +80,7 @@ async def _keep_proving(
     last: Report | None,
 ) -> None:
     while True:
-        # Random, so that not all replicas ask at once when a database comes back.
-        await anyio.sleep((_REPEAT_S if database.proved else _RETRY_S) * CHANCE.uniform(0.5, 1.0))
+        await _pause(database)
         # The first proof reads every row; later ones read samples, so that callers are not slowed down.
         proof = partial(examine, settings, catalog, exact=not database.proved)
         try:
@@ -105,8 +104,20 @@ async def _keep_proving(
         _judge(database, holds=report.holds)
 
 
+async def _pause(database: Database) -> None:
+    """Wait until the next proof is due: soon without one that holds, or when an answer was one of another tenant."""
+    # Random, so that not all replicas ask at once when a database comes back.
+    part = CHANCE.uniform(0.5, 1.0)
+    await anyio.sleep(_RETRY_S * part)
+    if database.proved:
+        with anyio.move_on_after((_REPEAT_S - _RETRY_S) * part):
+            await database.doubted.wait()
+    database.doubted.clear()
+
+
 def _judge(database: Database, *, holds: bool) -> None:
-    database.proved = holds
+    # What was answered during the proof counts more.
+    database.proved = holds and not database.doubted.is_set()
     if holds:
         database.proved_at = time.monotonic()
 
