@@ -11,9 +11,10 @@ def measured_on(result: dict[str, Any]) -> str:
     known = result["measured_on"]
     versions = ", ".join(f"{name} {version}" for name, version in known["versions"].items())
     each = f" of {known['seconds']:g} s each" if known["seconds"] else ""
+    sender = f"; load from {known['load_generator']}" if known["load_generator"] else ""
     return (
         f"Measured on {known['processors']} processors ({known['system']}) with {versions}; "
-        f"rounds: {known['rounds']}{each}; load from {known['load_generator']}. "
+        f"rounds: {known['rounds']}{each}{sender}. "
         f"The load average was {known['load_before']} before and {known['load_after']} after."
     )
 
@@ -87,4 +88,27 @@ def memory(result: dict[str, Any]) -> str:
         f"| {one['what']} | {one['target']} | {one['measured']} | {'yes' if one['met'] else 'no'} |"
         for one in result["targets"]
     ]
+    return "\n".join([*lines, ""])
+
+
+def growth(result: dict[str, Any]) -> str:
+    """Return the section about a large tenant and the small ones beside it."""
+    rows = result["rows"]
+    large = f"{rows['large']:,} of {rows['large'] + rows['others']:,} rows"
+    lines = ["", measured_on(result), "", "Figures in milliseconds are that machine's own:", ""]
+    lines += [f"| asked | by a tenant with {large}, ms | target | met | a small tenant's, to that among 10,000 rows |"]
+    lines += ["|---|---|---|---|---|"]
+    for name, took in result["ms"].items():
+        most = result["most_ms"].get(name)
+        judged = f"≤ {most} | {'yes' if took['large'] <= most else 'no'}" if most else " | "
+        lines.append(f"| {name} | {took['large']:.2f} | {judged} | {result['grown'][name]:.2f} |")
+    lines += [
+        "",
+        "Writes of the large tenant, as multiples of those without roll-up and without the two sort indexes:",
+        "",
+    ]
+    lines += ["| written | sort indexes | sort indexes and roll-up |", "|---|---|---|"]
+    for step, one in result["writes"].items():
+        with_all, without_rollup, without_both = one.values()
+        lines.append(f"| {step} | {without_rollup / without_both:.1f} | {with_all / without_both:.1f} |")
     return "\n".join([*lines, ""])

@@ -17,6 +17,7 @@ WRITTEN: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "peers": sections.peers,
     "workers": sections.workers,
     "memory": sections.memory,
+    "growth": sections.growth,
 }
 
 
