@@ -36,7 +36,8 @@ class Statement(Generic[R]):
     The placeholders of `sql` are `$1`, `$2`, …; the context has the next number after them. The answer is one row: the
     tenant that the database enforced, the rows as a JSON array, and the texts of `outputs`.
 
-    The tenant is that of all rows, where each has its own, and empty if two differ; else that of the verified context.
+    The tenant is that of all rows, where each has its own (`is_confirmed_by_rows`), and empty if two differ; else that of
+    the verified context.
     """
 
     def __init__(  # noqa: PLR0913  # the parts of a statement
@@ -59,6 +60,7 @@ class Statement(Generic[R]):
             parameters = max((int(number) for number in re.findall(r"\$(\d+)", text)), default=0)
         self.name: Final = name
         self.read: Final[Callable[..., list[R]]] = read or _reader(row)
+        self.is_confirmed_by_rows: Final = outputs is not None and outputs.tenant is not None
         context = f"${parameters + 1}"
         self.text: Final = (
             f"WITH {_CONTEXT} AS MATERIALIZED (SELECT set_config('tenancy.context', {context}, true) AS {_CONTEXT}) "

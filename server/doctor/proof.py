@@ -105,7 +105,7 @@ async def _keep_proving(
 
 
 async def _pause(database: Database) -> None:
-    """Wait until the next proof is due: soon without one that holds, or when an answer was one of another tenant."""
+    """Wait until the next proof is due: soon without one that holds, or when rows of another tenant came."""
     # Random, so that not all replicas ask at once when a database comes back.
     part = CHANCE.uniform(0.5, 1.0)
     await anyio.sleep(_RETRY_S * part)
