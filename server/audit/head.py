@@ -26,7 +26,7 @@ class Head:
     def __init__(self, live: Path, file: int) -> None:
         """Keep the descriptor of a locked head."""
         self.live: Final = live
-        self.file: Final = file
+        self._file: Final = file
 
     @classmethod
     def taken(cls, path: Path) -> "Head":
@@ -43,11 +43,15 @@ class Head:
 
     def write(self, number: int, digest: str, chain: str) -> None:
         """Name the last record; always the same number of bytes, so that nothing of an older line is left."""
-        os.pwrite(self.file, f"{number:020d} {digest} {chain}\n".encode(), 0)
+        os.pwrite(self._file, f"{number:020d} {digest} {chain}\n".encode(), 0)
+
+    def sync(self) -> None:
+        """Wait until the disk has the head."""
+        os.fdatasync(self._file)
 
     def close(self) -> None:
         """Release the name."""
-        os.close(self.file)
+        os.close(self._file)
 
 
 def read_head(live: Path) -> HeadLine | None:

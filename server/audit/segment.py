@@ -21,19 +21,19 @@ class Fate(Enum):
 
 
 class Segment:
-    """An open file to which only this process appends; `file` is its descriptor."""
+    """An open file to which only this process appends."""
 
     def __init__(self, live: Path, *, new: bool) -> None:
         """Open the file; with `new`, create it or take an empty one; raises OSError."""
         self._live: Final = str(live)
         begun = live.exists()
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self.file: Final = os.open(live, flags | (0 if begun else os.O_EXCL), 0o600)
+        self._file: Final = os.open(live, flags | (0 if begun else os.O_EXCL), 0o600)
         try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            found = _own(os.fstat(self.file), new=new)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            found = _own(os.fstat(self._file), new=new)
         except OSError:
-            os.close(self.file)
+            os.close(self._file)
             raise
         self.size = found.st_size
         self._inode: Final = found.st_ino
@@ -46,7 +46,7 @@ class Segment:
             found = None
         if found is not None and found.st_ino == self._inode and found.st_size == self.size:
             return None
-        if not os.fstat(self.file).st_nlink:
+        if not os.fstat(self._file).st_nlink:
             return Fate.DELETED
         if found is not None and found.st_ino == self._inode:
             return Fate.CHANGED
@@ -54,19 +54,19 @@ class Segment:
 
     def write(self, line: bytes) -> None:
         """Write a whole line; on a full disk, write none of it: the next line must not follow half a record."""
-        written = os.write(self.file, line)
+        written = os.write(self._file, line)
         if written != len(line):
-            os.ftruncate(self.file, self.size)
+            os.ftruncate(self._file, self.size)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size += written
 
     def whole_end(self) -> bytes:
         """Return the last whole line; drop half a line after it, left by a crash before its request was answered."""
         start = max(0, self.size - LONGEST_LINE_BYTES)
-        end = os.pread(self.file, self.size - start, start)
+        end = os.pread(self._file, self.size - start, start)
         whole = end[: end.rfind(b"\n") + 1]
         if dropped := len(end) - len(whole):
-            os.ftruncate(self.file, self.size - dropped)
+            os.ftruncate(self._file, self.size - dropped)
             self.size -= dropped
         return whole[whole.rfind(b"\n", 0, -1) + 1 :]
 
@@ -76,11 +76,11 @@ class Segment:
 
     def sync(self) -> None:
         """Wait until the disk has everything that was written."""
-        os.fdatasync(self.file)
+        os.fdatasync(self._file)
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self.file)
+        os.close(self._file)
 
 
 def _own(found: os.stat_result, *, new: bool) -> os.stat_result:

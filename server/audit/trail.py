@@ -50,7 +50,6 @@ class AuditTrail:
                 self._signing: Final = Signing(key, self._writer, path, self._rules) if key else None
                 self._unsealed = self._signing.reload() if self._signing else 0
                 self._begin()
-                self._writer.wait_for_flush()
                 on_failure.pop_all()
         except OSError as error:
             reason = error.strerror or type(error).__name__
@@ -125,13 +124,7 @@ class AuditTrail:
         return AuditError()
 
     def _look(self) -> None:
-        """Make sure that the file is there, as this process left it, and is not full; and that the disk keeps up."""
-        try:
-            self._writer.check_flush()
-        except OSError:
-            # Before the next record, it is tried again.
-            self._unsealed = self._rules.checkpoint_records
-            raise
+        """Make sure that the file is there, as this process left it, and is not full."""
         if not self._writer.is_open:
             self._begin()
         elif (fate := self._writer.fate()) is not None:
@@ -184,11 +177,11 @@ class AuditTrail:
             self._signing.add(record.get("tenant"))
 
     def _seal(self) -> None:
-        """Write a checkpoint, if there is a key, and begin to force everything to the disk."""
+        """Write a checkpoint, if there is a key, and synchronise the disk."""
         if self._signing:
             self._signing.write_checkpoint()
         if self._rules.fsync != "never":
-            self._writer.flush()
+            self._writer.sync()
         self._unsealed = 0
         self._sealed_at = time.monotonic()
         self._seal_at = self._sealed_at + self._rules.checkpoint_s

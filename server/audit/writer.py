@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from server.audit.chain import FIRST, lines, opened, sealed
 from server.audit.files import rotated_path
-from server.audit.flush import Flush
 from server.audit.head import Head, read_head
 from server.audit.segment import Fate, Segment
 from server.errors import StartupError
@@ -27,7 +26,6 @@ class Writer:
         self._head: Final = Head.taken(path)
         self.live: Final = self._head.live
         self._segment: Segment | None = None
-        self._flush: Final = Flush()
         self.number, self.digest, self.chain = 0, FIRST, ""
         # The number of the first record in the file.
         self.first = 1
@@ -89,22 +87,14 @@ class Writer:
             self._segment.close()
             self._segment = None
 
-    def flush(self) -> None:
-        """Begin to force everything to the disk; raises OSError when an earlier time failed or has not ended."""
+    def sync(self) -> None:
+        """Wait until the disk has everything; raises OSError."""
         if self._segment is not None:
-            self._flush.begin((self._segment.file, self._head.file))
-
-    def check_flush(self) -> None:
-        """Raise OSError when forcing everything to the disk failed, or takes too long."""
-        self._flush.check()
-
-    def wait_for_flush(self) -> None:
-        """Wait until the disk has everything that was forced to it; raises OSError."""
-        self._flush.wait()
+            self._segment.sync()
+            self._head.sync()
 
     def close(self) -> None:
-        """Wait for the disk, close the files and release the name."""
-        self._flush.close()
+        """Close the files and release the name."""
         self.leave()
         self._head.close()
 
