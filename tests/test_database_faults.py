@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
@@ -259,6 +260,21 @@ def test_after_an_answer_of_another_tenant_nothing_is_read_until_isolation_is_pr
         own.execute("ALTER TABLE app.claims ENABLE ROW LEVEL SECURITY")
         eventually(lambda: readiness(server) == 200, 8)
         assert server.call("summarize_claims")["structuredContent"] == totals["structuredContent"]
+
+
+@timed
+def test_an_answer_that_waited_meanwhile_is_not_shown_either(stack, own: OwnDatabase) -> None:
+    """R246."""
+    with own.server(stack) as server, psycopg.connect(own.postgres.admin_url) as other, ThreadPoolExecutor() as threads:
+        assert numbers(server) == OF_MIKE
+        own.execute("ALTER TABLE app.claims DISABLE ROW LEVEL SECURITY")
+        own.execute("ALTER TABLE app.claims_by_day DISABLE ROW LEVEL SECURITY")
+        other.execute("LOCK TABLE app.claims_by_day IN ACCESS EXCLUSIVE MODE")
+        waiting = threads.submit(text_of, server, "summarize_claims")
+        eventually(lambda: bool(own.execute("SELECT 1 FROM pg_locks WHERE NOT granted")), 1)
+        assert text_of(server) == WITHHELD
+        other.rollback()
+        assert waiting.result() == DOWN
 
 
 def test_a_page_with_rows_of_no_tenant_is_withheld_even_without_row_level_security(stack, own) -> None:

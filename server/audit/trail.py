@@ -41,9 +41,11 @@ class AuditTrail:
         self._reason = "start"
         # The number of records since the last checkpoint.
         self._unsealed = 0
+        # Whether the last record is a checkpoint.
+        self._is_signed = False
         self._sealed_at = time.monotonic()
         try:
-            self._writer: Final = Writer(path, sync_each=self._rules.fsync == "record")
+            self._writer: Final = Writer(path)
             self._before: Final = self._writer.number
             with ExitStack() as on_failure:
                 on_failure.callback(self._writer.close)
@@ -161,6 +163,7 @@ class AuditTrail:
             self._seal()
         before = self._writer.digest
         self._writer.begin(self._reason)
+        self._is_signed = False
         if self._signing:
             self._signing.begin(before)
         # A checkpoint is due before the next record, even if it fails now.
@@ -173,13 +176,19 @@ class AuditTrail:
     def _write(self, record: Mapping[str, Any]) -> None:
         self._writer.write(record)
         self._unsealed += 1
+        self._is_signed = False
         if self._signing:
             self._signing.add(record.get("tenant"))
+        # Last: where this fails, the record is in the file all the same, and belongs into the next checkpoint.
+        if self._rules.fsync == "record":
+            self._writer.sync()
 
     def _seal(self) -> None:
         """Write a checkpoint, if there is a key, and synchronise the disk."""
-        if self._signing:
+        # While the disk fails, this is tried for each request: one checkpoint is enough.
+        if self._signing and not self._is_signed:
             self._signing.write_checkpoint()
+            self._is_signed = True
         if self._rules.fsync != "never":
             self._writer.sync()
         self._unsealed = 0

@@ -17,12 +17,11 @@ from server.errors import StartupError
 class Writer:
     """Writes records one after the other; after a failure the chain continues with the next record."""
 
-    def __init__(self, path: Path, *, sync_each: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         """Take the first free name of `path` and continue its file.
 
         Raises StartupError when the file does not end as its head says, and OSError.
         """
-        self._sync_each: Final = sync_each
         self._head: Final = Head.taken(path)
         self.live: Final = self._head.live
         self._segment: Segment | None = None
@@ -72,8 +71,6 @@ class Writer:
         self._segment.write(line)
         self.number, self.digest = number, digest
         self._head.write(number, digest, self.chain)
-        if self._sync_each:
-            self._segment.sync()
 
     def set_aside(self) -> None:
         """Keep the file under another name; raises OSError."""

@@ -107,6 +107,9 @@ class Database:
                 self.proved = False
                 self.doubted.set()
             raise WithheldError(_WITHHELD)
+        if not self.proved:
+            # Another answer had rows of another tenant, while this one waited.
+            raise UnavailableError(_DOWN)
         return statement.read(*row[1:])
 
     def _sign(self, statement: Statement[Any], principal: Principal) -> str:

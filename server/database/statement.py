@@ -36,8 +36,8 @@ class Statement(Generic[R]):
     The placeholders of `sql` are `$1`, `$2`, …; the context has the next number after them. The answer is one row: the
     tenant that the database enforced, the rows as a JSON array, and the texts of `outputs`.
 
-    The tenant is that of all rows, where each has its own (`is_confirmed_by_rows`), and empty if two differ; else that of
-    the verified context.
+    The tenant is that of all rows, where each has its own (`is_confirmed_by_rows`), and empty if two differ; else that
+    of the verified context.
     """
 
     def __init__(  # noqa: PLR0913  # the parts of a statement

@@ -4,7 +4,7 @@ import io
 import sys
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from structlog import DropEvent
 from structlog.testing import capture_logs
@@ -34,7 +34,11 @@ class StandardOutput(io.TextIOBase):
 
     def write(self, text: str, /) -> int:
         now = sys.stdout
-        with suppress(OSError, ValueError):  # it was closed meanwhile: the test is over
+        try:
             now.write(text)
             now.flush()
+        except (OSError, ValueError):
+            if not now.closed:
+                raise
+            # The test is over.
         return len(text)
