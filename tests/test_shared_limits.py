@@ -259,6 +259,7 @@ def test_r211_a_store_that_lost_its_scripts_is_given_them_again(store) -> None:
     asyncio.run(run())
 
 
+@timed
 def test_r212_the_store_is_reached_with_a_password_by_a_socket_and_by_tls(tmp_path) -> None:
     """R212: and by TLS only where the certificate is verified and has the name."""
 
