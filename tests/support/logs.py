@@ -28,7 +28,7 @@ def own_logs() -> Generator[list[EventDict]]:
 class StandardOutput(io.TextIOBase):
     """Writes to the standard output of the moment, which pytest replaces, closes and frees between tests.
 
-    print() of CPython 3.11 to 3.13 holds no reference to it while it writes. When a server's thread printed at that
+    print() of CPython 3.11 holds no reference to it while it writes. When a server's thread printed at that
     moment, the process died.
     """
 
