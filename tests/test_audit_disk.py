@@ -46,9 +46,13 @@ def test_a_disk_that_fails_refuses_until_it_works_and_leaves_a_whole_trail(tmp_p
     for _ in range(30):
         with pytest.raises(AuditError):
             fill(trail, 1)
+        with pytest.raises(AuditError):
+            trail.tick()
     assert trail.problem == "Input/output error"
+    assert "resumed" not in path.read_text()
     disk.is_broken = False
     trail.tick()
+    assert path.read_text().count('"event":"resumed"') == 1
     fill(trail, 25)
     trail.close()
     assert breaks(path) == []

@@ -31,6 +31,8 @@ class Signing:
         self._rules: Final = rules
         self._ledger: Final = Ledger(Secrets(key))
         self._before = writer.digest
+        # The number of the last checkpoint that this process wrote.
+        self._signed = 0
 
     def reload(self) -> int:
         """Read the part of the file that an earlier process left; return how many of its records are unsigned.
@@ -71,8 +73,11 @@ class Signing:
         self._ledger.add(self._writer.number, self._writer.digest, tenant)
 
     def write_checkpoint(self) -> None:
-        """Sign everything up to here and write the statement as a record; raises OSError."""
+        """Sign everything up to here in a record, unless the last record is such a one; raises OSError."""
         writer, ledger = self._writer, self._ledger
+        if writer.number == self._signed:
+            # While the disk fails, each request asks for a checkpoint.
+            return
         root = ledger.commit()
         statement = CheckpointStatement(
             chain=writer.chain,
@@ -89,6 +94,7 @@ class Signing:
             others=self._others(),
         )
         writer.write({"event": "checkpoint", "statement": statement.signed(self._key)})
+        self._signed = writer.number
         ledger.signed()
         self.add(None)
         if self._rules.announced:

@@ -41,8 +41,6 @@ class AuditTrail:
         self._reason = "start"
         # The number of records since the last checkpoint.
         self._unsealed = 0
-        # Whether the last record is a checkpoint.
-        self._is_signed = False
         self._sealed_at = time.monotonic()
         try:
             self._writer: Final = Writer(path)
@@ -94,6 +92,9 @@ class AuditTrail:
 
         def due() -> None:
             if self.problem is not None:
+                if self._rules.fsync != "never":
+                    # Otherwise there would be such a record each second while the disk fails.
+                    self._writer.sync()
                 self._write({"event": "resumed", "problem": self.problem})
             if self._unsealed and time.monotonic() >= self._seal_at:
                 self._seal()
@@ -163,7 +164,6 @@ class AuditTrail:
             self._seal()
         before = self._writer.digest
         self._writer.begin(self._reason)
-        self._is_signed = False
         if self._signing:
             self._signing.begin(before)
         # A checkpoint is due before the next record, even if it fails now.
@@ -176,7 +176,6 @@ class AuditTrail:
     def _write(self, record: Mapping[str, Any]) -> None:
         self._writer.write(record)
         self._unsealed += 1
-        self._is_signed = False
         if self._signing:
             self._signing.add(record.get("tenant"))
         # Last: where this fails, the record is in the file all the same, and belongs into the next checkpoint.
@@ -185,10 +184,8 @@ class AuditTrail:
 
     def _seal(self) -> None:
         """Write a checkpoint, if there is a key, and synchronise the disk."""
-        # While the disk fails, this is tried for each request: one checkpoint is enough.
-        if self._signing and not self._is_signed:
+        if self._signing:
             self._signing.write_checkpoint()
-            self._is_signed = True
         if self._rules.fsync != "never":
             self._writer.sync()
         self._unsealed = 0

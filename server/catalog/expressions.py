@@ -71,7 +71,7 @@ def _moment(reference: Composable, base: str) -> Composable:
     """Return a timestamp to the second: in UTC with a Z, or unchanged if its type has no time zone."""
     zoned = base == "timestamp with time zone"
     local = SQL("{} AT TIME ZONE 'UTC'").format(reference) if zoned else reference
-    # JSON's form of a moment, without its fraction; to_char takes twice the time. Values without such a text (infinity,
+    # JSON's form of a moment, without its fraction, takes less time than to_char. Values without such a text (infinity,
     # years before 1) are shown as in PostgreSQL's JSON.
     return SQL(
         "CASE WHEN {} >= '0001-01-01' AND isfinite({}) THEN split_part(to_json({}) #>> '{{}}', '.', 1) || {} "

@@ -37,7 +37,7 @@ def add(
 ) -> None:
     """Add an active tenant, or give one that is there a new name.
 
-    Example: tenantgate tenants add acme --name "Acme Insurance"
+    Example: tenantgate tenants add acme --name "Acme"
     """
     from server.administration.tenants import add_tenant
     from server.errors import SettingsError
