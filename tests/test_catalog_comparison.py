@@ -40,7 +40,7 @@ FITTING = {
     "letter": 'type = "text", filter = true',
     "state": 'type = "text", values = ["open", "paid"], filter = true, group = true, sort = true',
     "small": 'type = "integer", measures = ["total"]',
-    "price": 'type = "decimal", filter = "range", measures = ["total", "average"]',
+    "price": 'type = "decimal", filter = "range", sort = true, sort_by = "id", measures = ["total", "average"]',
     "ratio": 'type = "decimal", sort = true',
     "cost": 'type = "decimal"',
     "paid": 'type = "boolean", filter = true, group = true',
@@ -73,6 +73,12 @@ UNFITTING = {
     "letter": ('type = "text", nullable = false', "is declared nullable = false but may be NULL"),
     "gone": ('type = "text"', "the relation has no column gone; correct its name"),
     "renamed": ('type = "text", column = "kode"', "the relation has no column kode; correct its name"),
+}
+SORTED_BY = {
+    "cents": "the relation has no column cents; correct its name, or add it",
+    "price": "price is compared.money, which PostgreSQL does not search by index under row level security; use bigint",
+    "state": "state is compared.state, which PostgreSQL does not search by index under row level security; use bigint",
+    "code": "code is character varying(10), which may not fit into an index and a cursor; use bigint",
 }
 
 
@@ -161,6 +167,13 @@ def compared(file: Path, text: str, url: str) -> list[str]:
     with psycopg.connect(url, cursor_factory=psycopg.RawCursor) as login:
         facts = read_facts(login, tables)
     return [f"{name}: {one}" for name, table in tables.items() for one in differences(table, facts.get(name))]
+
+
+@pytest.mark.parametrize(("name", "said"), SORTED_BY.items())
+def test_rows_are_sorted_by_another_column_only_if_an_index_finds_its_values(tmp_path, url, name, said) -> None:
+    columns = f'columns.price = {{ type = "decimal", sort = true, sort_by = "{name}" }}'
+    found = compared(tmp_path / "one.toml", table("every", columns=columns), url)
+    assert found == [f"compared.every: columns.price.sort_by: {said}"]
 
 
 @pytest.mark.parametrize(("text", "said"), WRONG)

@@ -243,5 +243,5 @@ def test_r161_a_person_who_is_looked_up_again_and_again_leaves_places_for_the_ne
         await database.close()
 
     asyncio.run(run())
-    # Three look-ups of the first person and this one began together.
-    assert order.index("next") < 10
+    # Three look-ups of the first person and this one began together; without turns of its own, it would be the last.
+    assert order.index("next") < 20

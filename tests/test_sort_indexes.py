@@ -169,6 +169,42 @@ def test_pages_from_two_indexes_are_those_from_one_sort(place, sort) -> None:
             assert sum(len(rows) for rows, _ in walked[0]) == 2 * len(TEXTS)
 
 
+CENTS = "ALTER TABLE shop.orders ADD cents bigint GENERATED ALWAYS AS ((total * 100)::bigint) STORED"
+TOTALS = (None, "-0.01", "0", "0.00", "10.5", "9.99", "100", "10.50", "99999999.99")
+
+
+def sorted_totals(**said: Any):
+    columns = {"total": {"type": "decimal", "sort": True, **said}, "limited": {"type": "text"}}
+    return declared("shop.orders", tenant="account", list={"tool": "orders", "sort": "total"}, columns=columns)
+
+
+def test_pages_sorted_by_another_column_begin_where_the_index_says_and_are_those_of_the_amount_itself(place) -> None:
+    """A numeric is compared after the policy, row by row; a bigint with the same order is found in the index."""
+    table, itself = sorted_totals(sort_by="cents"), sorted_totals()
+    totals = [one or "NULL" for one in TOTALS * 2]
+    rows = ", ".join(
+        f"('{account}', {i + n}, {one}, 1, 'x')"
+        for account, i in (("a", 0), ("b", 100))
+        for n, one in enumerate(totals)
+    )
+    filled = f"INSERT INTO shop.orders (account, id, total, amount, limited) VALUES {rows}"
+    with shop(place, *created(place, "own"), "ALTER TABLE shop.orders ADD total numeric(10, 2)", CENTS, filled):
+        place.protect({table.name: table})
+        facts = place.facts({table.name: table})[table.name]
+        assert unserved_orders(table, facts) == []
+        by_cents = CompiledTable(table, facts)
+        deep = plan(place, by_cents.listing((), "total", descending=True, start="value"))
+        assert re.search(r"Index Cond: .*ROW\(cents, id\)", deep), deep
+        for descending in (False, True):
+            found = [
+                [row for page, _ in walk(place, one, "total", descending=descending) for row in page]
+                for one in (by_cents, CompiledTable(itself, facts))
+            ]
+            assert found[0] == found[1]
+            assert len(found[0]) == len(totals)
+            assert found[0][0].keys() == {"total", "limited"}
+
+
 def test_an_index_that_serves_first_pages_alone_is_replaced_by_two_that_serve_all(place) -> None:
     columns = {"plain": {"type": "text", "max_length": 40, "sort": True}}
     table = declared("shop.orders", tenant="account", list={"tool": "orders", "sort": "plain"}, columns=columns)

@@ -57,6 +57,9 @@ class Column(Entry):
     )
     filter_description: Sentence | None = Field(default=None, description="Text of the filter's argument.")
     sort: bool = Field(default=False, description="Rows can be sorted by it.")
+    sort_by: Identifier | None = Field(
+        default=None, description="Another column of the database with the same order, by which pages are found faster."
+    )
     group: bool | Annotated[tuple[Bucket, ...], BeforeValidator(listed)] = Field(
         default=False, description="Rows can be counted by it; for dates and timestamps, the lengths of time."
     )
@@ -100,6 +103,7 @@ def _misfits(column: Column) -> list[str]:
             'only numbers and times can have filter = "range"; write filter = true',
         ),
         (column.sort and not scalar, f"a {kind} column cannot have sort; remove it"),
+        (bool(column.sort_by) and not column.sort, "sort_by needs sort = true; add that, or remove sort_by"),
         (bool(column.group) and not scalar, f"a {kind} column cannot have group; remove it"),
         (
             column.group is True and kind == "timestamp",

@@ -27,6 +27,8 @@ _IN_A_KEY: Final = (
     | frozenset({"numeric", "real", "double precision", "boolean", "uuid", "date", "oid"})
     | _TYPES["timestamp"]
 )
+# Fixed in size, and with leakproof comparisons.
+_FOUND_IN_AN_INDEX: Final = _INTEGERS | {"real", "double precision", "date", "uuid"} | _TYPES["timestamp"]
 
 
 def differences(table: Table, facts: RelationFacts | None) -> Iterator[str]:
@@ -44,6 +46,8 @@ def differences(table: Table, facts: RelationFacts | None) -> Iterator[str]:
             yield f"columns.{name}: the relation has no column {database_name}; correct its name"
         else:
             yield from (f"columns.{name}: {problem}" for problem in _column_differences(column, found, facts.kind))
+        if column.sort_by is not None:
+            yield from (f"columns.{name}.sort_by: {problem}" for problem in _sort_problems(column.sort_by, facts))
     yield from _key_differences(table, facts)
 
 
@@ -55,6 +59,16 @@ def _column_differences(column: Column, facts: ColumnFacts, kind: str) -> Iterat
     # PostgreSQL does not record whether the columns of a view can be null.
     if not column.nullable and not facts.not_null and kind != "v":
         yield "is declared nullable = false but may be NULL; remove that, or make the column NOT NULL"
+
+
+def _sort_problems(name: str, facts: RelationFacts) -> Iterator[str]:
+    found = facts.columns.get(name)
+    if found is None:
+        yield f"the relation has no column {name}; correct its name, or add it"
+    elif found.base in _TEXTS:
+        yield f"{name} is {found.type}, which may not fit into an index and a cursor; use bigint"
+    elif found.base not in _FOUND_IN_AN_INDEX:
+        yield f"{name} is {found.type}, which PostgreSQL does not search by index under row level security; use bigint"
 
 
 def _fits(declared: str, facts: ColumnFacts) -> bool:

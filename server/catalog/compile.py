@@ -73,7 +73,7 @@ class CompiledTable:
 
     def _order_of(self, sort: str | None) -> Order:
         """Return whether the sort value can be null, which a cursor needs to know."""
-        nullable = sort is not None and not self._facts_of(sort).not_null
+        nullable = sort is not None and not self._sort_facts(sort).not_null
         return Order(nullable)
 
     def _listing(
@@ -150,7 +150,7 @@ class CompiledTable:
 
         The comparison functions of these types are not leakproof: row level security allows them only after the policy.
         """
-        return bool(sort) and (self._facts_of(sort).base == "numeric" or self._facts_of(sort).kind == "e")
+        return sort is not None and (self._sort_facts(sort).base == "numeric" or self._sort_facts(sort).kind == "e")
 
     def _by_keys(self, where: sql.Composed, ordered: sql.Composed) -> sql.Composed:
         """Return the rows of a page through a subquery for their keys: an index alone can skip the rows before it."""
@@ -250,6 +250,9 @@ class CompiledTable:
     def _facts_of(self, name: str) -> ColumnFacts:
         return self.facts.columns[self.table.column_of(name)]
 
+    def _sort_facts(self, sort: str) -> ColumnFacts:
+        return self.facts.columns[self.table.sort_column_of(sort)]
+
     def _reference(self, name: str) -> sql.Identifier:
         return column_of(self.table.column_of(name))
 
@@ -258,7 +261,7 @@ class CompiledTable:
 
     def _columns(self, sort: str | None) -> sql.Composed:
         """Return the columns that a page needs: those shown, the sort column, the key and the tenant."""
-        names = [self.table.column_of(name) for name in [*self.table.columns, *([sort] if sort else [])]]
+        names = [*map(self.table.column_of, self.table.columns), *([self.table.sort_column_of(sort)] if sort else [])]
         compared = [self._compared] if self._compared is not None else []
         return SQL(", ").join(map(column_of, dict.fromkeys([*names, *self.key, *compared])))
 

@@ -104,6 +104,15 @@ class Table(Entry):
         """Return the database's name of a declared column."""
         return self.columns[name].column or name
 
+    def sort_column_of(self, name: str) -> str:
+        """Return the database's name of the column by which rows are sorted when a caller asks for this order."""
+        return self.columns[name].sort_by or self.column_of(name)
+
+    @property
+    def read_columns(self) -> set[str]:
+        """The database's names of the columns that are shown or sorted by."""
+        return {*map(self.column_of, self.columns), *map(self.sort_column_of, self.columns)}
+
 
 class Parameter(Entry):
     """A named, typed parameter of a SQL tool."""

@@ -82,10 +82,10 @@ def ordering(table: Table, own: RelationFacts, sort: str | None) -> tuple[OrderK
     if sort is None:
         return tuple(_of_key(own, column) for column in key)
     column = table.columns[sort]
-    name = table.column_of(sort)
+    name = table.sort_column_of(sort)
     facts = own.columns[name]
     # Only the shown part of a text is compared, because the size of a cursor is limited.
-    is_cut = column.type == "text" and bool(column.max_length) and facts.kind != "e"
+    is_cut = column.type == "text" and bool(column.max_length) and facts.kind != "e" and column.sort_by is None
     if is_cut and most_characters(facts) <= (column.max_length or 0):
         # The text is never cut. An index compares a plain column itself, but not the result of left().
         is_cut = False
@@ -175,7 +175,7 @@ def _has(table: Table, own: RelationFacts, wanted: OrderIndex) -> bool:
 def is_complete(table: Table, own: RelationFacts) -> bool:
     """Whether the relation has every declared column, and a key."""
     key = table.key or own.primary_key
-    return bool(key) and own.columns.keys() >= {*key, *map(table.column_of, table.columns)}
+    return bool(key) and own.columns.keys() >= {*key, *table.read_columns}
 
 
 def unserved_orders(table: Table, own: RelationFacts) -> list[str | None]:

@@ -7,11 +7,11 @@ from server.catalog.tenant_columns import Facts, Tables, parent_key
 def granted_columns(table: Table, facts: Facts, tables: Tables) -> tuple[str, ...]:
     """Return the columns to grant to the login, in the table's order.
 
-    These are the declared columns, the tenant column or the foreign key, the key, the columns that foreign keys of
-    declared children refer to, and the columns that declared security_invoker views use.
+    These are the declared columns, those that pages are sorted by, the tenant column or the foreign key, the key, the
+    columns that foreign keys of declared children refer to, and those that declared security_invoker views use.
     """
     own = facts[table.name]
-    wanted = {table.column_of(name) for name in table.columns} | set(table.key or own.primary_key)
+    wanted = table.read_columns | set(table.key or own.primary_key)
     if table.tenant is not None:
         wanted.add(table.tenant.through if isinstance(table.tenant, Through) else table.tenant)
     wanted |= _children_need(table, facts, tables)

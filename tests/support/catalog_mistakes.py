@@ -208,6 +208,10 @@ OF_COLUMN = {
         column('type = "text[]", sort = true'),
         "columns.amount: a text[] column cannot have sort; remove it",
     ),
+    "sort_by_alone": (
+        column('type = "decimal", sort_by = "cents"'),
+        "columns.amount: sort_by needs sort = true; add that, or remove sort_by",
+    ),
     "group_json": (column('type = "json", group = true'), "columns.amount: a json column cannot have group; remove it"),
     "group_moments": (
         column('type = "timestamp", group = true'),

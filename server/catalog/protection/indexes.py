@@ -164,7 +164,7 @@ def _write_for_sort(script: Script, subject: Subject, indexes: list[OrderIndex],
         f"A page {order}, in either direction: without this index each one sorts all rows of its tenant, a second and "
         "more where it has a million. With it, each insert has one more entry to write."
     )
-    if sort and _may_be_too_long(subject.own.columns[table.column_of(sort)], table.columns[sort].max_length):
+    if sort and _may_be_too_long(subject.own.columns[table.sort_column_of(sort)], table.columns[sort].max_length):
         script.say(
             f"DECIDE. A value of {sort} with more than about 2,700 bytes cannot be indexed, and its INSERT would fail. "
             f"Run this if there is none, or declare a max_length of at most {_MOST_CHARACTERS} for the column."
