@@ -174,8 +174,9 @@ TOTALS = (None, "-0.01", "0", "0.00", "10.5", "9.99", "100", "10.50", "99999999.
 
 
 def sorted_totals(**said: Any):
-    columns = {"total": {"type": "decimal", "sort": True, **said}, "limited": {"type": "text"}}
-    return declared("shop.orders", tenant="account", list={"tool": "orders", "sort": "total"}, columns=columns)
+    columns = {"total": {"type": "decimal", "sort": True, "measures": ["total"], **said}, "limited": {"type": "text"}}
+    tools = {"list": {"tool": "orders", "sort": "total"}, "summary": {"tool": "total"}}
+    return declared("shop.orders", tenant="account", columns=columns, **tools)
 
 
 def test_pages_sorted_by_another_column_begin_where_the_index_says_and_are_those_of_the_amount_itself(place) -> None:
@@ -195,6 +196,9 @@ def test_pages_sorted_by_another_column_begin_where_the_index_says_and_are_those
         by_cents = CompiledTable(table, facts)
         deep = plan(place, by_cents.listing((), "total", descending=True, start="value"))
         assert re.search(r"Index Cond: .*ROW\(cents, id\)", deep), deep
+        place.run("VACUUM shop.orders")
+        summary = plan(place, by_cents.summary((), None))
+        assert "Index Only Scan" in summary, summary
         for descending in (False, True):
             found = [
                 [row for page, _ in walk(place, one, "total", descending=descending) for row in page]
@@ -203,6 +207,19 @@ def test_pages_sorted_by_another_column_begin_where_the_index_says_and_are_those
             assert found[0] == found[1]
             assert len(found[0]) == len(totals)
             assert found[0][0].keys() == {"total", "limited"}
+
+
+def test_the_sample_has_an_index_for_each_of_its_orders_and_no_other(stack: Stack) -> None:
+    with psycopg.connect(stack.admin_url) as admin:
+        text = "SELECT indexname FROM pg_indexes WHERE schemaname = 'app' AND tablename = 'claims'"
+        found = {name for (name,) in admin.execute(text)}
+    keys = {"claims_pkey", "claims_tenant_id_claim_number_key"}
+    assert found - keys == {
+        "claims_by_filing",
+        "claims_claim_amount_cents_sorted",
+        "claims_customer_name_200_longer_sorted",
+        "claims_customer_name_200_short_sorted",
+    }
 
 
 def test_an_index_that_serves_first_pages_alone_is_replaced_by_two_that_serve_all(place) -> None:

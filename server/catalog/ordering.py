@@ -60,10 +60,15 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class OrderIndex:
-    """An index that gives a tenant's rows in an order; without `share` it has all rows."""
+    """An index that gives a tenant's rows in an order; without `share` it has all rows.
+
+    `beside` is a column that it has beside its keys: the declared one, where rows are sorted by another. Then totals of
+    all rows are read from the index alone, as from an index by the declared column.
+    """
 
     keys: tuple[OrderKey, ...]
     share: Share | None = None
+    beside: str | None = None
 
 
 def _as_text(facts: ColumnFacts) -> str:
@@ -121,6 +126,12 @@ def index_keys(table: Table, own: RelationFacts, sort: str | None) -> tuple[Orde
     return _behind_tenant(table, ordering(table, own, sort))
 
 
+def order_index(table: Table, own: RelationFacts, sort: str | None) -> OrderIndex:
+    """Return the index of all rows in this order."""
+    beside = table.column_of(sort) if sort and table.columns[sort].sort_by else None
+    return OrderIndex(index_keys(table, own, sort), beside=beside)
+
+
 def _behind_tenant(table: Table, order: Sequence[OrderKey]) -> tuple[OrderKey, ...]:
     tenant = table.tenant_column
     keys = tuple(one for one in order if one.column != tenant)
@@ -152,7 +163,7 @@ def order_indexes(table: Table, own: RelationFacts, sort: str | None) -> list[Or
     """Return the indexes to propose for an order: one, or one for each share."""
     divided = shares(table, own, sort)
     if divided is None:
-        return [OrderIndex(index_keys(table, own, sort))]
+        return [order_index(table, own, sort)]
     return [OrderIndex(_behind_tenant(table, share_ordering(table, own, sort, one)), one) for one in divided]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from server.catalog.comparison import differences
 from server.catalog.declarations import Table
 from server.catalog.protection.exposure import Relation
-from server.catalog.protection.indexes import index_columns, index_statement
+from server.catalog.protection.indexes import index_statement, required_index
 from server.catalog.tenant_columns import missing_index
 from server.doctor.declared import Declared
 from server.doctor.offender import Offender
@@ -38,4 +38,4 @@ def _index(declared: Declared, table: Table) -> str:
     own = declared.facts[table.name]
     relation = Relation(0, own.schema, own.name)
     how = "CREATE INDEX" if own.kind == "p" else "CREATE INDEX CONCURRENTLY"
-    return f"{index_statement(relation, index_columns(table, own), how).as_string()};"
+    return f"{index_statement(relation, required_index(table, own), how).as_string()};"

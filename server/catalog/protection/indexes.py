@@ -13,11 +13,10 @@ from server.catalog.facts import ColumnFacts, RelationFacts, read_facts
 from server.catalog.ordering import (
     OrderIndex,
     OrderKey,
-    Share,
     declared_orders,
-    index_keys,
     is_complete,
     most_characters,
+    order_index,
     order_indexes,
     shares,
     slow_orders,
@@ -48,51 +47,45 @@ def index_parts(subject: Subject) -> Iterator[Callable[[Script], None]]:
     """Yield a function that adds each missing index; an inheritance child needs its own index."""
     own, served = subject.own, set[str]()
     if (column := missing_index(subject.table, subject.facts)) is not None:
-        keys = index_columns(subject.table, own)
-        served.add(repr(keys))
-        yield partial(_write_required, subject=subject, keys=keys, column=column)
+        index = required_index(subject.table, own)
+        served.add(repr(index.keys))
+        yield partial(_write_required, subject=subject, index=index, column=column)
     if own.kind == "r" and subject.table.tenant is not None:
         for child in _children_without(subject):
             yield partial(_write_for_child, subject=subject, child=child)
     for sort in [*unserved_orders(subject.table, own), *slow_orders(subject.table, own)]:
         indexes = order_indexes(subject.table, own, sort)
-        if repr(list(indexes[0].keys)) not in served:
-            served.add(repr(list(indexes[0].keys)))
+        if repr(indexes[0].keys) not in served:
+            served.add(repr(indexes[0].keys))
             yield partial(_write_for_sort, subject=subject, indexes=indexes, sort=sort)
     if isinstance(subject.table.tenant, Through) and any(declared_orders(subject.table)):
         yield partial(_write_of_child, subject=subject)
 
 
-def index_columns(table: Table, own: RelationFacts) -> list[OrderKey]:
-    """Return the keys of the index that a table must have, followed by the order of its listing if possible."""
+def required_index(table: Table, own: RelationFacts) -> OrderIndex:
+    """Return the index that a table must have: by its tenant, then in the order of its listing if possible."""
     if isinstance(table.tenant, Through):
-        return [OrderKey(table.tenant.through)]
-    if table.list is None or not (table.key or own.primary_key):
-        return [OrderKey(table.tenant or "")]
+        return OrderIndex((OrderKey(table.tenant.through),))
+    if table.list is None or not is_complete(table, own):
+        return OrderIndex((OrderKey(table.tenant or ""),))
     sort = (table.list.sort or "").removeprefix("-") or None
-    if is_complete(table, own) and shares(table, own, sort) is not None:
+    if shares(table, own, sort) is not None:
         # That order has two indexes of its own.
         sort = None
-    return list(index_keys(table, own, sort)) if is_complete(table, own) else [OrderKey(table.tenant or "")]
+    return order_index(table, own, sort)
 
 
-def index_statement(
-    relation: Relation,
-    keys: Sequence[OrderKey],
-    how: LiteralString,
-    name: str | None = None,
-    share: Share | None = None,
-) -> sql.Composed:
+def index_statement(relation: Relation, index: OrderIndex, how: LiteralString, name: str | None = None) -> sql.Composed:
     """Return the statement that creates the index on one relation, if it does not exist."""
-    columns = sql.SQL(", ").join(one.expression(sql.Identifier(one.column)) for one in keys)
+    columns = sql.SQL(", ").join(one.expression(sql.Identifier(one.column)) for one in index.keys)
     statement = sql.SQL("{} IF NOT EXISTS {} ON {} ({})").format(
-        sql.SQL(how), sql.Identifier(name or index_name(relation, keys)), relation.identifier, columns
+        sql.SQL(how), sql.Identifier(name or index_name(relation, index.keys)), relation.identifier, columns
     )
-    return statement + sql.SQL(" WHERE {}").format(_condition(share)) if share else statement
-
-
-def _condition(share: Share) -> sql.Composed:
-    return share.condition(sql.Identifier(share.column))
+    if index.beside:
+        statement += sql.SQL(" INCLUDE ({})").format(sql.Identifier(index.beside))
+    if index.share:
+        statement += sql.SQL(" WHERE {}").format(index.share.condition(sql.Identifier(index.share.column)))
+    return statement
 
 
 def drop_unfinished(script: Script, connection: psycopg.Connection[Any], schema: str, name: str) -> bool:
@@ -117,34 +110,34 @@ def _sort_name(relation: Relation, table: Table, index: OrderIndex) -> str:
     return object_name(relation.name, first.column, *parts, "sorted")
 
 
-def _write_required(script: Script, subject: Subject, keys: list[OrderKey], column: str) -> None:
+def _write_required(script: Script, subject: Subject, index: OrderIndex, column: str) -> None:
     script.say(
         f"Without an index that begins with {column}, each query reads the rows of all tenants. Writers wait while "
         "it is built, about 0.7 s per million rows."
     )
-    _write(script, subject, subject.relation, keys)
+    _write_statement(script, subject, subject.relation, index)
 
 
 def _children_without(subject: Subject) -> Iterator[Relation]:
     children = {full_name(one): one for one in parts_of(subject.connection, subject.relation)}
     facts = read_facts(subject.connection, children)
     for name, child in children.items():
-        columns = index_columns(subject.table, facts[name]) if name in facts and facts[name].kind == "r" else []
-        if columns and columns[0].column not in facts[name].leads:
+        if name not in facts or facts[name].kind != "r":
+            continue
+        if required_index(subject.table, facts[name]).keys[0].column not in facts[name].leads:
             yield child
 
 
 def _write_for_child(script: Script, subject: Subject, child: Relation) -> None:
     script.say("An index of the parent does not serve an inheritance child.")
     facts = read_facts(subject.connection, [full_name(child)])
-    _write(script, subject, child, index_columns(subject.table, facts[full_name(child)]))
+    _write_statement(script, subject, child, required_index(subject.table, facts[full_name(child)]))
 
 
-def _write(script: Script, subject: Subject, relation: Relation, keys: list[OrderKey]) -> None:
-    _write_statement(script, subject, relation, OrderIndex(tuple(keys)), index_name(relation, keys))
-
-
-def _write_statement(script: Script, subject: Subject, relation: Relation, index: OrderIndex, name: str) -> None:
+def _write_statement(
+    script: Script, subject: Subject, relation: Relation, index: OrderIndex, name: str | None = None
+) -> None:
+    name = name or index_name(relation, index.keys)
     drop_unfinished(script, subject.connection, relation.schema, name)
     if subject.own.kind == "p":
         script.say(
@@ -153,8 +146,8 @@ def _write_statement(script: Script, subject: Subject, relation: Relation, index
         )
     else:
         script.say("On a large table in use, run this first, on its own and outside a transaction:")
-        script.suggest(index_statement(relation, index.keys, "CREATE INDEX CONCURRENTLY", name, index.share))
-    script.run(index_statement(relation, index.keys, "CREATE INDEX", name, index.share))
+        script.suggest(index_statement(relation, index, "CREATE INDEX CONCURRENTLY", name))
+    script.run(index_statement(relation, index, "CREATE INDEX", name))
 
 
 def _write_for_sort(script: Script, subject: Subject, indexes: list[OrderIndex], sort: str | None) -> None:
@@ -170,7 +163,7 @@ def _write_for_sort(script: Script, subject: Subject, indexes: list[OrderIndex],
             f"Run this if there is none, or declare a max_length of at most {_MOST_CHARACTERS} for the column."
         )
         for one in indexes:
-            script.suggest(index_statement(relation, one.keys, "CREATE INDEX", _sort_name(relation, table, one)))
+            script.suggest(index_statement(relation, one, "CREATE INDEX", _sort_name(relation, table, one)))
         return
     if len(indexes) > 1:
         script.say(

@@ -8,7 +8,7 @@ import psycopg
 from server.catalog.declarations import Table
 from server.catalog.protection.exposure import relation_of
 from server.catalog.protection.filling import backfill_steps, column_step, trigger_step, unique_steps
-from server.catalog.protection.indexes import drop_unfinished, index_columns, index_name, index_statement
+from server.catalog.protection.indexes import drop_unfinished, index_name, index_statement, required_index
 from server.catalog.protection.keeping import reference_steps, required_steps
 from server.catalog.protection.script import Script
 from server.catalog.protection.subject import Subject, subject_of
@@ -56,15 +56,15 @@ def _first(way: Way) -> Script:
 
 
 def _index(way: Way, after: Subject) -> list[Script]:
-    relation, columns = relation_of(way.subject.connection, after.table.name), index_columns(after.table, after.own)
+    relation, index = relation_of(way.subject.connection, after.table.name), required_index(after.table, after.own)
     if way.tenant.name in way.subject.own.leads:
         return []
     steps: list[Script] = []
     unfinished, script = Script(), Script()
-    if drop_unfinished(unfinished, after.connection, relation.schema, index_name(relation, columns)):
+    if drop_unfinished(unfinished, after.connection, relation.schema, index_name(relation, index.keys)):
         steps.append(unfinished)
     script.say("5. The index by which a tenant's rows are found. Nobody waits; 1 s per million rows.")
-    script.run(index_statement(relation, columns, "CREATE INDEX CONCURRENTLY"))
+    script.run(index_statement(relation, index, "CREATE INDEX CONCURRENTLY"))
     return [*steps, script]
 
 
