@@ -43,8 +43,7 @@ test: install  ## the whole test suite on real parts
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-newest: $(NEWEST)/.installed  ## the server's tests with the newest mcp, without strands-agents
-	@$(NEWEST)/bin/python -m pytest -n 2 --ignore tests/test_client_demo.py --ignore tests/test_runtime.py \
-	  --ignore tests/test_invoke.py --ignore tests/test_web_server.py $(ARGS)
+	@$(NEWEST)/bin/python -m pytest -n 2 $(ARGS)
 
 $(NEWEST)/.installed: requirements-newest.lock requirements-installer.lock pyproject.toml | $(NEWEST)/bin/python
 	@echo "Installing the newest dependencies into $(NEWEST) (once) ..."

@@ -1,8 +1,10 @@
 """One development stack a test process: real PostgreSQL, issuer, knowledge base and server, over real HTTP."""
 
+import re
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -21,6 +23,13 @@ from server.dev.stack import Stack, development_stack
 
 SAMPLE_FOLDER = Path(__file__).parents[1] / "tools" / "sample"
 MODERN = "2026-07-28"
+# The demo needs strands-agents, which does not support the newest mcp yet: without it, only the server is tested.
+if find_spec("strands") is None:
+    collect_ignore = [
+        file.name
+        for file in Path(__file__).parent.glob("test_*.py")
+        if re.search(r"^from client_demo", file.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
 ACCEPT = "application/json, text/event-stream"
 
 

@@ -24,7 +24,7 @@ from server.catalog.facts import ColumnFacts, RelationFacts
 
 def column(name: str, base: str = "text", *, not_null: bool = False) -> ColumnFacts:
     return ColumnFacts(
-        name, base, base, "b", scale=None, is_domain=False, not_null=not_null, deterministic=True, generated=False
+        name, base, base, "b", scale=None, is_domain=False, not_null=not_null, deterministic=True, generated=""
     )
 
 

@@ -19,7 +19,6 @@ _COLUMN_KEYS: Final = (
     "values",
     "filter",
     "sort",
-    "sort_by",
     "period",
     "group",
     "measures",
@@ -33,7 +32,7 @@ def toml_of(declared: DeclaredTable, remark: str) -> str:
     """Return the file of one table; `remark` says how its tenant is found."""
     table = declared.table
     lines = [*_comment(remark), "[[table]]", *_table_lines(table), "", "[table.columns]"]
-    left_out = [one for one in declared.left_out if one.column not in table.read_columns]
+    left_out = [one for one in declared.left_out if one.column not in _shown(table)]
     width = max(len(name) for name in (*table.columns, *(plain_name(one.column) for one in left_out)))
     lines += [f"{name.ljust(width)} = {inline(_column(column))}" for name, column in table.columns.items()]
     if left_out:
@@ -82,6 +81,10 @@ def _table_lines(table: Table) -> Iterator[str]:
 def _column(column: Column) -> dict[str, Any]:
     said = column.model_dump(exclude_defaults=True, exclude_none=True)
     return {"type": column.type} | {key: said[key] for key in _COLUMN_KEYS if key in said}
+
+
+def _shown(table: Table) -> set[str]:
+    return {table.column_of(name) for name in table.columns}
 
 
 def _left_out_line(one: LeftOut, width: int) -> str:

@@ -79,6 +79,9 @@ def _table_problems(table: Table) -> Iterator[str]:
     sort = (table.list.sort or "").removeprefix("-") if table.list else ""
     if sort and not (sort in table.columns and table.columns[sort].sort):
         yield f"list.sort: {sort} is not a column with sort = true; set that, or sort by another column"
+    for name, column in table.columns.items():
+        if column.sort_by is not None and column.sort_by in {table.tenant_column, table.column_of(name)}:
+            yield f"columns.{name}.sort_by: must be another column than its own and the tenant's; correct or remove it"
     if sum(column.period for column in table.columns.values()) > 1:
         yield "several columns have period = true; keep it on one"
     try:

@@ -64,11 +64,11 @@ def _column_differences(column: Column, facts: ColumnFacts, kind: str) -> Iterat
 def _sort_problems(name: str, facts: RelationFacts) -> Iterator[str]:
     found = facts.columns.get(name)
     if found is None:
-        yield f"the relation has no column {name}; correct its name, or add it"
-    elif found.base in _TEXTS:
-        yield f"{name} is {found.type}, which may not fit into an index and a cursor; use bigint"
+        yield f"the relation has no column {name}; correct its name, or run `tenantgate migrate` if a migration adds it"
     elif found.base not in _FOUND_IN_AN_INDEX:
-        yield f"{name} is {found.type}, which PostgreSQL does not search by index under row level security; use bigint"
+        yield f"{name} is {found.type}, by which sort_by cannot sort; use bigint"
+    elif found.generated == "v":
+        yield f"{name} is a virtual generated column, which cannot have an index; make it STORED"
 
 
 def _fits(declared: str, facts: ColumnFacts) -> bool:

@@ -148,9 +148,11 @@ class CompiledTable:
     def _is_walked(self, sort: str | None) -> bool:
         """Whether PostgreSQL reads an index from its beginning to find the start of a page.
 
-        The comparison functions of these types are not leakproof: row level security allows them only after the policy.
+        The comparison functions of these types are not leakproof: row level security allows them only after the policy,
+        and then all keys are compared there.
         """
-        return sort is not None and (self._sort_facts(sort).base == "numeric" or self._sort_facts(sort).kind == "e")
+        keys = [self.facts.columns[one.column] for one in ordering(self.table, self.facts, sort)]
+        return any(one.base == "numeric" or one.kind == "e" for one in keys)
 
     def _by_keys(self, where: sql.Composed, ordered: sql.Composed) -> sql.Composed:
         """Return the rows of a page through a subquery for their keys: an index alone can skip the rows before it."""

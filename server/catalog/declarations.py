@@ -110,8 +110,9 @@ class Table(Entry):
 
     @property
     def read_columns(self) -> set[str]:
-        """The database's names of the columns that are shown or sorted by."""
-        return {*map(self.column_of, self.columns), *map(self.sort_column_of, self.columns)}
+        """The database's names of the columns that the tools show or sort by."""
+        shown = set(map(self.column_of, self.columns))
+        return shown | set(map(self.sort_column_of, self.columns)) if self.list else shown
 
 
 class Parameter(Entry):

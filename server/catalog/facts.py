@@ -16,7 +16,8 @@ class ColumnFacts:
     `type` is format_type() with its modifier, such as numeric(10,2) or shop.status; `base` is the type under any
     domains, without modifier (an array keeps its brackets); `kind` is typtype of the base: b, e for an enum, …
     `quoted` is the name as PostgreSQL writes it; `collation` is schema.name, or empty for a type without collations.
-    `code_order` says that this collation sorts texts by code points, like "C".
+    `code_order` says that this collation sorts texts by code points, like "C". `generated` is attgenerated: s for a
+    stored generated column, v for a virtual one, else empty.
     """
 
     name: str
@@ -27,7 +28,7 @@ class ColumnFacts:
     is_domain: bool
     not_null: bool
     deterministic: bool
-    generated: bool
+    generated: str
     quoted: str = ""
     collation: str = ""
     code_order: bool = False
@@ -119,7 +120,7 @@ SELECT a.attrelid::bigint, a.attname, pg_catalog.format_type(a.atttypid, a.attty
        pg_catalog.format_type(b.oid, NULL), t.typtype::text,
        CASE WHEN b.oid = 'pg_catalog.numeric'::regtype AND greatest(a.atttypmod, b.modifier) >= 4
             THEN (greatest(a.atttypmod, b.modifier) - 4) & 2047 END,
-       a.atttypid <> b.oid, a.attnotnull, coalesce(l.collisdeterministic, true), a.attgenerated <> '',
+       a.atttypid <> b.oid, a.attnotnull, coalesce(l.collisdeterministic, true), a.attgenerated::text,
        quote_ident(a.attname), coalesce(quote_ident(ln.nspname) || '.' || quote_ident(l.collname), ''),
        coalesce(CASE l.collprovider
                 WHEN 'd' THEN whole.code_order WHEN 'b' THEN true

@@ -62,8 +62,8 @@ class Share:
 class OrderIndex:
     """An index that gives a tenant's rows in an order; without `share` it has all rows.
 
-    `beside` is a column that it has beside its keys: the declared one, where rows are sorted by another. Then totals of
-    all rows are read from the index alone, as from an index by the declared column.
+    `beside` is a column that it has beside its keys: a declared number that is added up, where rows are sorted by
+    another column. Then totals are read from the index alone, as from an index by the number itself.
     """
 
     keys: tuple[OrderKey, ...]
@@ -128,7 +128,8 @@ def index_keys(table: Table, own: RelationFacts, sort: str | None) -> tuple[Orde
 
 def order_index(table: Table, own: RelationFacts, sort: str | None) -> OrderIndex:
     """Return the index of all rows in this order."""
-    beside = table.column_of(sort) if sort and table.columns[sort].sort_by else None
+    is_added_up = sort is not None and table.columns[sort].sort_by is not None and bool(table.columns[sort].measures)
+    beside = table.column_of(sort) if sort is not None and is_added_up else None
     return OrderIndex(index_keys(table, own, sort), beside=beside)
 
 

@@ -155,7 +155,7 @@ class _Examination:
                 "this database has no collation that knows letters beyond a to z, so filters ignore letter case only "
                 "for a to z; use PostgreSQL 17 or newer, or one with ICU"
             )
-        self._notices.extend(order_notices(declared))
+        self._notices.extend(order_notices(declared.isolable, declared.facts))
         return ()
 
     def _prove_contexts(self) -> None:

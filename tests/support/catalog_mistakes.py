@@ -212,6 +212,10 @@ OF_COLUMN = {
         column('type = "decimal", sort_by = "cents"'),
         "columns.amount: sort_by needs sort = true; add that, or remove sort_by",
     ),
+    "sort_by_itself": (
+        column('type = "decimal", sort = true, sort_by = "amount"'),
+        "columns.amount.sort_by: must be another column than its own and the tenant's; correct or remove it",
+    ),
     "group_json": (column('type = "json", group = true'), "columns.amount: a json column cannot have group; remove it"),
     "group_moments": (
         column('type = "timestamp", group = true'),
