@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from support.audit import breaks
-from support.callers import Line, calling, until
+from support.callers import calling, opened, until
 from support.real_server import RealServer, beside
 from support.server_of_its_own import SLEEP
 
@@ -73,13 +73,11 @@ def _sockets(process: int) -> set[str]:
 
 
 async def _spread(server: RealServer) -> None:
-    lines = [Line(server.port) for _ in range(32)]
-    for line in lines:
-        await line.open()
-    await until(lambda: sum(connections(server)) == 32)
-    assert max(connections(server)) - min(connections(server)) <= 4, connections(server)
-    for line in lines:
-        line.close()
+    with opened(server.port, 32) as lines:
+        for line in lines:
+            await line.open()
+        await until(lambda: sum(connections(server)) == 32)
+        assert max(connections(server)) - min(connections(server)) <= 4, connections(server)
 
 
 def test_connections_spread_evenly_over_the_workers(server) -> None:
@@ -99,27 +97,26 @@ def test_the_worker_with_the_fewest_connections_goes_first_and_one_that_is_away_
 
 def test_a_reload_loses_no_call_and_brings_what_was_declared_meanwhile(server) -> None:
     async def run() -> None:
-        reloads = len(server.log("reloaded"))
-        line = Line(server.port)
-        assert "Unknown tool" in (await line.send(server.call("count_claims"))).body.decode()
-        async with (
-            calling(server.port, [server.call()], 4) as kept,
-            calling(server.port, [server.call()], 2, anew=True) as anew,
-        ):
-            await until(lambda: len(kept.answers) > 20)
-            (server.folder / "more" / "count.toml").write_text(COUNT)
-            server.tell(signal.SIGHUP)
-            await until(lambda: len(server.log("reloaded")) == reloads + 2)
-            count = len(kept.answers) + len(anew.answers)
-            await until(lambda: len(kept.answers) + len(anew.answers) > count + 20)
-        assert (kept.lost, anew.lost) == ([], [])
-        assert kept.statuses.keys() | anew.statuses.keys() == {200}
-        assert all(answer.is_good for answer in kept.answers + anew.answers)
-        # The connection of before, too.
-        answer = await line.send(server.call("count_claims"))
-        assert answer.result["structuredContent"]["rows"] == [{"number": 3}]
-        line.close()
-        assert {tuple(line["changed"]) for line in server.log("reloaded")[reloads:]} == {("catalog sql_tools",)}
+        with opened(server.port) as (line,):
+            reloads = len(server.log("reloaded"))
+            assert "Unknown tool" in (await line.send(server.call("count_claims"))).body.decode()
+            async with (
+                calling(server.port, [server.call()], 4) as kept,
+                calling(server.port, [server.call()], 2, anew=True) as anew,
+            ):
+                await until(lambda: len(kept.answers) > 20)
+                (server.folder / "more" / "count.toml").write_text(COUNT)
+                server.tell(signal.SIGHUP)
+                await until(lambda: len(server.log("reloaded")) == reloads + 2)
+                count = len(kept.answers) + len(anew.answers)
+                await until(lambda: len(kept.answers) + len(anew.answers) > count + 20)
+            assert (kept.lost, anew.lost) == ([], [])
+            assert kept.statuses.keys() | anew.statuses.keys() == {200}
+            assert all(answer.is_good for answer in kept.answers + anew.answers)
+            # The connection of before, too.
+            answer = await line.send(server.call("count_claims"))
+            assert answer.result["structuredContent"]["rows"] == [{"number": 3}]
+            assert {tuple(line["changed"]) for line in server.log("reloaded")[reloads:]} == {("catalog sql_tools",)}
 
     asyncio.run(run())
 
@@ -189,22 +186,22 @@ def test_a_worker_that_does_not_answer_is_noticed_within_two_seconds_and_replace
 
 def test_sigterm_has_calls_in_flight_answered_and_is_not_held_up_by_a_stopped_worker(server) -> None:
     async def run() -> None:
-        lines = [Line(server.port) for _ in range(20)]
-        calls = [
-            asyncio.create_task(line.send(server.call("sleep", f"broker-{'ab'[place % 2]}", seconds=1.0)))
-            for place, line in enumerate(lines)
-        ]
-        await until(lambda: sum(connections(server)) == 20)
-        await asyncio.sleep(0.3)
-        server.tell(signal.SIGTERM)
-        answers = await asyncio.gather(*calls)
-        assert Counter(answer.status for answer in answers) == {200: 20}
-        # Each was answered, most of them by the database; those that waited for a connection longer were told so.
-        assert sum(answer.is_good for answer in answers) >= 8
-        assert server.process is not None
-        assert await asyncio.to_thread(server.process.wait, 20) == 0
-        assert {answer.request for answer in answers} <= server.recorded()
-        assert breaks(server.trail) == []
+        with opened(server.port, 20) as lines:
+            calls = [
+                asyncio.create_task(line.send(server.call("sleep", f"broker-{'ab'[place % 2]}", seconds=1.0)))
+                for place, line in enumerate(lines)
+            ]
+            await until(lambda: sum(connections(server)) == 20)
+            await asyncio.sleep(0.3)
+            server.tell(signal.SIGTERM)
+            answers = await asyncio.gather(*calls)
+            assert Counter(answer.status for answer in answers) == {200: 20}
+            # Each was answered, most of them by the database; those that waited for a connection longer were told so.
+            assert sum(answer.is_good for answer in answers) >= 8
+            assert server.process is not None
+            assert await asyncio.to_thread(server.process.wait, 20) == 0
+            assert {answer.request for answer in answers} <= server.recorded()
+            assert breaks(server.trail) == []
 
     asyncio.run(run())
 

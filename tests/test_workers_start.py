@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr, ValidationError
 from support.audit import breaks
-from support.callers import Line, calling, until
+from support.callers import calling, opened, until
 from support.logs import own_logs
 from support.real_server import RealServer
 from test_workers import COUNT, NOT_RELOADED, begun
@@ -25,13 +25,11 @@ from server.workers.vital_signs import VitalSigns, cpu_ticks
 
 
 async def serves(server: RealServer) -> bool:
-    line = Line(server.port)
-    try:
-        return (await line.send(server.call())).is_good
-    except OSError:
-        return False
-    finally:
-        line.close()
+    with opened(server.port) as (line,):
+        try:
+            return (await line.send(server.call())).is_good
+        except OSError:
+            return False
 
 
 async def until_serving(server: RealServer) -> None:

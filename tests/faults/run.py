@@ -14,7 +14,7 @@ from faults.canaries import left_behind
 from faults.rows import FAULTS, Fault
 from faults.site import POOL_SIZE, WORKERS, Site
 from support.audit import PUBLIC
-from support.callers import Answer, Callers, Line, Lost, calling, until
+from support.callers import Answer, Callers, Lost, calling, opened, until
 
 from server.workers.vital_signs import GIVEN_UP_S
 
@@ -148,16 +148,17 @@ async def _settled(site: Site, tasks: int, row: Row) -> None:
 async def _stopped(site: Site) -> Row:
     """Stop the server with calls in flight: each is answered."""
     row = Row("processes", f"SIGTERM with {_IN_FLIGHT} calls in flight")
-    lines = [Line(site.server.port) for _ in range(_IN_FLIGHT)]
     site.store.hang(on=True)
-    calls: list[Any] = [
-        asyncio.create_task(line.send(site.searches[place % len(site.searches)])) for place, line in enumerate(lines)
-    ]
-    await asyncio.sleep(0.3)
-    site.server.tell(signal.SIGTERM)
-    await asyncio.sleep(0.3)
-    site.store.hang(on=False)
-    found = await asyncio.gather(*calls, return_exceptions=True)
+    with opened(site.server.port, _IN_FLIGHT) as lines:
+        calls: list[Any] = [
+            asyncio.create_task(line.send(site.searches[place % len(site.searches)]))
+            for place, line in enumerate(lines)
+        ]
+        await asyncio.sleep(0.3)
+        site.server.tell(signal.SIGTERM)
+        await asyncio.sleep(0.3)
+        site.store.hang(on=False)
+        found = await asyncio.gather(*calls, return_exceptions=True)
     answers = [one for one in found if isinstance(one, Answer)]
     code = await asyncio.to_thread(site.server.stop)
     row.good = sum(answer.is_good for answer in answers)

@@ -14,7 +14,7 @@ from faults.counts import Counts, program
 from faults.postgres import Databases, databases
 from faults.store import TIERS, Store
 from faults.telemetry import Telemetry
-from support.callers import Answer, Call, Line, until
+from support.callers import Answer, Call, opened, until
 from support.real_server import RealServer, real_server
 
 from server.database.context_keys import new_context_key
@@ -101,9 +101,8 @@ class Site:
         found = dict[int, int]()
         call = self._call("tasks", "broker-a")
         for _ in range(50):
-            line = Line(self.server.port)
-            answer = await line.send(call)
-            line.close()
+            with opened(self.server.port) as (line,):
+                answer = await line.send(call)
             told = answer.result["structuredContent"]
             found[told["process"]] = told["tasks"]
             if len(found) == WORKERS:
@@ -165,10 +164,9 @@ def site() -> Generator[Site]:
 
 
 async def _until_all_is_answered(made: Site) -> None:
-    line = Line(made.server.port)
-    for call in (*made.calls, *made.searches):
-        deadline = time.monotonic() + 30
-        while not (answer := await line.send(call)).is_good:
-            assert time.monotonic() < deadline, answer.body[:300]
-            await asyncio.sleep(0.1)
-    line.close()
+    with opened(made.server.port) as (line,):
+        for call in (*made.calls, *made.searches):
+            deadline = time.monotonic() + 30
+            while not (answer := await line.send(call)).is_good:
+                assert time.monotonic() < deadline, answer.body[:300]
+                await asyncio.sleep(0.1)

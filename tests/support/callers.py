@@ -4,8 +4,8 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,16 +86,15 @@ class Callers:
 
     async def repeat(self, calls: Sequence[Call], pause_s: float = 0.0) -> None:
         """Send one call after the other, in turn, until it is told to stop."""
-        line = Line(self.port)
         number = 0
-        while not self.stopping:
-            await self.once(line, calls[number % len(calls)])
-            number += 1
-            if self.anew:
-                line.close()
-            if pause_s:
-                await asyncio.sleep(pause_s)
-        line.close()
+        with opened(self.port) as (line,):
+            while not self.stopping:
+                await self.once(line, calls[number % len(calls)])
+                number += 1
+                if self.anew:
+                    line.close()
+                if pause_s:
+                    await asyncio.sleep(pause_s)
 
     async def once(self, line: "Line", call: Call) -> None:
         was_new = line.is_closed
@@ -141,6 +140,17 @@ class Line:
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
+
+
+@contextmanager
+def opened(port: int, number: int = 1) -> Generator[list[Line]]:
+    """Yield so many connections, and close those that are open at the end, whatever happens meanwhile."""
+    lines = [Line(port) for _ in range(number)]
+    try:
+        yield lines
+    finally:
+        for line in lines:
+            line.close()
 
 
 @asynccontextmanager
