@@ -13,13 +13,19 @@ import httpx2
 import psycopg
 import pytest
 from conftest import ACCEPT
+from support.callers import until
 from support.server_of_its_own import SLEEP, one_more_tool, server_of_its_own
 from support.timed import timed
 
 from server.database.database import Database
 from server.dev.people import Person
 from server.settings import LimitsSettings
-from server.tenancy.registry import TenantDirectory
+from server.tenancy.registry import _FIND, TenantDirectory
+
+# PostgreSQL shows the beginning of a statement.
+LOOKED_UP = """
+SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query <> '' AND starts_with(%s, query)
+"""
 
 
 def test_r100_a_person_over_budget_reads_when_to_retry_and_colleagues_are_not_affected(stack) -> None:
@@ -233,15 +239,26 @@ def test_r161_a_person_who_is_looked_up_again_and_again_leaves_places_for_the_ne
             await directory.find(stack.addresses.issuer, person, tenant, claimed=False)
             order.append(person)
 
-        with psycopg.connect(stack.admin_url) as locking:
+        with (
+            psycopg.connect(stack.admin_url) as locking,
+            psycopg.connect(stack.admin_url, autocommit=True) as looking,
+        ):
+
+            def waiting() -> int:
+                """Return how many look-ups have reached the database."""
+                return looking.execute(LOOKED_UP, (_FIND.text,)).fetchall()[0][0]
+
             locking.execute("LOCK TABLE tenancy.user_tenants IN ACCESS EXCLUSIVE MODE")
             asked = [asyncio.create_task(ask("greedy", f"tenant-{number}")) for number in range(40)]
-            asked.append(asyncio.create_task(ask("next", "broker-a")))
+            await until(lambda: waiting() == 3)
             await asyncio.sleep(0.3)
+            assert waiting() == 3
+            asked.append(asyncio.create_task(ask("next", "broker-a")))
+            await until(lambda: waiting() == 4)
             locking.rollback()
             await asyncio.gather(*asked)
         await database.close()
 
     asyncio.run(run())
-    # Three look-ups of the first person and this one began together; without turns of its own, it would be the last.
+    # The first person had three of the four places, and this one did not wait for the other 37 look-ups.
     assert order.index("next") < 20

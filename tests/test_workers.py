@@ -196,7 +196,7 @@ def test_sigterm_has_calls_in_flight_answered_and_is_not_held_up_by_a_stopped_wo
             server.tell(signal.SIGTERM)
             answers = await asyncio.gather(*calls)
             assert Counter(answer.status for answer in answers) == {200: 20}
-            # Each was answered, most of them by the database; those that waited for a connection longer were told so.
+            # All are answered, most of them with rows; a call that waits too long for a connection gets an error.
             assert sum(answer.is_good for answer in answers) >= 8
             assert server.process is not None
             assert await asyncio.to_thread(server.process.wait, 20) == 0

@@ -148,11 +148,12 @@ class CompiledTable:
     def _is_walked(self, sort: str | None) -> bool:
         """Whether PostgreSQL reads an index from its beginning to find the start of a page.
 
-        The comparison functions of these types are not leakproof: row level security allows them only after the policy,
-        and then all keys are compared there.
+        The comparison functions of these types are not leakproof: row level security allows them only after the policy.
+        With such a key, rows could not be found by their keys: that would read all rows of the tenant for each page.
         """
-        keys = [self.facts.columns[one.column] for one in ordering(self.table, self.facts, sort)]
-        return any(one.base == "numeric" or one.kind == "e" for one in keys)
+        if sort is None or any(_is_leaky(self.facts.columns[one]) for one in self.key):
+            return False
+        return _is_leaky(self._sort_facts(sort))
 
     def _by_keys(self, where: sql.Composed, ordered: sql.Composed) -> sql.Composed:
         """Return the rows of a page through a subquery for their keys: an index alone can skip the rows before it."""
@@ -332,6 +333,10 @@ _OPERATORS: Final[dict[Comparison, LiteralString]] = {
     "at_least": ">=",
     "at_most": "<=",
 }
+
+
+def _is_leaky(facts: ColumnFacts) -> bool:
+    return facts.base == "numeric" or facts.kind == "e"
 
 
 _INTEGERS: Final = frozenset({"smallint", "integer", "bigint"})

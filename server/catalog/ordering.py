@@ -128,8 +128,8 @@ def index_keys(table: Table, own: RelationFacts, sort: str | None) -> tuple[Orde
 
 def order_index(table: Table, own: RelationFacts, sort: str | None) -> OrderIndex:
     """Return the index of all rows in this order."""
-    is_added_up = sort is not None and table.columns[sort].sort_by is not None and bool(table.columns[sort].measures)
-    beside = table.column_of(sort) if sort is not None and is_added_up else None
+    column = table.columns[sort] if sort else None
+    beside = table.column_of(sort) if sort and column and column.sort_by and column.measures else None
     return OrderIndex(index_keys(table, own, sort), beside=beside)
 
 
